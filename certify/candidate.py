@@ -1,0 +1,191 @@
+"""A candidate: a submission opened, with its manifest and the traits that decide which requirements apply."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from certify.errors import did_you_mean
+from certify.manifest import Manifest, ManifestErrors, parse_manifest
+from certify.manifest_mistakes import Mistake
+from certify.submission import Submission, SubmissionError
+from certify.toml_lines import NotToml, parse
+
+MANIFEST = "plugin.toml"
+PYPROJECT = "pyproject.toml"
+PYPROJECT_TABLE = ("tool", "certify", "plugin")
+
+# Everything that `Candidate.traits` may hold.
+TRAITS = frozenset(
+    {
+        "native",
+        "diffusers-pipeline",
+        "uses-lora",
+        "generates-faces",
+        "commercial",
+        "above-50k",
+        "declares-marks",
+    }
+)
+
+_MANIFEST_LIMIT = 256 << 10
+_WHEEL_DEPTH = 2  # as deep as package/plugin.toml and name.data/data/plugin.toml
+_HEADER_LIMIT = 16 << 20
+# Tensor names of LoRAs as kohya, PEFT and diffusers write them, and of the LyCORIS kinds (LoHa, LoKr).
+_LORA_TENSOR = re.compile(
+    r"lora_(up|down|[AB])\b|lora\.(up|down)\b|lora_linear_layer|\bhada_w[12]|\blokr_w[12]"
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is judged. `manifest_file` is the manifest's path below `root` (posix)."""
+
+    submission: Submission
+    manifest: Manifest
+    manifest_file: str
+    traits: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return self.manifest.plugin.name
+
+    @property
+    def version(self) -> str:
+        return self.manifest.plugin.version
+
+    @property
+    def kind(self) -> str:
+        """`native` or `diffusers-pipeline`; how it was handed in is `submission.kind`."""
+        return self.manifest.plugin.kind
+
+    @property
+    def digest(self) -> str:
+        return self.submission.digest
+
+    @property
+    def root(self) -> Path:
+        """The staged folder; what the entry names is imported from here."""
+        return self.submission.root
+
+    def file(self, path: str) -> Path:
+        """Where a file that the manifest names should lie: relative to the manifest's own folder."""
+        return self.root / PurePosixPath(self.manifest_file).parent / path
+
+
+def read_candidate(submission: Submission) -> Candidate:
+    """Reads the manifest: plugin.toml at the root, or else [tool.certify.plugin] in pyproject.toml there.
+
+    A wheel may hold plugin.toml up to two folders deep. Files that the manifest names need not exist: that is
+    for the requirements to judge. Raises SubmissionError without a manifest, ManifestErrors for its mistakes.
+    """
+    file, table = _find(submission)
+    manifest = parse_manifest(_read(submission, file), file, table)
+    return Candidate(submission, manifest, file, _traits(submission, manifest))
+
+
+def _find(submission: Submission) -> tuple[str, tuple[str, ...]]:
+    """The manifest's file and the table in it."""
+    paths = [file.path for file in submission.files]
+    if submission.kind == "wheel":
+        found = _shallowest(paths)
+        if found:
+            return found, ()
+    elif MANIFEST in paths:
+        return MANIFEST, ()
+    if PYPROJECT in paths and _may_hold_table(_read(submission, PYPROJECT)):
+        return PYPROJECT, PYPROJECT_TABLE
+    raise SubmissionError(
+        f"{submission.source} has neither {MANIFEST} nor, in {PYPROJECT}, [{'.'.join(PYPROJECT_TABLE)}]",
+        _remedy(paths),
+    )
+
+
+def _remedy(paths: list[str]) -> str:
+    """What to do without a manifest."""
+    for path in paths:
+        if PurePosixPath(path).name == MANIFEST:
+            return f"There is one at {path!r}: hand in the folder that holds it."
+        if "/" not in path and path != PYPROJECT and did_you_mean(path, [MANIFEST]):
+            return f"Rename {path!r} to {MANIFEST}."
+    return (
+        f"Write a {MANIFEST}: `certify init FOLDER` makes a plugin to start from, and the README shows one."
+    )
+
+
+def _shallowest(paths: list[str]) -> str:
+    found = [path for path in paths if PurePosixPath(path).name == MANIFEST]
+    for depth in range(_WHEEL_DEPTH + 1):
+        level = [path for path in found if path.count("/") == depth]
+        if len(level) > 1:
+            raise SubmissionError(
+                f"the wheel holds more than one {MANIFEST}: {', '.join(level[:5])}", "Keep the plugin's own."
+            )
+        if level:
+            return level[0]
+    return ""
+
+
+def _read(submission: Submission, file: str) -> str:
+    place = submission.root / file
+    if place.stat().st_size > _MANIFEST_LIMIT:
+        said = f"larger than {_MANIFEST_LIMIT >> 10} KiB"
+        raise ManifestErrors(
+            (Mistake(file, 1, "", said, "A manifest holds text about the plugin, no data."),)
+        )
+    content = place.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ManifestErrors((Mistake(file, line, "", "not UTF-8", "Save the file as UTF-8."),)) from None
+
+
+def _may_hold_table(text: str) -> bool:
+    """Whether a pyproject.toml has the table; true as well where it is no TOML, so that this is told."""
+    try:
+        content: object = parse(text)[0]
+    except NotToml:
+        return True
+    for name in PYPROJECT_TABLE:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content is not None
+
+
+def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
+    plugin, commercial, marks = manifest.plugin, manifest.commercial, manifest.marks
+    above = commercial.revenue_tier == "above-50k"
+    held = {
+        plugin.kind: True,
+        "uses-lora": bool(manifest.loras) or any(_is_lora(file) for file in _safetensors(submission)),
+        "generates-faces": plugin.generates_faces,
+        "commercial": commercial.paid or above,
+        "above-50k": above,
+        "declares-marks": marks.invisible != "none" or bool(marks.metadata),
+    }
+    return frozenset(trait for trait, holds in held.items() if holds)
+
+
+def _safetensors(submission: Submission) -> list[Path]:
+    return [
+        submission.root / file.path for file in submission.files if file.path.lower().endswith(".safetensors")
+    ]
+
+
+def _is_lora(file: Path) -> bool:
+    """Whether the names of a file's tensors are those of a LoRA; a file that can't be read as such is none.
+
+    The safetensors format: 8 bytes length (little endian), then JSON whose keys are the tensors' names.
+    """
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > _HEADER_LIMIT:
+            return False
+        header = stream.read(length)
+    try:
+        tensors = json.loads(header)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(tensors, dict) and any(_LORA_TENSOR.search(name) for name in tensors)

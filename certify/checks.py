@@ -1,0 +1,25 @@
+"""What a suite's test needs to speak of requirements.
+
+    @requirement("sdk.same-seed")
+    def test_the_same_seed_gives_the_same_image(plugin, draw): ...
+
+A test fails its requirement by `assert condition, "what was seen"` (or by raising Broken), and leaves it
+unmeasured by raising NotEvidenced with the reason. Any other exception is the harness's own fault.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+
+class Broken(AssertionError):
+    """The candidate breaks the requirement; the message says what was seen."""
+
+
+class NotEvidenced(Exception):
+    """It could not be measured here; the message says why. Never a pass."""
+
+
+def requirement(identifier: str) -> pytest.MarkDecorator:
+    """Joins a test to the row of this id in its suite's requirements.toml."""
+    return pytest.mark.requirement(identifier)

@@ -1,0 +1,248 @@
+"""The commands, nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from certify import __version__
+from certify.errors import UserError, did_you_mean
+
+_EPILOG = "exit codes: 0 passed, 1 rejected, 2 usage or bad submission, 3 incomplete, 4 harness error"
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with a nearest known name for a wrong command or option."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        wrong = re.search(r"(?:invalid choice: '|unrecognized arguments: )([^' ]+)", message)
+        known = list(self._option_string_actions)
+        for action in self._actions:
+            known += [str(choice) for choice in action.choices or ()]
+        hint = did_you_mean(wrong.group(1), known) if wrong else ""
+        self.exit(2, f"certify: {message}\n" + (f"  {hint}\n" if hint else f"  See `{self.prog} --help`.\n"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; gives its exit code and never a traceback for a user's mistake."""
+    try:
+        arguments = _parser().parse_args(argv)
+        code: int = arguments.command(arguments)
+        return code
+    except UserError as error:
+        print(f"certify: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away (`certify list | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="certify", description="Certifies Stable Diffusion plugins.", epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"sd-certify {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    _add_run(commands)
+    plan = commands.add_parser("plan", help="what would run, and what would not and why; executes nothing of it")
+    _add_choice(plan)
+    plan.add_argument("--json", action="store_true", help="as JSON")
+    plan.set_defaults(command=_plan)
+    listing = commands.add_parser("list", help="every requirement")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(command=_list)
+    explain = commands.add_parser("explain", help="one requirement: what it demands, why, and how to meet it")
+    explain.add_argument("requirement")
+    explain.set_defaults(command=_explain)
+    commands.add_parser("doctor", help="what this machine can evidence").set_defaults(command=_doctor)
+    report = commands.add_parser("report", help="makes the outputs of a run again from its journal")
+    report.add_argument("run", metavar="RUN", help="the folder of a run")
+    report.set_defaults(command=_report)
+    replay = commands.add_parser("replay", help="repeats one requirement of a run with the run's seed")
+    replay.add_argument("run", metavar="RUN", help="the folder of a run")
+    replay.add_argument("requirement")
+    replay.set_defaults(command=_replay)
+    return parser
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plugin", metavar="PLUGIN", help="folder, wheel or zip")
+    parser.add_argument("--profile", default="quick", help="quick (default), store or certified")
+    parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable)")
+    parser.add_argument(
+        "--requirement", action="append", default=[], metavar="ID", help="only this requirement (repeatable)"
+    )
+
+
+def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
+    run = commands.add_parser("run", help="certifies a plugin", epilog=_EPILOG)
+    _add_choice(run)
+    run.add_argument("--out", metavar="DIR", help="where the run is written (default: certify-runs/NAME-N)")
+    run.add_argument("--seed", default="", help="root seed of prompts and seeds, to repeat a run")
+    run.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    run.add_argument(
+        "--model", action="append", default=[], metavar="TYPE=FOLDER", help="real weights, for instance v1.5=FOLDER"
+    )
+    run.add_argument("--deadline", type=float, default=0.0, metavar="SECONDS", help="for one call of the plugin")
+    run.set_defaults(command=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from certify.profiles import profile_named
+    from certify.requirements import load_catalogue
+    from certify.restart import run_cleanly
+
+    profile_named(arguments.profile)
+    load_catalogue().select(arguments.suite, arguments.requirement)
+    if not re.fullmatch(r"\d{0,20}", arguments.seed):
+        raise UserError(f'--seed takes a whole number, not "{arguments.seed}".')
+    if arguments.deadline < 0:
+        raise UserError("--deadline takes a number of seconds above 0.")
+    plugin = Path(arguments.plugin).absolute()
+    out = Path(arguments.out).absolute() if arguments.out else _next_folder(plugin)
+    return run_cleanly(
+        {
+            "plugin": str(plugin),
+            "shown": arguments.plugin,
+            "profile": arguments.profile,
+            "suites": arguments.suite,
+            "requirements": arguments.requirement,
+            "out": str(out),
+            "seed": arguments.seed,
+            "device": arguments.device,
+            "models": _models(arguments.model),
+            "deadline": arguments.deadline,
+        }
+    )
+
+
+def _next_folder(plugin: Path) -> Path:
+    """`certify-runs/NAME-N` with the first free N."""
+    stem = plugin.resolve().name.split("-")[0] if plugin.suffix == ".whl" else plugin.resolve().stem
+    number = 1
+    while (Path.cwd() / "certify-runs" / f"{stem}-{number}").exists():
+        number += 1
+    return Path.cwd() / "certify-runs" / f"{stem}-{number}"
+
+
+def _models(pairs: Sequence[str]) -> dict[str, str]:
+    known = ("v1.4", "v1.5", "v2.0")
+    models = {}
+    for pair in pairs:
+        name, equals, folder = pair.partition("=")
+        if not equals or name not in known:
+            hint = did_you_mean(name, known) or "Known model types: " + ", ".join(known) + "."
+            raise UserError(f'--model takes TYPE=FOLDER, not "{pair}".', hint)
+        if not Path(folder).is_dir():
+            raise UserError(f"--model {name}: {folder} is not a folder.", "Name a folder in the diffusers layout.")
+        models[name] = str(Path(folder).absolute())
+    return models
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    import tempfile
+
+    from certify.candidate import read_candidate
+    from certify.machine import capabilities
+    from certify.plan import make_plan
+    from certify.profiles import profile_named
+    from certify.requirements import load_catalogue
+    from certify.submission import open_submission
+
+    profile = profile_named(arguments.profile)
+    catalogue = load_catalogue()
+    selected = catalogue.select(arguments.suite, arguments.requirement)
+    with tempfile.TemporaryDirectory(prefix="certify-") as scratch:
+        candidate = read_candidate(open_submission(Path(arguments.plugin), Path(scratch) / "submission"))
+    plan = make_plan(catalogue, candidate.traits, profile, capabilities(), selected)
+    if arguments.json:
+        rows = [
+            {"id": row.requirement.id, "action": row.action, "counts": row.counts, "reason": row.reason}
+            for row in plan.rows
+        ]
+        print(json.dumps({"planned": plan.planned, "seconds": plan.seconds, "requirements": rows}, indent=2))
+        return 0
+    print(f"{candidate.name} {candidate.version} ({candidate.kind}), {candidate.digest[:19]}, profile {profile.name}")
+    for row in plan.rows:
+        told = row.action if not row.reason else f"{row.action}: {row.reason}"
+        counted = "" if row.counts or row.action == "not-applicable" else f" (counts from {row.requirement.counts_from})"
+        print(f"  {row.requirement.id:<32} {told}{counted}")
+    print(f"{plan.planned} of {len(plan.rows)} requirements would run, in about {plan.seconds:.0f} s.")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from certify.requirements import load_catalogue
+
+    catalogue = load_catalogue()
+    if arguments.json:
+        print(json.dumps([row.model_dump(mode="json") for row in catalogue.requirements], indent=2))
+        return 0
+    for suite in catalogue.suites:
+        print(f"{suite.name}: {suite.title}")
+        for row in suite.requirement:
+            print(f"  {row.id:<32} {row.level:<6} {','.join(row.source):<12} {row.title}")
+    print(f"{len(catalogue.requirements)} requirements. `certify explain ID` tells more of one.")
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from certify.requirements import load_catalogue
+
+    row = load_catalogue().find(arguments.requirement)
+    print(f"{row.id}: {row.title}\n\n  {row.sentence}\n")
+    print(f"level      {row.level}, counts from profile {row.counts_from}")
+    print(f"source     {', '.join(row.source)}")
+    print(f"applies to {' and '.join(row.applies) or 'every candidate'}")
+    print(f"needs      {', '.join(row.needs) or 'nothing special'}")
+    print(f"since      spec revision {row.introduced}\n\nwhy  {row.why}\n\nfix  {row.fix}")
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from certify.machine import diagnose, environment
+
+    for name, value in environment().items():
+        print(f"{name:<20} {value}")
+    print()
+    for line in diagnose():
+        print(f"{'ok ' if line.ok else 'no '} {line.name:<16} {line.finding}")
+        if line.remedy:
+            print(f"    {'':<16} {line.remedy}")
+    return 0
+
+
+def _record_of(folder: str) -> Path:
+    journal = Path(folder) / "journal.ndjson"
+    if not journal.is_file():
+        raise UserError(f"{folder} is not the folder of a run: it has no journal.ndjson.")
+    return journal
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from certify.assemble import assemble
+    from certify.record import read_journal
+    from certify.run import last_words, write_outputs
+
+    journal = _record_of(arguments.run)
+    try:
+        results = assemble(read_journal(journal))
+    except ValueError as error:
+        raise UserError(f"{journal}: {error}", "The record is damaged or was cut before the plan.") from None
+    write_outputs(results, journal.parent)
+    print(last_words(results, journal.parent.absolute()))
+    return results.verdict.exit_code
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from certify.replay import replay
+
+    return replay(_record_of(arguments.run), arguments.requirement)

@@ -1,0 +1,33 @@
+"""What one run knows while it works; made by `run`, read by the pytest plugin's fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from certify.candidate import Candidate
+from certify.host.remote import RemotePlugin
+from certify.plan import Plan
+from certify.profiles import Profile
+from certify.progress import Progress
+from certify.record import Journal
+
+
+@dataclass
+class RunContext:
+    """`worker_root` is the copy of the candidate that the worker uses; `candidate.root` is the judge's own."""
+
+    candidate: Candidate
+    plan: Plan
+    profile: Profile
+    seed: str
+    out: Path
+    plugin: RemotePlugin
+    worker_root: Path
+    journal: Journal
+    progress: Progress
+    replay: Callable[[str], str]
+    claims: list[str] = field(default_factory=list)
+    # What went wrong in the harness itself, outside any requirement.
+    trouble: list[str] = field(default_factory=list)

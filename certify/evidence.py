@@ -1,0 +1,88 @@
+"""Collects what a requirement's measurement leaves behind for the report."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from certify.record import Evidence, Picture, Series, Text, Value
+
+MAX_TEXT = 8000
+MAX_POINTS = 300
+MAX_PICTURES = 12
+
+
+class EvidenceBox:
+    """Evidence of one requirement; files go to `<run>/evidence/`."""
+
+    def __init__(self, run: Path, requirement: str) -> None:
+        self.items: list[Evidence] = []
+        self._run = run
+        self._stem = requirement
+
+    def value(self, name: str, value: str | int | float | bool, unit: str = "") -> None:
+        self.items.append(Value(name=name, value=value, unit=unit))
+
+    def text(self, name: str, text: str) -> None:
+        cut = text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " … (cut)"
+        self.items.append(Text(name=name, text=cut))
+
+    def picture(self, name: str, pixels: npt.NDArray[np.uint8], caption: str = "") -> None:
+        """RGB pixels (height, width, 3), encoded here: the candidate's own files are never shown."""
+        pictures = sum(isinstance(item, Picture) for item in self.items)
+        if pictures >= MAX_PICTURES:
+            return
+        file = self._path(f"{pictures + 1}.webp")
+        Image.fromarray(pixels, "RGB").save(file, lossless=True)
+        height, width = pixels.shape[:2]
+        relative = file.relative_to(self._run).as_posix()
+        self.items.append(Picture(name=name, file=relative, width=width, height=height, caption=caption))
+
+    def curve(
+        self, name: str, x_label: str, y_label: str, points: Sequence[tuple[float, float]], summary: str = ""
+    ) -> None:
+        """All points go to a CSV file, at most 300 to the report (the extremes of each stretch stay)."""
+        file = self._path(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".csv")
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow([x_label, y_label])
+            writer.writerows(points)
+        self.items.append(
+            Series(
+                name=name,
+                x_label=x_label,
+                y_label=y_label,
+                points=thin(points),
+                file=file.relative_to(self._run).as_posix(),
+                summary=summary,
+            )
+        )
+
+    def _path(self, ending: str) -> Path:
+        folder = self._run / "evidence"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{self._stem}-{ending}"
+
+
+def thin(points: Sequence[tuple[float, float]], limit: int = MAX_POINTS) -> tuple[tuple[float, float], ...]:
+    """At most `limit` points: the lowest and the highest of each stretch, so that no peak is lost."""
+    if len(points) <= limit:
+        return tuple((float(x), float(y)) for x, y in points)
+    kept: list[tuple[float, float]] = []
+    for stretch in _stretches(points, limit // 2):
+        low, high = min(stretch, key=lambda p: p[1]), max(stretch, key=lambda p: p[1])
+        kept += sorted({(float(low[0]), float(low[1])), (float(high[0]), float(high[1]))})
+    return tuple(kept)
+
+
+def _stretches(points: Sequence[tuple[float, float]], count: int) -> Iterable[Sequence[tuple[float, float]]]:
+    for index in range(count):
+        piece = points[index * len(points) // count : (index + 1) * len(points) // count]
+        if piece:
+            yield piece

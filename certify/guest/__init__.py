@@ -1,0 +1,1 @@
+"""What runs beside the candidate: small, and believed by nobody."""

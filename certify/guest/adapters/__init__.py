@@ -1,0 +1,1 @@
+"""One adapter a kind of plugin: `open_plugin(root, entry, config)` gives an object with `generate_image`."""

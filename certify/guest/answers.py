@@ -1,0 +1,78 @@
+"""What a plugin returned, as a header of plain values and raw bytes."""
+
+from __future__ import annotations
+
+import inspect
+import io
+from typing import Any
+
+import numpy as np
+
+
+def plain(text: str, limit: int) -> str:
+    """Text that can travel: lone surrogates replaced, cut at `limit` characters."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:limit]
+
+
+def describe_signature(plugin: Any) -> dict[str, Any]:
+    """`generate_image` as it is declared: asynchronous or not, and its parameters with their defaults."""
+    method = getattr(plugin, "generate_image", None)
+    if not callable(method):
+        return {"callable": False, "asynchronous": False, "parameters": []}
+    try:
+        parameters = list(inspect.signature(method).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    return {
+        "callable": True,
+        "asynchronous": inspect.iscoroutinefunction(method),
+        "parameters": [_describe_parameter(parameter) for parameter in parameters[:50]],
+    }
+
+
+def _describe_parameter(parameter: inspect.Parameter) -> dict[str, Any]:
+    default = parameter.default
+    has_default = default is not inspect.Parameter.empty
+    known = default if isinstance(default, (str, int, float, bool)) else repr(default)[:100]
+    return {
+        "name": parameter.name[:100],
+        "kind": parameter.kind.name.lower(),
+        "has_default": has_default,
+        "default": known if has_default else None,
+    }
+
+
+def describe_result(result: Any) -> tuple[dict[str, Any], bytes]:
+    """Pixels as RGB bytes, then the PNG as the user would get it.
+
+    Raises TypeError or AttributeError where there is no picture in `result`.
+    """
+    image = getattr(result, "image", result)
+    pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"), dtype=np.uint8))
+    png = _png_of(result, image)
+    height, width = pixels.shape[:2]
+    body = {
+        "width": width,
+        "height": height,
+        "pixel_bytes": pixels.nbytes,
+        "png_bytes": len(png),
+        "result": _facts_of(result),
+    }
+    return body, pixels.tobytes() + png
+
+
+def _png_of(result: Any, image: Any) -> bytes:
+    if callable(getattr(result, "png", None)):
+        return bytes(result.png())
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _facts_of(result: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, kind in (("prompt", str), ("negative_prompt", str), ("seed", int), ("truncated", bool)):
+        value = getattr(result, name, None)
+        if isinstance(value, kind):
+            facts[name] = plain(value, 100_000) if isinstance(value, str) else value
+    return facts

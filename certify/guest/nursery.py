@@ -1,0 +1,137 @@
+"""The nursery: imports the heavy libraries once, before it has seen any candidate, and forks a worker for each
+asking. A fork costs milliseconds where an import of torch, diffusers and transformers costs seconds.
+
+It listens on one socket for `{"folder", "environment", "limits"}` with four descriptors (requests, answers,
+stdout, stderr) and tells `{"started": pid}` and, later, `{"exited": pid, "status": wait status}`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+WARM = ("numpy", "torch", "PIL.Image", "safetensors.torch", "transformers", "diffusers", "peft", "imwatermark")
+WARM_NAMES = {
+    "transformers": ("CLIPTextModel", "CLIPTokenizer"),
+    "diffusers": (
+        "AutoencoderKL",
+        "UNet2DConditionModel",
+        "DDIMScheduler",
+        "EulerDiscreteScheduler",
+        "StableDiffusionPipeline",
+    ),
+}
+REQUESTS, ANSWERS = 3, 4
+
+
+def main(descriptor: int, warm: bool) -> None:
+    channel = socket.socket(fileno=descriptor)
+    channel.set_inheritable(False)
+    if warm:
+        _import_heavy()
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    os.set_blocking(wake_read, False)
+    signal.set_wakeup_fd(wake_write)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    channel.send(json.dumps({"ready": os.getpid()}).encode())
+    while True:
+        ready, _, _ = select.select([channel, wake_read], [], [])
+        if wake_read in ready:
+            _drain(wake_read)
+            _report_ended(channel)
+        if channel in ready and not _answer(channel, (wake_read, wake_write)):
+            return
+
+
+def _import_heavy() -> None:
+    """A library that fails to import here fails again, and is told, where a worker needs it."""
+    for name in WARM:
+        try:
+            module = importlib.import_module(name)
+            for attribute in WARM_NAMES.get(name, ()):
+                getattr(module, attribute)
+        except Exception as error:
+            print(f"{name} did not import: {error}", file=sys.stderr)
+
+
+def _drain(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 4096):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def _report_ended(channel: socket.socket) -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        channel.send(json.dumps({"exited": pid, "status": status}).encode())
+
+
+def _answer(channel: socket.socket, ours: tuple[int, int]) -> bool:
+    message, descriptors, _, _ = socket.recv_fds(channel, 65536, 4)
+    if not message:
+        return False
+    order = json.loads(message)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            channel.close()
+            for descriptor in ours:
+                os.close(descriptor)
+            _become_worker(order, descriptors)
+        finally:
+            os._exit(70)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    channel.send(json.dumps({"started": pid}).encode())
+    return True
+
+
+def _become_worker(order: dict[str, Any], descriptors: list[int]) -> None:
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _arrange(descriptors)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    os.chdir(Path(order["folder"]) / "work")
+    sys.argv = ["plugin-host"]
+    for name, value in order["limits"].items():
+        number = getattr(resource, name)
+        resource.setrlimit(number, (value, value))
+    from certify.guest.worker import serve
+
+    serve(REQUESTS, ANSWERS)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _arrange(descriptors: list[int]) -> None:
+    """0 null, 1 stdout, 2 stderr, 3 requests, 4 answers; nothing else stays open."""
+    requests, answers, stdout, stderr = (os.dup(descriptor) for descriptor in descriptors)
+    high = [os.dup2(number, 200 + index) for index, number in enumerate((stdout, stderr, requests, answers))]
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    for target, source in enumerate(high, start=1):
+        os.dup2(source, target)
+    os.closerange(5, 4096)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), warm=sys.argv[2] == "warm")

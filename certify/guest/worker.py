@@ -1,0 +1,140 @@
+"""The worker: loads one candidate and answers requests over two pipes. Nothing that it says is believed.
+
+Requests carry a nonce that the answer repeats. Answers are `{"nonce", "ok": true, ...}` with a payload, or
+`{"nonce", "ok": false, "error": {...}}`; either carries the `events` that the watch saw meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import faulthandler
+import gc
+import importlib
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from certify.guest import answers
+from certify.guest.watch import Watch
+from certify.protocol import Frame, pack, read_frame, write_all
+
+MAX_TEXT = 4000
+
+
+def serve(requests: int, answers_to: int) -> None:
+    """Answers frames until the stream ends or `bye` comes."""
+    faulthandler.enable(file=2)
+    _reseed()
+    worker = Worker()
+    while (frame := read_frame(requests)) is not None:
+        if frame.header["op"] == "bye":
+            return
+        header, payload = worker.answer(frame)
+        write_all(answers_to, pack(header, payload))
+
+
+def _reseed() -> None:
+    """Forks of one nursery would otherwise share their random state."""
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    if "torch" in sys.modules:
+        sys.modules["torch"].seed()
+
+
+class Worker:
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        self.watch: Watch | None = None
+        self.plugin: Any = None
+
+    def answer(self, frame: Frame) -> tuple[dict[str, Any], bytes]:
+        header = frame.header
+        operation: Callable[[dict[str, Any]], tuple[dict[str, Any], bytes]] = getattr(self, "on_" + header["op"])
+        deadline = float(header.get("deadline", 0))
+        if deadline > 1:
+            faulthandler.dump_traceback_later(deadline * 0.9, exit=False, file=2)
+        try:
+            body, payload = operation(header)
+            outcome: dict[str, Any] = {"ok": True, **body}
+        except Exception as error:
+            outcome, payload = {"ok": False, "error": describe_error(error)}, b""
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        events = self.watch.take() if self.watch else []
+        return {"nonce": header["nonce"], "events": events, **outcome}, payload
+
+    def on_prepare(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Builds the tiny models before any candidate is near; answers their folders."""
+        from reference_engine.models.tiny import tiny_model
+
+        return {"models": {name: str(tiny_model(name)) for name in header["model_types"]}}, b""
+
+    def on_probe(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        from certify.guest.probe import run_probe
+
+        return {"acts": run_probe(header)}, b""
+
+    def on_crowd(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        from certify.guest.probe import crowd
+
+        return {"processes": crowd(header["processes"])}, b""
+
+    def on_load(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        sys.dont_write_bytecode = True
+        self.watch = Watch(allowed=header["allowed"])
+        adapter = importlib.import_module(f"certify.guest.adapters.{header['kind'].replace('-', '_')}")
+        self.plugin = adapter.open_plugin(header["root"], header["entry"], header["config"])
+        return {"signature": answers.describe_signature(self.plugin)}, b""
+
+    def on_generate(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        parameters = dict(header["request"])
+        started = time.perf_counter()
+        result = self.loop.run_until_complete(_call(self.plugin, parameters))
+        inside = time.perf_counter() - started
+        body, payload = answers.describe_result(result)
+        return {**body, "inside_seconds": inside}, payload
+
+    def on_quiesce(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Collects and trims, so that what is left is held on purpose or leaked.
+
+        A plugin that switched the collector off is left as it is: collecting for it would hide its leak.
+        """
+        if gc.isenabled():
+            gc.collect()
+        trimmed = _malloc_trim()
+        return {"collector": gc.isenabled(), "trimmed": trimmed, "blocks": sys.getallocatedblocks()}, b""
+
+    def on_freeze(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """After warm-up: what lives now is left out of later collections, which makes them cheap."""
+        gc.collect()
+        gc.freeze()
+        return {}, b""
+
+
+async def _call(plugin: Any, parameters: dict[str, Any]) -> Any:
+    return await plugin.generate_image(parameters.pop("prompt"), **parameters)
+
+
+def _malloc_trim() -> bool:
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    remedies = getattr(error, "remedies", ())
+    return {
+        "type": type(error).__name__[:200],
+        "code": str(getattr(error, "code", "") or "")[:100],
+        "message": answers.plain(str(error), 2000),
+        "remedies": [answers.plain(str(remedy), 500) for remedy in list(remedies)[:10]],
+        "traceback": answers.plain("".join(traceback.format_exception(error))[-MAX_TEXT:], MAX_TEXT),
+    }

@@ -1,0 +1,58 @@
+"""What a candidate can do wrong in a call, told apart. Each is an error value of the candidate, not ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class CandidateFault(Exception):
+    """Base: `message` says what happened; `request` what was in flight; `log` the worker's last lines."""
+
+    message: str
+    request: str = ""
+    log: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass
+class LoadFailed(CandidateFault):
+    """The entry could not be imported, or its factory raised."""
+
+    code: str = ""
+
+
+@dataclass
+class CallRefused(CandidateFault):
+    """The plugin answered a request with an exception.
+
+    `code` is the SDK's error code or empty; `error_type` the exception's class name.
+    """
+
+    code: str = ""
+    error_type: str = ""
+    remedies: tuple[str, ...] = ()
+
+
+@dataclass
+class WorkerEnded(CandidateFault):
+    """The process ended during a request: by a signal, or by an exit that nobody asked for."""
+
+
+@dataclass
+class Hung(CandidateFault):
+    """No answer within the deadline of the judge's clock."""
+
+
+@dataclass
+class Misspoke(CandidateFault):
+    """The answer broke the protocol, or is not a picture."""
+
+
+class HostError(Exception):
+    """The harness could not do its own part (no supervisor, no worker): never the candidate's fault."""

@@ -1,0 +1,208 @@
+"""Starting and ending worker processes, by way of the supervisor and the nursery."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import certify
+from certify.host.faults import HostError
+
+LIMITS = {"processes": 64, "memory": 12 << 30}
+RLIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 1024, "RLIMIT_FSIZE": 4 << 30}
+_NURSERY = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from certify.guest.nursery import main; main(int(sys.argv[2]), sys.argv[3] == 'warm')"
+)
+_START_DEADLINE = 180.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A worker: its pid and our ends of its pipes."""
+
+    pid: int
+    requests: int
+    answers: int
+    stdout: int
+    stderr: int
+
+    def close(self) -> None:
+        for descriptor in (self.requests, self.answers, self.stdout, self.stderr):
+            os.close(descriptor)
+
+
+class Host:
+    """One supervisor and its nursery; `start_worker` forks a fresh worker from it.
+
+    Raises HostError where the system cannot do it, or where they do not start.
+    """
+
+    def __init__(self, scratch: Path, warm: bool = True, limits: dict[str, int] | None = None) -> None:
+        if os.name != "posix" or not hasattr(socket, "recv_fds"):
+            raise HostError("Running a candidate needs Linux (or another POSIX system); `certify doctor` tells more.")
+        self.scratch = scratch
+        self.exits: dict[int, int] = {}
+        self.passed_limits: dict[int, str] = {}
+        self._control, control_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.nursery, nursery_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._log = scratch / "nursery.log"
+        scratch.mkdir(parents=True, exist_ok=True)
+        self._supervisor = self._start(control_end, nursery_end, warm, {**LIMITS, **(limits or {})})
+        control_end.close()
+        nursery_end.close()
+        self._ready = False
+
+    def _start(
+        self, control: socket.socket, nursery: socket.socket, warm: bool, limits: dict[str, int]
+    ) -> subprocess.Popen[bytes]:
+        parent = str(Path(certify.__path__[0]).resolve().parent)
+        python = sys.executable
+        child = [python, "-I", "-B", "-c", _NURSERY, parent, str(nursery.fileno()), "warm" if warm else "cold"]
+        script = str(Path(__file__).with_name("supervisor.py"))
+        command = [python, "-I", "-S", script, str(control.fileno()), str(nursery.fileno()), json.dumps(limits)]
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                command + child,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=worker_environment(self.scratch),
+                pass_fds=(control.fileno(), nursery.fileno()),
+                start_new_session=True,
+            )
+
+    def start_worker(self, folder: Path) -> Process:
+        """A fresh worker whose work, temporary and home folders are below `folder`."""
+        self._wait_until_ready()
+        for name in ("work", "tmp", "home"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        ours, theirs = _pipes()
+        order = {"folder": str(folder), "environment": worker_environment(folder), "limits": RLIMITS}
+        try:
+            socket.send_fds(self.nursery, [json.dumps(order).encode()], theirs)
+        except OSError as error:
+            raise HostError(f"the nursery is gone: {error}; {self.log_tail()}") from None
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        deadline = time.monotonic() + 30
+        while (pid := self._started) is None:
+            self._take(deadline)
+        self._started = None
+        return Process(pid, *ours)
+
+    _started: int | None = None
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _START_DEADLINE
+        while not self._ready:
+            self._take(deadline)
+
+    def _take(self, deadline: float) -> None:
+        ready, _, _ = select.select([self.nursery, self._control], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise HostError("the nursery did not answer in time: " + self.log_tail())
+        self.note_events()
+
+    def note_events(self) -> None:
+        """Takes what the nursery and the supervisor have told meanwhile, without waiting."""
+        for channel in (self.nursery, self._control):
+            while select.select([channel], [], [], 0)[0]:
+                message = channel.recv(65536)
+                if not message:
+                    raise HostError("the worker's keeper ended: " + self.log_tail())
+                self._note(json.loads(message))
+
+    def _note(self, message: dict[str, Any]) -> None:
+        if "ready" in message:
+            self._ready = True
+        elif "started" in message:
+            self._started = message["started"]
+        elif "exited" in message:
+            self.exits[message["exited"]] = message["status"]
+        elif "limit" in message:
+            self.passed_limits[message["pid"]] = message["limit"]
+        elif "killed" in message:
+            self._killed.add(message["killed"])
+        elif "nursery" in message:
+            raise HostError("the nursery ended: " + self.log_tail())
+
+    def kill(self, pid: int) -> None:
+        """Ends a worker and everything that came from it; returns when all of it is gone."""
+        self._killed: set[int] = set()
+        self._control.send(json.dumps({"kill": pid}).encode())
+        deadline = time.monotonic() + 10
+        while pid not in self._killed:
+            self._take(deadline)
+
+    def log_tail(self) -> str:
+        try:
+            return self._log.read_text("utf-8", "replace")[-500:].strip() or "no message"
+        except OSError:
+            return "no log"
+
+    def close(self) -> None:
+        """Ends everything; the supervisor kills the tree when the control socket closes."""
+        self._control.close()
+        self.nursery.close()
+        try:
+            self._supervisor.wait(10)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _pipes() -> tuple[tuple[int, int, int, int], list[int]]:
+    """Our ends (requests, answers, stdout, stderr), and the worker's ends in the same order."""
+    request_read, request_write = os.pipe()
+    answer_read, answer_write = os.pipe()
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    for descriptor in (request_write, answer_read, out_read, err_read):
+        os.set_blocking(descriptor, False)
+    return (request_write, answer_read, out_read, err_read), [request_read, answer_write, out_write, err_write]
+
+
+def worker_environment(folder: Path) -> dict[str, str]:
+    """All that a worker sees of the environment: nothing of the judge's, and nothing that says "test"."""
+    from certify.machine import model_cache
+
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "LANG": "C.UTF-8",
+        "SD_CERTIFY_CACHE": str(model_cache()),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(folder / "home" / "huggingface"),
+        "TOKENIZERS_PARALLELISM": "false",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def describe_exit(status: int) -> str:
+    """A wait status in words: `killed by SIGSEGV`, `exited with code 0`."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            return f"killed by {signal.Signals(number).name}"
+        except ValueError:
+            return f"killed by signal {number}"
+    return f"exited with code {os.waitstatus_to_exitcode(status)}"

@@ -1,0 +1,272 @@
+"""The plugin as the suites see it: calls that go to a worker, answers that are checked, faults that are kept.
+
+Every call of a run is entered in the ledger, so that demands on *every* call are judged over all of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
+from certify.host.launch import Host
+from certify.host.session import Event, Reply, Session, load_candidate
+
+Pixels = npt.NDArray[np.uint8]
+GIVE_UP_AFTER = 2
+
+
+class _Picture(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    width: int = Field(ge=1, le=8192)
+    height: int = Field(ge=1, le=8192)
+    pixel_bytes: int = Field(ge=1)
+    png_bytes: int = Field(ge=0)
+    inside_seconds: float = Field(ge=0)
+    result: dict[str, str | int | bool]
+
+
+class Parameter(BaseModel):
+    """One parameter of `generate_image` as the worker described it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: str
+    has_default: bool
+    default: str | int | float | bool | None
+
+
+class Signature(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    callable: bool
+    asynchronous: bool
+    parameters: tuple[Parameter, ...] = Field(max_length=50)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One picture that came back: RGB pixels (height, width, 3), the PNG's bytes, and what was claimed of it."""
+
+    request: Mapping[str, Any]
+    pixels: Pixels
+    png: bytes
+    facts: Mapping[str, str | int | bool]
+    seconds: float
+    requirement: str
+
+    def same_pixels(self, other: Generation) -> bool:
+        return self.pixels.shape == other.pixels.shape and bool(np.array_equal(self.pixels, other.pixels))
+
+
+@dataclass
+class Ledger:
+    """Everything that passed between the run and the plugin."""
+
+    calls: int = 0
+    generations: list[Generation] = field(default_factory=list)
+    faults: list[tuple[str, CandidateFault]] = field(default_factory=list)
+    events: list[tuple[str, Event]] = field(default_factory=list)
+
+    def faults_of(self, *kinds: type[CandidateFault]) -> list[tuple[str, CandidateFault]]:
+        return [(requirement, fault) for requirement, fault in self.faults if isinstance(fault, kinds)]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a candidate is opened: where its files lie, its kind, its entry, and the config it is given."""
+
+    root: Path
+    kind: str
+    entry: str
+    config: Mapping[str, Any]
+    load_deadline: float
+    call_deadline: float
+
+
+class Unreachable(Exception):
+    """The plugin cannot be asked (any more); the reason names the requirement that tells why."""
+
+
+class RemotePlugin:
+    """Calls to the candidate in a worker; a lost worker is replaced by a fresh one at the next call."""
+
+    def __init__(self, host: Host, scratch: Path, opening: Opening, ledger: Ledger | None = None) -> None:
+        self.ledger = ledger or Ledger()
+        self.opening = opening
+        self.requirement = ""
+        self.on_call: Callable[[], None] = lambda: None
+        self._host = host
+        self._scratch = scratch
+        self._session: Session | None = None
+        self._signature: Signature | None = None
+        self._broken = ""
+        self._numbers = itertools.count(1)
+
+    def load(self) -> Signature:
+        """Opens the plugin in a fresh worker unless it is open.
+
+        Raises LoadFailed, WorkerEnded, Hung or Misspoke the first time, and Unreachable from then on.
+        """
+        if self._broken:
+            raise Unreachable(self._broken)
+        if self._session is None or not self._session.alive:
+            try:
+                self._session, self._signature = self._open(self.opening.config)
+            except CandidateFault as fault:
+                self._broken = f"The plugin did not load ({fault.message[:200]}): see sdk.entry-loads."
+                raise
+        assert self._signature is not None
+        return self._signature
+
+    def _open(self, config: Mapping[str, Any]) -> tuple[Session, Signature]:
+        session = Session(self._host, self._scratch / f"worker-{next(self._numbers)}")
+        try:
+            reply = load_candidate(
+                session,
+                self.opening.load_deadline,
+                root=str(self.opening.root),
+                kind=self.opening.kind,
+                entry=self.opening.entry,
+                config=dict(config),
+                allowed=[str(session.folder), str(self.opening.root)],
+            )
+            self._note_events(reply)
+            return session, _signature(reply)
+        except CandidateFault:
+            session.end()
+            raise
+
+    def generate(self, prompt: str, **parameters: Any) -> Generation:
+        """One picture. Raises CallRefused for an exception of the plugin; other faults see `Session.ask`."""
+        self._check_patience()
+        self.load()
+        assert self._session is not None
+        return self._generate(self._session, {"prompt": prompt, **parameters})
+
+    def _generate(self, session: Session, request: dict[str, Any], keep: bool = True) -> Generation:
+        self.ledger.calls += 1
+        self.on_call()
+        try:
+            reply = session.ask("generate", self.opening.call_deadline, request=request)
+            self._note_events(reply)
+            generation = _generation(reply, request, self.requirement)
+        except CallRefused:
+            raise
+        except CandidateFault as fault:
+            self.ledger.faults.append((self.requirement, fault))
+            session.end()
+            raise
+        if keep:
+            self.ledger.generations.append(generation)
+        return generation
+
+    def _check_patience(self) -> None:
+        """A plugin that hangs again and again would cost a deadline for each requirement."""
+        hung = self.ledger.faults_of(Hung)
+        if len(hung) >= GIVE_UP_AFTER:
+            raise Unreachable(f"Not tried: {len(hung)} calls had no answer in time; see sdk.answers-in-time.")
+
+    @contextmanager
+    def opened_with(self, **config: Any) -> Iterator[Callable[..., Generation]]:
+        """The plugin in a worker of its own with other config values; gives its `generate`.
+
+        Raises LoadFailed where the factory raises with this config.
+        """
+        self._check_patience()
+        self.load()
+        session, _ = self._open({**self.opening.config, **config})
+        try:
+            yield lambda prompt, **parameters: self._generate(session, {"prompt": prompt, **parameters})
+        finally:
+            session.end()
+
+    @contextmanager
+    def soaking(self) -> Iterator[SoakedWorker]:
+        """A worker of its own for a soak, whose process can be measured from outside."""
+        self._check_patience()
+        self.load()
+        session, _ = self._open(self.opening.config)
+        try:
+            yield SoakedWorker(self, session)
+        finally:
+            session.end()
+
+    def _note_events(self, reply: Reply) -> None:
+        self.ledger.events += [(self.requirement, event) for event in reply.events]
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.end()
+            self._session = None
+
+
+class SoakedWorker:
+    """The worker under a soak: calls that are not kept, and quiet moments to measure it in."""
+
+    def __init__(self, plugin: RemotePlugin, session: Session) -> None:
+        self._plugin = plugin
+        self._session = session
+
+    @property
+    def pid(self) -> int:
+        return self._session.pid
+
+    @property
+    def folder(self) -> Path:
+        return self._session.folder
+
+    def call(self, request: dict[str, Any], keep: bool = False) -> Generation:
+        return self._plugin._generate(self._session, dict(request), keep=keep)
+
+    def freeze(self) -> None:
+        self._session.ask("freeze", self._plugin.opening.call_deadline)
+
+    def quiesce(self) -> bool:
+        """Collect and trim; False where the plugin has switched Python's collector off."""
+        reply = self._session.ask("quiesce", self._plugin.opening.call_deadline)
+        return reply.body.get("collector") is True
+
+
+def _signature(reply: Reply) -> Signature:
+    try:
+        return Signature.model_validate(reply.body.get("signature"))
+    except ValidationError:
+        raise Misspoke("a signature out of form", "load") from None
+
+
+def _generation(reply: Reply, request: dict[str, Any], requirement: str) -> Generation:
+    shown = json.dumps(request, ensure_ascii=False)[:500]
+    try:
+        picture = _Picture.model_validate(
+            {key: value for key, value in reply.body.items() if key not in ("nonce", "ok", "events")}
+        )
+    except ValidationError as error:
+        raise Misspoke(f"not a picture: {error.error_count()} fields out of form", shown) from None
+    if picture.pixel_bytes != picture.width * picture.height * 3:
+        raise Misspoke("the pixels do not fit the size that was told", shown)
+    if len(reply.payload) != picture.pixel_bytes + picture.png_bytes:
+        raise Misspoke("fewer or more bytes than were told", shown)
+    pixels = np.frombuffer(reply.payload, np.uint8, picture.pixel_bytes)
+    return Generation(
+        request=request,
+        pixels=pixels.reshape(picture.height, picture.width, 3),
+        png=reply.payload[picture.pixel_bytes :],
+        facts=picture.result,
+        seconds=reply.seconds,
+        requirement=requirement,
+    )
+
+
+__all__ = ["Generation", "Ledger", "LoadFailed", "Opening", "RemotePlugin", "Unreachable", "WorkerEnded"]

@@ -1,0 +1,220 @@
+"""One conversation with one worker: requests out, answers in, deadlines on the judge's clock."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import selectors
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
+from certify.host.launch import Host, Process, describe_exit
+from certify.protocol import Frame, FrameParser, ProtocolError, pack
+
+LOG_LIMIT = 64 << 10
+MAX_ANSWER = 96 << 20
+_PIECE = 1 << 20
+
+
+class Event(BaseModel):
+    """Something the watch inside saw: a claim that can only add suspicion."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    kind: str = Field(max_length=20)
+    detail: str = Field(max_length=400)
+
+
+class _Error(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: str = Field(max_length=200)
+    code: str = Field(max_length=100)
+    message: str = Field(max_length=2000)
+    remedies: list[str] = Field(max_length=10)
+    traceback: str = Field(max_length=4000)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    nonce: str
+    ok: bool
+    events: list[Event] = Field(default=[], max_length=100)
+    error: _Error | None = None
+
+
+class Ring:
+    """The last bytes of a stream, and whether some were cut."""
+
+    def __init__(self, limit: int = LOG_LIMIT) -> None:
+        self._limit = limit
+        self._data = bytearray()
+        self.total = 0
+
+    def add(self, data: bytes) -> None:
+        self.total += len(data)
+        self._data += data
+        del self._data[: -self._limit]
+
+    def text(self, characters: int = 4000) -> str:
+        cut = "… (cut)\n" if self.total > len(self._data) else ""
+        return cut + self._data.decode("utf-8", "replace")[-characters:]
+
+
+@dataclass
+class Reply:
+    body: dict[str, Any]
+    payload: bytes
+    events: list[Event]
+    seconds: float
+
+
+class Session:
+    """A worker and the pipes to it. Any fault ends it: after one, `alive` is False and the tree is gone."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
+        self.host = host
+        self.folder = folder
+        self.process: Process = host.start_worker(folder)
+        self.alive = True
+        self.stdout, self.stderr = Ring(), Ring()
+        self._parser = FrameParser(max_payload=MAX_ANSWER)
+        self._frames: list[Frame] = []
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def ask(self, operation: str, deadline: float, **body: Any) -> Reply:
+        """One request and its answer.
+
+        Raises CallRefused where the worker answers with an exception; WorkerEnded, Hung or Misspoke where
+        there is no answer to believe in; these three end the session.
+        """
+        nonce = secrets.token_hex(16)
+        header = {"op": operation, "nonce": nonce, "deadline": deadline, **body}
+        shown = json.dumps(body.get("request", body), ensure_ascii=False, default=str)[:500]
+        started = time.monotonic()
+        try:
+            frame = self._exchange(pack(header), started + deadline, shown)
+            answer = self._check(frame, nonce, shown)
+        except CandidateFault as fault:
+            fault.log = fault.log or self.stderr.text()
+            self.end()
+            raise
+        seconds = time.monotonic() - started
+        if answer.error is not None:
+            error = answer.error
+            raise CallRefused(
+                error.message, shown, error.traceback, error.code, error.type, tuple(error.remedies)
+            )
+        return Reply(frame.header, frame.payload, answer.events, seconds)
+
+    def _check(self, frame: Frame, nonce: str, shown: str) -> _Answer:
+        try:
+            answer = _Answer.model_validate(frame.header)
+        except ValidationError as error:
+            raise Misspoke(f"an answer out of form: {_first(error)}", shown) from None
+        if not secrets.compare_digest(answer.nonce.encode(), nonce.encode()):
+            raise Misspoke("an answer to a request that was not made (wrong nonce)", shown)
+        if answer.ok == (answer.error is not None):
+            raise Misspoke("an answer that is neither a result nor an error", shown)
+        return answer
+
+    def _exchange(self, data: bytes, deadline: float, shown: str) -> Frame:
+        pending = memoryview(data)
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (*self._outputs, self.host.nursery):
+                selector.register(descriptor, selectors.EVENT_READ)
+            selector.register(self.process.requests, selectors.EVENT_WRITE)
+            while not self._frames:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise Hung("no answer within the deadline", shown)
+                ready = {key.fd for key, _ in selector.select(min(left, 1.0))}
+                self.host.note_events()
+                if self.process.requests in ready:
+                    pending = self._send(pending)
+                    if not pending:
+                        selector.unregister(self.process.requests)
+                for descriptor in ready.intersection(self._outputs):
+                    if self._read(descriptor, shown) == 0:
+                        selector.unregister(descriptor)
+                if self.pid in self.host.exits and not self._frames:
+                    self._drain(shown)
+                    if not self._frames:
+                        raise WorkerEnded(self._how_it_ended(), shown)
+        return self._frames.pop(0)
+
+    def _send(self, pending: memoryview) -> memoryview:
+        try:
+            return pending[os.write(self.process.requests, pending[:65536]) :]
+        except BlockingIOError:
+            return pending
+        except OSError:
+            # The worker is gone; its exit tells more.
+            return pending[len(pending) :]
+
+    def _read(self, descriptor: int, shown: str) -> int:
+        """Bytes taken from one of the worker's pipes: 0 at its end, -1 where there is nothing now."""
+        try:
+            data = os.read(descriptor, _PIECE)
+        except BlockingIOError:
+            return -1
+        if descriptor == self.process.stdout:
+            self.stdout.add(data)
+        elif descriptor == self.process.stderr:
+            self.stderr.add(data)
+        else:
+            try:
+                self._frames += self._parser.feed(data)
+            except ProtocolError as error:
+                raise Misspoke(f"not the protocol: {error}", shown) from None
+        return len(data)
+
+    def _drain(self, shown: str) -> None:
+        """What was written before the end; never waits for more, since a daemon may hold the pipes open."""
+        for descriptor in self._outputs:
+            for _ in range(200):
+                if self._read(descriptor, shown) <= 0:
+                    break
+
+    @property
+    def _outputs(self) -> tuple[int, int, int]:
+        return self.process.answers, self.process.stdout, self.process.stderr
+
+    def _how_it_ended(self) -> str:
+        limit = self.host.passed_limits.get(self.pid)
+        if limit:
+            return f"ended by the watchdog: {limit}"
+        return describe_exit(self.host.exits[self.pid])
+
+    def end(self) -> None:
+        """Ends the worker and its whole tree; may be called twice."""
+        if not self.alive:
+            return
+        self.alive = False
+        self.host.kill(self.pid)
+        self.process.close()
+
+
+def load_candidate(session: Session, deadline: float, **body: Any) -> Reply:
+    """The `load` request; an exception inside becomes LoadFailed."""
+    try:
+        return session.ask("load", deadline, **body)
+    except CallRefused as refused:
+        raise LoadFailed(
+            f"{refused.error_type}: {refused.message}", refused.request, refused.log, refused.code
+        ) from None
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ".".join(str(part) for part in first["loc"]) + ": " + first["msg"]

@@ -1,0 +1,17 @@
+"""What a static instrument found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One fault: `file` is a relative POSIX path, `line` counts from 1 (0: the file as a whole), `rule` is a
+    stable slug.
+    """
+
+    file: str
+    line: int
+    rule: str
+    message: str

@@ -1,0 +1,126 @@
+"""Licence identifiers and licence files: is the expression valid, may the thing be sold, can the file be
+read?
+
+Identifiers: SPDX License List and SPDX 2.3 annex D (expressions), through license-expression.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from license_expression import ExpressionError, Licensing, get_license_index
+
+from certify.errors import did_you_mean
+
+MAX_EXPRESSION = 500
+MAX_TEXT_BYTES = 1 << 20
+RAIL_IDS = ("CreativeML-OpenRAIL-M", "OpenRAIL++-M")  # used everywhere for these models, but on no SPDX list
+
+_OWN_REFERENCE = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
+_DEPRECATED = re.compile(r"([AL]?GPL|GFDL)-[\d.]+\+?")  # the index has names besides that were never listed
+_NON_COMMERCIAL = re.compile(r"(^|[-._])(nc|non-?commercial)([-._]|$)|noncommercial", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class LicenceText:
+    """A licence file as read: `text` is empty where `problems` say why it could not be."""
+
+    text: str
+    problems: tuple[str, ...]
+
+
+def check_expression(text: str) -> list[str]:
+    """What is wrong with an SPDX expression; empty when it is valid. `LicenseRef-*` and the RAIL identifiers
+    are known.
+    """
+    if not text.strip():
+        return ["the licence expression is empty"]
+    if len(text) > MAX_EXPRESSION:
+        return [f"a licence expression has at most {MAX_EXPRESSION} characters"]
+    try:
+        parsed = Licensing().parse(text)
+        keys = Licensing().license_keys(parsed)
+    except (ExpressionError, RecursionError, ValueError, TypeError, AttributeError) as error:
+        return [f"this is no licence expression: {str(error)[:200]}"]
+    licences, exceptions = _known()
+    excepted = {match.lower() for match in re.findall(r"(?i)\bwith\s+([\w.+-]+)", text)}
+    problems: list[str] = []
+    for key in keys:
+        known = exceptions if key.lower() in excepted else licences
+        # SPDX matches identifiers without regard to letter case; "GPL-2.0+" means that version or later.
+        if (
+            key.lower().removesuffix("+") not in known
+            and key.lower() not in known
+            and not _OWN_REFERENCE.fullmatch(key)
+        ):
+            near = did_you_mean(key, known.values())
+            problems.append(
+                f'"{key[:80]}" is no SPDX identifier; use one, or LicenseRef-YOUR-NAME. {near}'.strip()
+            )
+    return problems
+
+
+def identifiers(expression: str) -> list[str]:
+    """The licence identifiers of an SPDX expression, in its order; empty where it cannot be parsed."""
+    try:
+        return [str(key) for key in Licensing().license_keys(Licensing().parse(expression[:MAX_EXPRESSION]))]
+    except (ExpressionError, RecursionError, ValueError, TypeError, AttributeError):
+        return []
+
+
+def is_non_commercial(identifier: str) -> bool:
+    """Whether a licence, or each choice that an expression leaves, forbids commercial use, going by its
+    identifiers.
+    """
+    try:
+        parsed = Licensing().parse(identifier[:MAX_EXPRESSION])
+    except (ExpressionError, RecursionError, ValueError, TypeError, AttributeError):
+        parsed = None
+    return bool(_NON_COMMERCIAL.search(identifier)) if parsed is None else _forbids(parsed)
+
+
+def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> LicenceText:
+    """The text of a licence file: UTF-8, at most `limit` bytes, not empty. Never raises for what a candidate
+    can do.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except (OSError, ValueError) as error:
+        return LicenceText("", (f"{path.name} can't be read: {getattr(error, 'strerror', None) or error}",))
+    if len(data) > limit:
+        return LicenceText("", (f"{path.name} is over {limit} bytes, which is no licence text",))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return LicenceText("", (f"{path.name} is not UTF-8: byte {error.start} is wrong",))
+    if not text.strip() or "\0" in text:
+        return LicenceText("", (f"{path.name} is {'no text' if text.strip() else 'empty'}",))
+    return LicenceText(text.replace("\r\n", "\n"), ())
+
+
+def _forbids(parsed: Any) -> bool:
+    """`A OR B` may be sold if either may, `A AND B` only if both may."""
+    if getattr(parsed, "operator", "") == " OR ":
+        return all(map(_forbids, parsed.args))
+    if getattr(parsed, "operator", "") == " AND ":
+        return any(map(_forbids, parsed.args))
+    return bool(_NON_COMMERCIAL.search(str(parsed)))
+
+
+@cache
+def _known() -> tuple[dict[str, str], dict[str, str]]:
+    """Licences and exceptions of the SPDX lists, deprecated ones too: lower case -> as SPDX spells it."""
+    licences = {identifier.lower(): identifier for identifier in RAIL_IDS}
+    exceptions: dict[str, str] = {}
+    for row in get_license_index():
+        table = exceptions if row.get("is_exception") else licences
+        deprecated = filter(_DEPRECATED.fullmatch, row.get("other_spdx_license_keys", ()))
+        for identifier in (row.get("spdx_license_key") or "", *deprecated):
+            if identifier and not identifier.startswith("LicenseRef-"):
+                table[identifier.lower()] = identifier
+    return licences, exceptions

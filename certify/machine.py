@@ -1,0 +1,134 @@
+"""What this machine is and what it can evidence."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+
+
+def this_system() -> str:
+    """`linux`, `macos` or `windows`, in the manifest's words; else Python's own name."""
+    return SYSTEMS.get(sys.platform, sys.platform)
+
+
+def capabilities() -> frozenset[str]:
+    """What requirements may need: the system's name, `worker` (candidates can be run), `cuda`."""
+    found = {this_system()}
+    if os.name == "posix" and Path("/proc").is_dir():
+        found.add("worker")
+    if gpu_names():
+        found.add("cuda")
+    return frozenset(found)
+
+
+def gpu_names() -> list[str]:
+    """NVIDIA GPUs by NVML; empty where there is no driver. Torch is not imported for this."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:
+        # NVML raises its own classes, and OSError without a driver.
+        return []
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def model_cache() -> Path:
+    """The user's cache folder in which the engine builds its tiny models."""
+    from reference_engine.models.cache import cache_folder
+
+    return cache_folder()
+
+
+def versions() -> dict[str, str]:
+    names = ("torch", "diffusers", "transformers", "numpy", "pytest", "invisible-watermark")
+    return {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def environment() -> dict[str, str]:
+    """What results.json says of the machine."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "gpu": ", ".join(gpu_names()) or "none",
+        **versions(),
+    }
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One line of `certify doctor`."""
+
+    name: str
+    ok: bool
+    finding: str
+    remedy: str = ""
+
+
+def diagnose() -> list[Diagnosis]:
+    return [
+        Diagnosis("system", True, f"{this_system()}: native evidence for it, not for the others"),
+        _diagnose_worker(),
+        _diagnose_gpu(),
+        _diagnose_image_library(),
+        _diagnose_cache(),
+    ]
+
+
+def _diagnose_worker() -> Diagnosis:
+    ok = "worker" in capabilities()
+    remedy = "" if ok else "Run certify on Linux; plan, list, explain and verify work everywhere."
+    finding = "candidates can be run in a worker" if ok else "no /proc: candidates cannot be run here"
+    return Diagnosis("worker", ok, finding, remedy)
+
+
+def _diagnose_gpu() -> Diagnosis:
+    names = gpu_names()
+    if names:
+        return Diagnosis("gpu", True, ", ".join(names))
+    return Diagnosis("gpu", False, "none: everything runs on the CPU", "GPU requirements stay not-evidenced here.")
+
+
+def _diagnose_image_library() -> Diagnosis:
+    import subprocess
+
+    tried = subprocess.run(
+        [sys.executable, "-I", "-c", "import cv2; print(cv2.__version__)"], capture_output=True, text=True
+    )
+    if tried.returncode == 0:
+        return Diagnosis("opencv", True, tried.stdout.strip())
+    reason = tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else "no message"
+    return Diagnosis(
+        "opencv",
+        False,
+        f"does not import: {reason}",
+        "pip install --force-reinstall --no-deps opencv-python-headless, or install libGL (libgl1).",
+    )
+
+
+def _diagnose_cache() -> Diagnosis:
+    folder = model_cache()
+    probe = folder
+    while not probe.exists():
+        probe = probe.parent
+    ok = os.access(probe, os.W_OK)
+    return Diagnosis("model cache", ok, str(folder), "" if ok else "Set SD_CERTIFY_CACHE to a folder you may write.")

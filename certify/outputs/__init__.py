@@ -1,0 +1,1 @@
+"""Outputs derived from the results, one module a format."""

@@ -1,0 +1,45 @@
+"""Profiles: which requirements count, how long a run measures, and the isolation it demands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from certify.errors import UserError, did_you_mean
+
+ORDER = ("quick", "store", "certified")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Durations are in seconds by the judge's clock; counts are calls of `generate_image`."""
+
+    name: str
+    isolation: str
+    soak_seconds: float
+    soak_calls: int
+    load_deadline: float = 180.0
+    call_deadline: float = 60.0
+
+    def includes(self, counts_from: str) -> bool:
+        """Whether a requirement that counts from profile `counts_from` on counts here."""
+        return ORDER.index(counts_from) <= ORDER.index(self.name)
+
+    def with_deadline(self, seconds: float) -> Profile:
+        return replace(self, call_deadline=seconds, load_deadline=max(seconds, 1.0))
+
+
+PROFILES = {
+    "quick": Profile("quick", isolation="L1", soak_seconds=15, soak_calls=600),
+    "store": Profile("store", isolation="L2", soak_seconds=300, soak_calls=12_000),
+    "certified": Profile("certified", isolation="L2", soak_seconds=86_400, soak_calls=10_000_000),
+}
+
+
+def profile_named(name: str) -> Profile:
+    if name not in PROFILES:
+        raise UserError(f'There is no profile "{name}".', did_you_mean(name, PROFILES) or _known())
+    return PROFILES[name]
+
+
+def _known() -> str:
+    return "Known profiles: " + ", ".join(ORDER) + "."

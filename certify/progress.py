@@ -1,0 +1,139 @@
+"""What a person sees while a run works: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from certify.record import Outcome, RequirementResult
+
+_SIGNS = {
+    Outcome.PASSED: ("✓", "green"),
+    Outcome.FAILED: ("✗", "bold red"),
+    Outcome.WARNED: ("!", "yellow"),
+    Outcome.WAIVED: ("w", "yellow"),
+    Outcome.NOT_APPLICABLE: ("-", "dim"),
+    Outcome.NOT_EVIDENCED: ("?", "magenta"),
+    Outcome.FLAKY: ("~", "magenta"),
+    Outcome.ERROR: ("E", "bold red"),
+}
+
+
+class Progress(Protocol):
+    def begin(self, planned: int, seconds: float) -> None: ...
+    def start(self, identifier: str, title: str) -> None: ...
+    def note(self, text: str) -> None: ...
+    def finish(self, result: RequirementResult) -> None: ...
+    def end(self) -> None: ...
+
+
+def sign(outcome: Outcome) -> str:
+    return _SIGNS[outcome][0]
+
+
+def safe(text: str, limit: int = 200) -> str:
+    """One line of candidate text for a terminal or a CI log: no control or bidi characters, never a command."""
+    line = " ".join(text.split())
+    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
+    return shown[:limit].replace("::", ":\u200b:").replace("##", "#\u200b#")
+
+
+class Silent:
+    """No display, for runs inside tests."""
+
+    def begin(self, planned: int, seconds: float) -> None: ...
+    def start(self, identifier: str, title: str) -> None: ...
+    def note(self, text: str) -> None: ...
+    def finish(self, result: RequirementResult) -> None: ...
+    def end(self) -> None: ...
+
+
+class PlainLines:
+    """One line a requirement, and a sign of life each minute: for CI logs."""
+
+    HEARTBEAT = 60.0
+
+    def __init__(self) -> None:
+        self._planned = self._done = 0
+        self._last = time.monotonic()
+
+    def begin(self, planned: int, seconds: float) -> None:
+        self._planned = planned
+        self._say(f"{planned} requirements, about {seconds:.0f} s")
+
+    def start(self, identifier: str, title: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        if time.monotonic() - self._last > self.HEARTBEAT:
+            self._say("  ... " + safe(text))
+
+    def finish(self, result: RequirementResult) -> None:
+        self._done += 1
+        line = f"[{self._done:>2}/{self._planned}] {sign(result.outcome)} {result.id}  {result.outcome.value}"
+        first = next(iter(result.message.strip().splitlines()), "")
+        told = f": {safe(first)}" if first and result.outcome is not Outcome.PASSED else ""
+        self._say(f"{line}{told}  ({result.seconds:.1f} s)")
+
+    def end(self) -> None:
+        pass
+
+    def _say(self, line: str) -> None:
+        self._last = time.monotonic()
+        print(line, flush=True)
+
+
+class Live:
+    """A bar with what runs now, how far and how long; finished requirements scroll by above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+        )
+        self._started = time.monotonic()
+        self._seconds = 0.0
+
+    def begin(self, planned: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._task = self._bar.add_task("starting", total=planned, left=f"about {seconds:.0f} s in all")
+        self._bar.start()
+
+    def start(self, identifier: str, title: str) -> None:
+        self._bar.update(self._task, description=f"{identifier}: {title}"[:60], left=self._left())
+
+    def note(self, text: str) -> None:
+        self._bar.update(self._task, left=safe(text, 60))
+
+    def finish(self, result: RequirementResult) -> None:
+        mark, style = _SIGNS[result.outcome]
+        first = next(iter(result.message.strip().splitlines()), "")
+        told = f"  {safe(first)}" if result.outcome is not Outcome.PASSED else ""
+        self._console.print(f"{mark} {result.id}{told}", style=style, markup=False, highlight=False)
+        self._bar.update(self._task, advance=1, left=self._left())
+
+    def end(self) -> None:
+        self._bar.stop()
+
+    def _left(self) -> str:
+        left = self._seconds - (time.monotonic() - self._started)
+        return f"about {left:.0f} s left" if left > 1 else "nearly done"
+
+
+def choose_progress() -> Progress:
+    """Live on a terminal that is no CI log; plain lines otherwise."""
+    if sys.stdout.isatty() and not os.environ.get("CI"):
+        return Live(Console())
+    return PlainLines()

@@ -1,0 +1,133 @@
+"""The frames that pass between host and guest: the only thing both sides share.
+
+A frame is `u32 header length, u32 payload length` (little endian), a header of strict JSON (one object)
+and raw payload bytes. Sizes are checked before anything is allocated; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+PREFIX = struct.Struct("<II")
+MAX_HEADER = 1 << 20
+MAX_PAYLOAD = 256 << 20
+_MAX_DEPTH = 12
+
+
+class ProtocolError(Exception):
+    """The other side sent what no honest side sends."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    header: dict[str, Any]
+    payload: bytes = b""
+
+
+def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
+    """The bytes of one frame; raises ProtocolError over the limits."""
+    text = json.dumps(header, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
+    if len(text) > MAX_HEADER or len(payload) > MAX_PAYLOAD:
+        raise ProtocolError(f"frame too large: header {len(text)}, payload {len(payload)} bytes")
+    return PREFIX.pack(len(text), len(payload)) + text + payload
+
+
+def parse_header(text: bytes) -> dict[str, Any]:
+    """One JSON object: no NaN, no duplicate keys, bounded depth."""
+    try:
+        header = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"header is not strict JSON: {str(error)[:200]}") from None
+    if not isinstance(header, dict):
+        raise ProtocolError("header is not an object")
+    _check_depth(header, 0)
+    return header
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not allowed")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key stands twice")
+    return table
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise ProtocolError("header is nested too deeply")
+    if isinstance(value, dict):
+        for item in value.values():
+            _check_depth(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_depth(item, depth + 1)
+
+
+class FrameParser:
+    """Frames out of a stream that arrives in pieces.
+
+    Raises ProtocolError as soon as a prefix announces more than the limits allow.
+    """
+
+    def __init__(self, max_header: int = MAX_HEADER, max_payload: int = MAX_PAYLOAD) -> None:
+        self._limits = (max_header, max_payload)
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        self._buffer += data
+        frames = []
+        while (frame := self._next()) is not None:
+            frames.append(frame)
+        return frames
+
+    def _next(self) -> Frame | None:
+        if len(self._buffer) < PREFIX.size:
+            return None
+        header, payload = PREFIX.unpack_from(self._buffer)
+        if header > self._limits[0] or payload > self._limits[1]:
+            raise ProtocolError(f"frame announces {header} + {payload} bytes, over the limits")
+        end = PREFIX.size + header + payload
+        if len(self._buffer) < end:
+            return None
+        text = bytes(self._buffer[PREFIX.size : PREFIX.size + header])
+        body = bytes(self._buffer[PREFIX.size + header : end])
+        del self._buffer[:end]
+        return Frame(parse_header(text), body)
+
+
+def read_frame(descriptor: int) -> Frame | None:
+    """Blocks for one frame; None at the end of the stream. For the guest, which trusts the host."""
+    prefix = _read_exactly(descriptor, PREFIX.size)
+    if prefix is None:
+        return None
+    header, payload = PREFIX.unpack(prefix)
+    if header > MAX_HEADER or payload > MAX_PAYLOAD:
+        raise ProtocolError("frame over the limits")
+    text = _read_exactly(descriptor, header)
+    body = _read_exactly(descriptor, payload)
+    if text is None or body is None:
+        raise ProtocolError("stream ended inside a frame")
+    return Frame(parse_header(text), body)
+
+
+def _read_exactly(descriptor: int, count: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < count:
+        piece = os.read(descriptor, min(count - len(data), 1 << 20))
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,205 @@
+"""The record of a run: an append-only journal and the results derived from it.
+
+The journal (`journal.ndjson`) is the only thing written while a run works; `results.json` and every
+other output are computed from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RESULTS_SCHEMA = 1
+
+
+class Outcome(str, Enum):
+    """What became of one requirement."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    WARNED = "warned"
+    WAIVED = "waived"
+    NOT_APPLICABLE = "not-applicable"
+    NOT_EVIDENCED = "not-evidenced"
+    FLAKY = "flaky"
+    ERROR = "error"
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Value(_Row):
+    """One measured figure or fact."""
+
+    kind: Literal["value"] = "value"
+    name: str
+    value: str | int | float | bool
+    unit: str = ""
+
+
+class Text(_Row):
+    """Text to show as it is (a log's last lines, a list of findings); cut before it is recorded."""
+
+    kind: Literal["text"] = "text"
+    name: str
+    text: str
+
+
+class Picture(_Row):
+    """An image among the evidence; `file` is relative to the run's folder."""
+
+    kind: Literal["image"] = "image"
+    name: str
+    file: str
+    width: int
+    height: int
+    caption: str = ""
+
+
+class Series(_Row):
+    """A curve; `points` are thinned to at most 300, `file` (CSV, relative to the run) has them all."""
+
+    kind: Literal["series"] = "series"
+    name: str
+    x_label: str
+    y_label: str
+    points: tuple[tuple[float, float], ...]
+    file: str = ""
+    summary: str = ""
+
+
+Evidence = Value | Text | Picture | Series
+
+
+class RequirementResult(_Row):
+    """One requirement's row in results.json."""
+
+    id: str
+    suite: str
+    level: Literal["must", "should", "info"]
+    outcome: Outcome
+    message: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    seconds: float = 0.0
+    replay: str = ""
+    attempts: int = 0
+    # True where the outcome enters the verdict at the profile of this run.
+    counts: bool = True
+    title: str = ""
+    sentence: str = ""
+    source: tuple[str, ...] = ()
+    why: str = ""
+    fix: str = ""
+
+
+class Act(_Row):
+    """One line of the isolation self-test: what was tried inside, and whether it was stopped."""
+
+    act: str
+    stopped: bool
+    note: str = ""
+
+
+class Isolation(_Row):
+    level: str
+    demanded: str
+    acts: tuple[Act, ...] = ()
+
+
+LEVELS = ("L0", "L1", "L2", "L3")
+
+
+def meets(level: str, demanded: str) -> bool:
+    """Whether isolation `level` is at least `demanded`; raises ValueError for an unknown level."""
+    return LEVELS.index(level) >= LEVELS.index(demanded)
+
+
+class VerdictRow(_Row):
+    name: Literal["PASSED", "CERTIFIED", "REJECTED", "INCOMPLETE", "ERROR"]
+    reasons: tuple[str, ...] = ()
+    exit_code: int
+
+
+class CandidateRow(_Row):
+    name: str
+    version: str
+    digest: str
+    kind: str
+    submission: str = ""
+
+
+class CertifyRow(_Row):
+    version: str
+    spec_revision: str
+    suite_digest: str
+
+
+class Results(_Row):
+    """The whole of results.json. Further keys may be added; these stay."""
+
+    schema_: int = Field(default=RESULTS_SCHEMA, alias="schema")
+    certify: CertifyRow
+    candidate: CandidateRow
+    profile: str
+    seed: str
+    environment: dict[str, str]
+    isolation: Isolation
+    planned: int
+    verdict: VerdictRow
+    claims: tuple[str, ...]
+    requirements: tuple[RequirementResult, ...]
+    started: str = ""
+    seconds: float = 0.0
+    suites: dict[str, str] = Field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n"
+
+
+class Journal:
+    """Appends events to `journal.ndjson`, each on disk before the next thing happens."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("ab", buffering=0)
+
+    def write(self, event: str, **body: Any) -> None:
+        """One line `{"event", "time", ...}`; `time` is seconds since the epoch, by the judge's clock."""
+        line = json.dumps({"event": event, "time": round(time.time(), 3), **body}, ensure_ascii=False, default=str)
+        self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """All whole lines; a last line that a crash cut short is left out. Raises OSError, and ValueError for
+    damage anywhere else."""
+    lines = path.read_bytes().split(b"\n")
+    events = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            if number < len(lines):
+                raise ValueError(f"{path}:{number}: not JSON") from None
+    return events

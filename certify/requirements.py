@@ -1,0 +1,146 @@
+"""The catalogue: every demand, as rows of data beside the tests that measure it.
+
+Rows live in `suites/*/requirements.toml`. Suites are found as data and never imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import certify
+from certify.errors import UserError, did_you_mean
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class CatalogueError(Exception):
+    """The project's own catalogue is broken: a fault of the harness, never of a candidate."""
+
+
+class Requirement(BaseModel):
+    """One demand on a candidate, in one MUST or SHOULD sentence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[a-z]+\.[a-z0-9-]+$")
+    suite: str
+    title: str = Field(min_length=4)
+    sentence: str = Field(pattern=r"MUST|SHOULD")
+    source: tuple[str, ...] = Field(min_length=1)
+    level: Literal["must", "should", "info"]
+    introduced: str
+    removed: str | None = None
+    # Capabilities of this machine; what is lacking makes the requirement not-evidenced.
+    needs: tuple[str, ...] = ()
+    # Traits of the candidate, all of which it must have; empty: every candidate.
+    applies: tuple[str, ...] = ()
+    # The first profile at which the outcome enters the verdict.
+    counts_from: Literal["quick", "store", "certified"] = "quick"
+    # static: reads files and runs nothing; run: asks the plugin; end: judges over the whole run.
+    when: Literal["static", "run", "end"] = "run"
+    why: str = Field(min_length=20)
+    fix: str = Field(min_length=20)
+    # Seconds at profile quick on two CPU cores, for the plan.
+    budget: float = Field(default=1.0, ge=0)
+
+
+class Suite(BaseModel):
+    """A family of requirements, one folder under `suites/`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    order: int
+    requirement: tuple[Requirement, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    suites: tuple[Suite, ...]
+    root: Path
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        return tuple(row for suite in self.suites for row in suite.requirement)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        return {suite.name: suite.title for suite in self.suites}
+
+    def find(self, identifier: str) -> Requirement:
+        """The requirement with this id; UserError with the nearest known id otherwise."""
+        by_id = {row.id: row for row in self.requirements}
+        if identifier not in by_id:
+            hint = did_you_mean(identifier, by_id) or "`certify list` shows every requirement."
+            raise UserError(f'There is no requirement "{identifier}".', hint)
+        return by_id[identifier]
+
+    def select(self, suites: Iterable[str], identifiers: Iterable[str]) -> frozenset[str]:
+        """Ids chosen by suite names and requirement ids; everything where neither is given."""
+        chosen = {self.find(identifier).id for identifier in identifiers}
+        for name in suites:
+            if name not in self.titles:
+                hint = did_you_mean(name, self.titles) or "Known suites: " + ", ".join(self.titles) + "."
+                raise UserError(f'There is no suite "{name}".', hint)
+            chosen |= {row.id for row in self.requirements if row.suite == name}
+        return frozenset(chosen or {row.id for row in self.requirements})
+
+
+def suites_root() -> Path:
+    """The folder that holds the suites: inside the installed package, or beside it in a checkout."""
+    for parent in certify.__path__:
+        root = Path(parent) / "suites"
+        if (root / "__init__.py").is_file():
+            return root
+    from importlib.util import find_spec
+
+    spec = find_spec("certify.suites")
+    if spec is None or not spec.submodule_search_locations:
+        raise CatalogueError("The suites are not installed beside certify: reinstall sd-certify.")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def load_catalogue(root: Path | None = None) -> Catalogue:
+    """All suites in their order; raises CatalogueError where a row is malformed or an id is used twice."""
+    root = root or suites_root()
+    suites = [_read_suite(path) for path in sorted(root.glob("*/requirements.toml"))]
+    if not suites:
+        raise CatalogueError(f"No requirements.toml below {root}.")
+    suites.sort(key=lambda suite: (suite.order, suite.name))
+    catalogue = Catalogue(tuple(suites), root)
+    ids = [row.id for row in catalogue.requirements]
+    twice = sorted({identifier for identifier in ids if ids.count(identifier) > 1})
+    if twice:
+        raise CatalogueError("Requirement ids used twice: " + ", ".join(twice))
+    return catalogue
+
+
+def _read_suite(path: Path) -> Suite:
+    name = path.parent.name
+    try:
+        table: Mapping[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        rows = [{"suite": name, **row} for row in table.get("requirement", [])]
+        return Suite.model_validate({"name": name, **table, "requirement": rows})
+    except (ValidationError, tomllib.TOMLDecodeError) as error:
+        raise CatalogueError(f"{path}: {error}") from error
+
+
+def suite_digest(root: Path) -> str:
+    """`sha256:...` over every file of the suites, so that a certificate names what it was judged by."""
+    total = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        if path.suffix in {".py", ".toml", ".ini"}:
+            name = path.relative_to(root).as_posix()
+            total.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n".encode())
+    return "sha256:" + total.hexdigest()

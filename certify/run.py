@@ -1,0 +1,316 @@
+"""One run, from submission to report: composes the rooms and writes down what came of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from certify import SPEC_REVISION, __version__
+from certify.assemble import assemble, plan_event
+from certify.candidate import Candidate, read_candidate
+from certify.context import RunContext
+from certify.draw import fresh_root_seed
+from certify.errors import UserError
+from certify.host.faults import CandidateFault, HostError
+from certify.host.isolation import measure_isolation
+from certify.host.launch import Host
+from certify.host.remote import Opening, RemotePlugin
+from certify.host.session import Session
+from certify.machine import capabilities, environment
+from certify.outputs.junit import to_junit
+from certify.plan import Plan, make_plan
+from certify.profiles import Profile, profile_named
+from certify.progress import Progress, choose_progress, safe
+from certify.record import Journal, Results, read_journal
+from certify.requirements import Catalogue, load_catalogue, suite_digest
+from certify.submission import open_submission
+from certify.verdict import EXIT_ERROR
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of a run. Paths are absolute."""
+
+    plugin: str
+    profile: str = "quick"
+    suites: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    out: str = ""
+    seed: str = ""
+    device: str = "auto"
+    models: dict[str, str] = field(default_factory=dict)
+    deadline: float = 0.0
+    # How the plugin was named on the command line, for the commands that the report shows.
+    shown: str = ""
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        table: dict[str, Any] = json.loads(text)
+        table["suites"], table["requirements"] = tuple(table["suites"]), tuple(table["requirements"])
+        return cls(**table)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def main_restarted(text: str) -> int:
+    """The run inside the clean Python; gives the exit code."""
+    try:
+        order = Order.from_json(text)
+        results, out = execute(order, choose_progress())
+        print(last_words(results, out), flush=True)
+        return results.verdict.exit_code
+    except UserError as error:
+        print_user_error(error)
+        return error.exit_code
+    except HostError as error:
+        print(f"certify: the harness could not work here: {error}\nSee `certify doctor`.", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("certify: interrupted; what was measured is in the journal.", file=sys.stderr)
+        return EXIT_ERROR
+    except Exception:
+        print("certify: a fault of the harness, please report it:", file=sys.stderr)
+        traceback.print_exc()
+        return EXIT_ERROR
+
+
+def print_user_error(error: UserError) -> None:
+    print(f"certify: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
+
+
+def execute(order: Order, progress: Progress, host: Host | None = None) -> tuple[Results, Path]:
+    """Runs `order` and writes its folder; `host` may be shared by runs of the project's own tests.
+
+    Raises UserError for mistakes in what was asked or handed in, HostError where nothing can be run.
+    """
+    profile = _profile_of(order)
+    catalogue = load_catalogue()
+    selected = catalogue.select(order.suites, order.requirements)
+    with tempfile.TemporaryDirectory(prefix="certify-") as name:
+        scratch = Path(name)
+        submission = open_submission(Path(order.plugin), scratch / "submission")
+        candidate = read_candidate(submission)
+        plan = make_plan(catalogue, candidate.traits, profile, capabilities(), selected)
+        out = _prepare_out(order, candidate)
+        order = Order(**{**order.to_dict(), "seed": order.seed or fresh_root_seed()})
+        with Journal(out / "journal.ndjson") as journal:
+            _measure(order, catalogue, candidate, plan, journal, out, scratch, progress, host)
+    results = assemble(read_journal(out / "journal.ndjson"))
+    write_outputs(results, out)
+    return results, out
+
+
+def _profile_of(order: Order) -> Profile:
+    profile = profile_named(order.profile)
+    return profile.with_deadline(order.deadline) if order.deadline else profile
+
+
+def _prepare_out(order: Order, candidate: Candidate) -> Path:
+    out = Path(order.out)
+    if (out / "journal.ndjson").exists():
+        raise UserError(f"{out} already holds a run.", "Name another folder with --out, or remove this one.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out} cannot be made: {error.strerror}.", "Name another folder with --out.") from None
+    return out
+
+
+def _measure(
+    order: Order,
+    catalogue: Catalogue,
+    candidate: Candidate,
+    plan: Plan,
+    journal: Journal,
+    out: Path,
+    scratch: Path,
+    progress: Progress,
+    host: Host | None,
+) -> None:
+    started = time.monotonic()
+    journal.write("run", **_header(order, catalogue, candidate, plan.profile))
+    journal.write("plan", rows=plan_event(plan.rows))
+    progress.begin(plan.planned, plan.seconds)
+    trouble: list[str] = []
+    try:
+        with _host(host, scratch) as running:
+            isolation = measure_isolation(running, scratch, plan.profile.isolation)
+            journal.write("isolation", **isolation.model_dump(mode="json"))
+            context = _context(order, candidate, plan, journal, out, scratch, progress, running)
+            _run_suites(context, catalogue)
+            context.plugin.close()
+            for text in context.claims:
+                journal.write("claim", text=text)
+            trouble += context.trouble
+    except (HostError, CandidateFault) as error:
+        trouble.append(f"The harness could not go on: {error}")
+    finally:
+        progress.end()
+    journal.write("end", seconds=round(time.monotonic() - started, 3), trouble=trouble)
+
+
+@contextmanager
+def _host(shared: Host | None, scratch: Path) -> Iterator[Host]:
+    if shared is not None:
+        yield shared
+        return
+    with Host(scratch / "host") as host:
+        yield host
+
+
+def _header(order: Order, catalogue: Catalogue, candidate: Candidate, profile: Profile) -> dict[str, Any]:
+    return {
+        "certify": {
+            "version": __version__,
+            "spec_revision": SPEC_REVISION,
+            "suite_digest": suite_digest(catalogue.root),
+        },
+        "candidate": {
+            "name": candidate.name,
+            "version": candidate.version,
+            "digest": candidate.digest,
+            "kind": candidate.kind,
+            "submission": candidate.submission.kind,
+        },
+        "profile": profile.name,
+        "demanded": profile.isolation,
+        "seed": order.seed,
+        "order": order.to_dict(),
+        "environment": {**environment(), "device": order.device},
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "suites": catalogue.titles,
+    }
+
+
+def _context(
+    order: Order,
+    candidate: Candidate,
+    plan: Plan,
+    journal: Journal,
+    out: Path,
+    scratch: Path,
+    progress: Progress,
+    host: Host,
+) -> RunContext:
+    worker_root = scratch / "plugin"
+    shutil.copytree(candidate.root, worker_root)
+    opening = Opening(
+        root=worker_root,
+        kind=candidate.kind,
+        entry=candidate.manifest.plugin.entry,
+        config=_config(order, candidate, host, scratch, plan.profile),
+        load_deadline=plan.profile.load_deadline,
+        call_deadline=plan.profile.call_deadline,
+    )
+    return RunContext(
+        candidate=candidate,
+        plan=plan,
+        profile=plan.profile,
+        seed=order.seed,
+        out=out,
+        plugin=RemotePlugin(host, scratch / "workers", opening),
+        worker_root=worker_root,
+        journal=journal,
+        progress=progress,
+        replay=lambda identifier: reproduce_command(order, identifier),
+    )
+
+
+def _config(order: Order, candidate: Candidate, host: Host, scratch: Path, profile: Profile) -> dict[str, Any]:
+    """The author's own config, on the first model type of the manifest, with the weights of this run."""
+    model_type = candidate.manifest.plugin.model_types[0]
+    folder = order.models.get(model_type) or _tiny_model(host, scratch, model_type, profile)
+    config = {"model_type": model_type, **candidate.manifest.config}
+    return {**config, "model": {"path": folder}, "device": order.device}
+
+
+def _tiny_model(host: Host, scratch: Path, model_type: str, profile: Profile) -> str:
+    """Has the tiny model built, in a worker that no candidate has touched."""
+    session = Session(host, scratch / "prepare")
+    try:
+        reply = session.ask("prepare", profile.load_deadline, model_types=[model_type])
+    finally:
+        session.end()
+    return str(reply.body["models"][model_type])
+
+
+def reproduce_command(order: Order, identifier: str) -> str:
+    """One command that measures this requirement again, with the same seed."""
+    words = ["certify", "run", order.shown or order.plugin, "--requirement", identifier]
+    words += ["--seed", order.seed, "--profile", order.profile]
+    for name, folder in order.models.items():
+        words += ["--model", f"{name}={folder}"]
+    return shlex.join(words)
+
+
+def _run_suites(context: RunContext, catalogue: Catalogue) -> None:
+    """pytest in this process, with its own configuration and no conftest and no plugin but ours."""
+    import pytest
+
+    from certify.pytest_plugin import CertifyPlugin
+
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    root = catalogue.root
+    arguments = ["-c", str(root / "pytest.ini"), "--rootdir", str(root), "--noconftest", "--import-mode=importlib"]
+    arguments += ["-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "--strict-markers"]
+    arguments += ["-p", "no:warnings", "-p", "no:threadexception", "-p", "no:unraisableexception", "-s"]
+    folders = sorted({str(root / row.requirement.suite) for row in context.plan.to_run})
+    if not folders:
+        return
+    code = pytest.main([*arguments, *folders], plugins=[CertifyPlugin(context)])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        context.trouble.append(f"pytest ended with {pytest.ExitCode(code).name}")
+
+
+def write_outputs(results: Results, out: Path) -> None:
+    """results.json, junit.xml and report.html, all from the same results."""
+    from certify.reports.html import render_report
+
+    (out / "results.json").write_text(results.to_json(), "utf-8")
+    (out / "junit.xml").write_text(to_junit(results), "utf-8")
+    (out / "report.html").write_text(render_report(results, out), "utf-8")
+
+
+def last_words(results: Results, out: Path) -> str:
+    """Verdict, counts, where the report is, and what to do next."""
+    verdict = results.verdict
+    counts: dict[str, int] = {}
+    for row in results.requirements:
+        counts[row.outcome.value] = counts.get(row.outcome.value, 0) + 1
+    told = ", ".join(f"{number} {name}" for name, number in counts.items())
+    ran = sum(row.attempts > 0 for row in results.requirements)
+    lines = [f"{verdict.name} at profile {results.profile}: {told} ({ran} of {results.planned} planned ran)"]
+    lines += [f"  {safe(reason)}" for reason in verdict.reasons[:8]]
+    if len(verdict.reasons) > 8:
+        lines.append(f"  ... and {len(verdict.reasons) - 8} more")
+    lines.append(f"report: {out / 'report.html'}")
+    lines.append(_next_step(results))
+    return "\n".join(lines)
+
+
+def _next_step(results: Results) -> str:
+    failed = [row for row in results.requirements if row.outcome.value == "failed"]
+    if failed:
+        return f"next: {safe(failed[0].fix, 400)}\n      then: {failed[0].replay}"
+    if results.verdict.name == "INCOMPLETE":
+        return "next: see what was not evidenced in the report; `certify doctor` says what this machine lacks."
+    if results.verdict.name == "ERROR":
+        return "next: a fault of the harness; its traceback is in the report and in journal.ndjson."
+    if results.profile == "quick":
+        return "next: `--profile store` is what a store's gate runs."
+    return "next: `certify report` makes the report again from the record."

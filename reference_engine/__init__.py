@@ -1,0 +1,27 @@
+"""An SDK for Stable Diffusion plugins: one call makes a plugin, one call makes a marked image.
+
+    plugin = SDK.create_plugin({"model_type": "v1.5", "sampler_config": {"algorithm": "DDIM"}})
+    result = await plugin.generate_image("a lighthouse in the fog")
+    result.save("lighthouse.png")
+
+Importing this package imports no model library; torch, diffusers and transformers come with the first image.
+"""
+
+from .config import PluginConfig
+from .errors import ConfigError, InvalidParameter, InvalidPrompt, ModelNotLoaded, OutOfMemory, SDKError
+from .result import ImageResult
+from .sdk import SDK
+from .version import __version__
+
+__all__ = [
+    "SDK",
+    "ConfigError",
+    "ImageResult",
+    "InvalidParameter",
+    "InvalidPrompt",
+    "ModelNotLoaded",
+    "OutOfMemory",
+    "PluginConfig",
+    "SDKError",
+    "__version__",
+]

@@ -1,0 +1,83 @@
+"""The last thing that happens to every image: it is marked and wrapped, and nothing touches its pixels
+afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from .config import PluginConfig
+from .marking import METHOD, bits_from_hex, mark, png_text
+from .preprocess.prompts import PromptCheck
+from .preprocess.request import Request
+from .result import ImageResult, Marks
+from .version import __version__
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def parameter_table(request: Request, config: PluginConfig) -> dict[str, Any]:
+    """What is written under "parameters-json": everything needed to make the image again."""
+    return {
+        "seed": request.seed,
+        "steps": request.steps,
+        "cfg_scale": request.cfg_scale,
+        "sampler": config.sampler.algorithm,
+        "model_type": config.model_type,
+        "width": request.width,
+        "height": request.height,
+        "sdk": __version__,
+    }
+
+
+def deliver(
+    image: Image,
+    *,
+    prompt: str,
+    negative_prompt: str = "",
+    seed: int | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    config: PluginConfig | Mapping[str, Any] | str | None = None,
+    timings: Mapping[str, float] | None = None,
+    kept: str = "",
+    lost: str = "",
+    warnings: Iterable[str] | None = None,
+) -> ImageResult:
+    """Marks `image` (any PIL mode; becomes RGB) and wraps it as a result. Loads no model.
+
+    `parameters` are added to those that are written anyway (seed, width, height, model_type, sdk); Raises
+    InvalidParameter where the image is too small for the mark, InvalidPrompt where a prompt cannot be written
+    into a file.
+    """
+    settings = PluginConfig.parse(config)
+    PromptCheck.check_text(prompt, negative_prompt)
+    started = time.perf_counter()
+    marked = mark(image, bits_from_hex(settings.watermark_payload))
+    seconds = time.perf_counter() - started
+    table: dict[str, Any] = {
+        "seed": seed,
+        "model_type": settings.model_type,
+        **(parameters or {}),
+        "width": marked.width,
+        "height": marked.height,
+        "sdk": __version__,
+    }
+    return ImageResult(
+        image=marked,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        seed=seed,
+        width=marked.width,
+        height=marked.height,
+        marks=Marks(METHOD, settings.watermark_payload),
+        metadata=MappingProxyType(png_text(prompt, negative_prompt, table)),
+        timings=MappingProxyType({**(timings or {}), "mark": seconds}),
+        truncated=bool(lost),
+        kept=kept or (prompt if not lost else ""),
+        lost=lost,
+        warnings=tuple(settings.warnings if warnings is None else warnings),
+    )

@@ -1,0 +1,80 @@
+"""What can go wrong, as exceptions that carry a stable code and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SDKError(Exception):
+    """Base of every error the SDK raises on purpose.
+
+    `code` is stable and meant for programs, `message` says what was wrong, `remedies` what to do, best first.
+    """
+
+    code = "ERR_SDK"
+
+    def __init__(self, message: str, remedies: Iterable[str] = (), *, code: str | None = None) -> None:
+        self.message = message
+        self.remedies = tuple(remedies)
+        if code is not None:
+            self.code = code
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        lines = [f"[{self.code}] {self.message}", *(f"  - {remedy}" for remedy in self.remedies)]
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.remedies, self.code)
+
+
+def _rebuild(kind: type[SDKError], message: str, remedies: tuple[str, ...], code: str) -> SDKError:
+    error = kind.__new__(kind)
+    SDKError.__init__(error, message, remedies, code=code)
+    return error
+
+
+class ModelNotLoaded(SDKError):
+    """A model's files are missing, altered or of a kind that is not accepted."""
+
+    code = "ERR_MODEL_NOT_LOADED"
+
+
+class OutOfMemory(SDKError):
+    """The run needs more memory than `memory_limit` or the machine allows."""
+
+    code = "ERR_OUT_OF_MEMORY"
+    REMEDIES = (
+        "Load and render in tiles, so that only one tile is held at a time.",
+        'Set memory_limit to "3GB", so that the engine plans for a smaller card.',
+        "Start with the medvram option, which keeps only the component in use on the GPU.",
+    )
+
+    def __init__(self, message: str, remedies: Iterable[str] = REMEDIES) -> None:
+        super().__init__(message, remedies)
+
+
+class InvalidPrompt(SDKError):
+    """The prompt is empty, is not text, or has a sensitive word."""
+
+    code = "ERR_INVALID_PROMPT"
+
+
+class InvalidParameter(SDKError):
+    """One or more generation parameters are out of range; all of them are named."""
+
+    code = "ERR_INVALID_PARAMETER"
+
+
+class ConfigError(SDKError):
+    """The configuration has one or more mistakes; all of them are named."""
+
+    code = "ERR_INVALID_CONFIG"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean "x"?` (with a leading space), or an empty string where nothing known is near `name`."""
+    by_folded = {word.casefold(): word for word in known}
+    near = difflib.get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.6)
+    return f' Did you mean "{by_folded[near[0]]}"?' if near else ""

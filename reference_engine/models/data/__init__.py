@@ -1,0 +1,1 @@
+"""Published data that the package ships; see NOTICE."""

@@ -1,0 +1,179 @@
+"""A model's folder in the diffusers layout, looked at without loading anything: is it whole, and is it the
+right one?
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelNotLoaded
+
+COMPONENTS = ("text_encoder", "unet", "vae")
+CONFIG_FILES = (
+    "text_encoder/config.json",
+    "unet/config.json",
+    "vae/config.json",
+    "scheduler/scheduler_config.json",
+    "tokenizer/vocab.json",
+    "tokenizer/merges.txt",
+    "tokenizer/tokenizer_config.json",
+)
+CHECKSUMS = "SHA256SUMS"
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
+
+_ITEM_BYTES = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+_MAX_HEADER = 100 * 2**20
+
+_digests: dict[tuple[Any, ...], str] = {}
+_digests_lock = threading.Lock()
+
+
+def check_folder(path: Path, sha256: str | None = None) -> None:
+    """Raises ModelNotLoaded unless `path` is a whole model in safetensors, with the digest `sha256` where
+    one is given.
+    """
+    if not path.is_dir():
+        raise ModelNotLoaded(
+            f"There is no model folder at {path}.",
+            ["Point model.path at a folder in the diffusers layout (text_encoder, unet, vae, ...)."],
+        )
+    missing = [name for name in CONFIG_FILES if not (path / name).is_file()]
+    if missing:
+        raise ModelNotLoaded(
+            f"The model in {path} is not whole; missing: {', '.join(missing)}.",
+            ["Copy or download the folder again, all of it."],
+        )
+    for component in COMPONENTS:
+        weight_shapes(path / component)
+    if sha256 is not None and (found := folder_digest(path)) != sha256.lower():
+        raise ModelNotLoaded(
+            f"The model in {path} is not the one asked for: its sha256 is {found}, not {sha256.lower()}.",
+            [
+                "Get the model again from where its sha256 was published.",
+                "If the change is wanted, put the new sha256 into the configuration.",
+            ],
+        )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of one component. Raises ModelNotLoaded where there are none, or only pickles."""
+    found = sorted(file for file in folder.glob("*.safetensors") if ".fp16." not in file.name)
+    if found:
+        return found
+    pickles = sorted(file.name for file in folder.glob("*") if file.suffix in PICKLES)
+    if pickles:
+        raise ModelNotLoaded(
+            f"{folder} has its weights as {', '.join(pickles)}: a pickle, which runs code when it is opened.",
+            ["Use the safetensors edition of the model, or convert it on a machine that may run that code."],
+        )
+    raise ModelNotLoaded(
+        f"There are no weights (*.safetensors) in {folder}.", ["Copy or download the folder again."]
+    )
+
+
+def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Name to shape of every tensor of a component, read from the files' headers alone. Raises
+    ModelNotLoaded.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in weight_files(folder):
+        shapes.update({name: tuple(entry["shape"]) for name, entry in read_header(file).items()})
+    return shapes
+
+
+def read_header(file: Path) -> dict[str, dict[str, Any]]:
+    """The tensors' entries (dtype, shape, data_offsets) of a safetensors file, which must be well formed and
+    as long as it says.
+
+    Raises ModelNotLoaded. Format: 8 bytes little-endian length, that much JSON, then the data.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= min(size - 8, _MAX_HEADER):
+                raise ValueError("the header's length cannot be true")
+            header: dict[str, Any] = json.loads(stream.read(length))
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        ends = [_end(entry) for entry in entries.values()]
+    except OSError as error:
+        raise ModelNotLoaded(
+            f"{file} cannot be read: {error.strerror}.", ["Check the file and its rights."]
+        ) from None
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        raise ModelNotLoaded(
+            f"{file} is not a safetensors file, whatever its name says.",
+            ["Get the file again from its source; a renamed pickle or an error page looks like this."],
+        ) from None
+    if max(ends, default=0) != size - 8 - length:
+        raise ModelNotLoaded(
+            f"{file} has {size} bytes, its header speaks of {8 + length + max(ends, default=0)}: altered.",
+            ["Copy or download the file again."],
+        )
+    return entries
+
+
+def _end(entry: dict[str, Any]) -> int:
+    count = 1
+    for side in entry["shape"]:
+        count *= side
+    start, end = entry["data_offsets"]
+    if end - start != count * _ITEM_BYTES.get(entry["dtype"], (end - start) // max(count, 1)):
+        raise ValueError("an entry's length does not fit its shape")
+    return int(end)
+
+
+def folder_digest(path: Path) -> str:
+    """The sha256 that stands for a folder: of the lines `<sha256 of the file>  <relative path>`, sorted by
+    path.
+
+    Every file counts but SHA256SUMS itself and hidden ones; paths have forward slashes, lines end in a
+    newline. So it is `sha256sum SHA256SUMS` where that file was made by `sha256sum` over the same files.
+    """
+    return hashlib.sha256(checksums(path).encode("utf-8")).hexdigest()
+
+
+def checksums(path: Path) -> str:
+    """The text of the SHA256SUMS file that fits the folder as it is now."""
+    files = (file.relative_to(path) for file in path.rglob("*") if file.is_file() and file.name != CHECKSUMS)
+    names = sorted(file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts))
+    return "".join(f"{file_digest(path / name)}  {name}\n" for name in names)
+
+
+def file_digest(file: Path) -> str:
+    """sha256 of a file; remembered for as long as the file's inode, size and times stay the same."""
+    status = file.stat()
+    key = (
+        os.fspath(file),
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+    with _digests_lock:
+        if key in _digests:
+            return _digests[key]
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(2**20):
+            digest.update(chunk)
+    with _digests_lock:
+        _digests[key] = digest.hexdigest()
+    return digest.hexdigest()

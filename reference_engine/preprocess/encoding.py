@@ -1,0 +1,64 @@
+"""The stage that turns the prompts into embeddings, as wide as the model's own text encoder makes them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .request import Request
+
+if TYPE_CHECKING:
+    from ..models.loader import LoadedModel
+
+CACHED_PROMPTS = 8
+
+
+class TextEncoding:
+    """Tokens, padded to the model's 77, through its text encoder: 768 wide for v1.4 and v1.5, 1024 for v2.0.
+
+    A prompt with more tokens than fit between start and end marks (75) is cut, as every Stable Diffusion
+    does; the request then says what was kept and what was lost. Keeps the embeddings of the last few prompts,
+    hence not thread-safe.
+    """
+
+    name = "text"
+
+    def __init__(self, model: Callable[[], LoadedModel]) -> None:
+        """`model` is called when the stage runs, so that earlier stages refuse a request before anything
+        loads.
+        """
+        self._model = model
+        self._cache: OrderedDict[str, tuple[Any, str, str]] = OrderedDict()
+
+    def __call__(self, request: Request) -> Request:
+        embeddings, kept, lost = self._encode(request.prompt)
+        negative, _, negative_lost = self._encode(request.negative_prompt)
+        warnings = request.warnings
+        if lost:
+            warnings += (_truncated("prompt", lost),)
+        if negative_lost:
+            warnings += (_truncated("negative prompt", negative_lost),)
+        return replace(
+            request,
+            embeddings=embeddings,
+            negative_embeddings=negative,
+            kept=kept,
+            lost=lost,
+            warnings=warnings,
+        )
+
+    def _encode(self, text: str) -> tuple[Any, str, str]:
+        if text not in self._cache:
+            model = self._model()
+            ids, kept, lost = model.tokenize(text)
+            self._cache[text] = model.encode(ids), kept, lost
+            if len(self._cache) > CACHED_PROMPTS:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(text)
+        return self._cache[text]
+
+
+def _truncated(which: str, lost: str) -> str:
+    return f'The {which} is longer than the model reads; this part had no effect: "{lost.strip()}"'

@@ -1,0 +1,81 @@
+"""The stage that checks every number of a request, and tells all mistakes at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..errors import InvalidParameter
+from ..marking.invisible import capacity
+from .request import Request
+
+MIN_STEPS, MAX_STEPS = 5, 50
+MAX_CFG_SCALE = 30.0
+MIN_SIDE, MAX_SIDE, SIDE_STEP = 64, 2048, 8
+MAX_PIXELS = 1024 * 1024
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class ParameterCheck:
+    """Steps 5 to 50, guidance scale 0 to 30, sides 64 to 2048 in steps of 8, at most 1024 x 1024 pixels in
+    all.
+
+    `payload_bits` is the length of the invisible mark, which the image must be able to hold.
+    """
+
+    payload_bits: int = 0
+    name: str = "parameters"
+
+    def __call__(self, request: Request) -> Request:
+        mistakes = [
+            *_whole("steps", request.steps, MIN_STEPS, MAX_STEPS, " More than 50 steps gain nothing."),
+            *_number("cfg_scale", request.cfg_scale, 0.0, MAX_CFG_SCALE),
+            *_whole("seed", request.seed, 0, MAX_SEED),
+        ]
+        sides = [*_side("width", request.width), *_side("height", request.height)]
+        mistakes += sides or _area(request, self.payload_bits)
+        if mistakes:
+            raise InvalidParameter(" ".join(mistakes), mistakes)
+        return request
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _whole(name: str, value: object, low: int, high: int, why: str = "") -> list[str]:
+    if _is_whole(value) and low <= value <= high:  # type: ignore[operator]
+        return []
+    return [f"{name} must be a whole number from {low} to {high}, not {value!r}.{why}"]
+
+
+def _number(name: str, value: object, low: float, high: float) -> list[str]:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and math.isfinite(value) and low <= value <= high:  # type: ignore[arg-type,operator]
+        return []
+    return [f"{name} must be a number from {low:g} to {high:g}, not {value!r}."]
+
+
+def _side(name: str, value: object) -> list[str]:
+    if not _is_whole(value) or not MIN_SIDE <= value <= MAX_SIDE:  # type: ignore[operator]
+        return [f"{name} must be a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}, not {value!r}."]
+    if value % SIDE_STEP:  # type: ignore[operator]
+        near = round(value / SIDE_STEP) * SIDE_STEP  # type: ignore[operator]
+        return [f"{name} must be a multiple of {SIDE_STEP}, not {value}; the nearest is {near}."]
+    return []
+
+
+def _area(request: Request, payload_bits: int) -> list[str]:
+    width, height = request.width, request.height
+    if width * height > MAX_PIXELS:
+        return [
+            f"width x height is {width} x {height}, over 1024 x 1024 pixels: "
+            "that needs tiling, TensorRT or a smaller size."
+        ]
+    if (room := capacity(width, height)) < payload_bits:
+        return [
+            f"width x height is {width} x {height}, which holds {room} bits, fewer than the {payload_bits} "
+            "of watermark_payload: ask for a larger image or a shorter payload."
+        ]
+    return []

@@ -1,0 +1,81 @@
+"""A chain of responsibility: named stages, each of which passes on a request, changed or not, or refuses
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from ..errors import did_you_mean
+from .request import Request
+
+
+class Stage(Protocol):
+    """A step of the chain. `name` is unique in its pipeline; calling it returns the request to go on with."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, request: Request) -> Request: ...
+
+
+class PreprocessPipeline:
+    """Stages in order. Not thread-safe, since its text encoding keeps a cache: one instance a thread."""
+
+    def __init__(self, stages: Iterable[Stage] = ()) -> None:
+        self._stages: list[Stage] = []
+        for stage in stages:
+            self.insert(stage)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stages' names, in the order in which they run."""
+        return tuple(stage.name for stage in self._stages)
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(tuple(self._stages))
+
+    def insert(self, stage: Stage, *, before: str | None = None, after: str | None = None) -> None:
+        """Adds a stage: before or after a named one, or at the end. Raises ValueError for a name already
+        there.
+        """
+        if before is not None and after is not None:
+            raise ValueError("Say before or after, not both.")
+        if stage.name in self.names:
+            raise ValueError(f'There is a stage "{stage.name}" already; use replace.')
+        place = len(self._stages)
+        if before is not None:
+            place = self._find(before)
+        elif after is not None:
+            place = self._find(after) + 1
+        self._stages.insert(place, stage)
+
+    def replace(self, name: str, stage: Stage) -> Stage:
+        """Puts `stage` where the named one was; returns the old one."""
+        place = self._find(name)
+        if stage.name != name and stage.name in self.names:
+            raise ValueError(f'There is a stage "{stage.name}" already.')
+        old, self._stages[place] = self._stages[place], stage
+        return old
+
+    def reorder(self, names: Sequence[str]) -> None:
+        """Runs the stages in this order from now on; every stage must be named exactly once."""
+        if sorted(names) != sorted(self.names):
+            raise ValueError(f"Name each stage once: {', '.join(self.names)}; not {', '.join(names)}.")
+        self._stages = [self._stages[self._find(name)] for name in names]
+
+    def run(self, request: Request) -> Request:
+        """Passes `request` through all stages. Raises what a stage raises."""
+        for stage in tuple(self._stages):
+            request = stage(request)
+        return request
+
+    def _find(self, name: str) -> int:
+        try:
+            return self.names.index(name)
+        except ValueError:
+            hint = did_you_mean(name, self.names)
+            raise ValueError(
+                f'There is no stage "{name}"; there are {", ".join(self.names)}.{hint}'
+            ) from None

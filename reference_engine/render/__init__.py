@@ -1,0 +1,1 @@
+"""From prepared latents and embeddings to an image."""

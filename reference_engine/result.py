@@ -1,0 +1,70 @@
+"""What a generation returns."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Which marks an image carries: the invisible one's method and payload (hex), the metadata's kinds."""
+
+    method: str
+    payload: str
+    metadata: tuple[str, ...] = ("iptc",)
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """One finished, marked image and how it was made.
+
+    `image` is RGB; `timings` are seconds a stage; `metadata` is the text that `png()` writes, keyword to
+    text. Where the prompt had more tokens than the model reads, `truncated` is true, and `kept` + `lost` is
+    the prompt.
+    """
+
+    image: Image
+    prompt: str
+    negative_prompt: str
+    seed: int | None
+    width: int
+    height: int
+    marks: Marks
+    metadata: Mapping[str, str]
+    timings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    truncated: bool = False
+    kept: str = ""
+    lost: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def png(self) -> bytes:
+        """The image as a PNG file, with `metadata` as uncompressed UTF-8 iTXt; equal results give equal
+        bytes.
+        """
+        from PIL.PngImagePlugin import PngInfo
+
+        text = PngInfo()
+        for keyword, value in self.metadata.items():
+            text.add_itxt(keyword, value)
+        buffer = io.BytesIO()
+        self.image.save(buffer, "PNG", pnginfo=text)
+        return buffer.getvalue()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes `png()` to `path`, which must end in .png (another format would lose the metadata)."""
+        target = Path(path)
+        if target.suffix.lower() != ".png":
+            raise ValueError(
+                f'The result is saved as PNG, so that its marks stay; "{target.name}" must end in .png.'
+            )
+        target.write_bytes(self.png())
+        return target

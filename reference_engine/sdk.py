@@ -1,0 +1,80 @@
+"""The SDK's front door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .config import PluginConfig
+from .delivery import deliver
+from .plugin import Plugin
+from .preprocess import ParameterCheck, PromptCheck, Request
+from .result import ImageResult
+from .version import __version__
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Config = PluginConfig | Mapping[str, Any] | str | None
+
+
+class SDK:
+    """Creates plugins, and gives those that bring their own engine the SDK's checks and marks."""
+
+    version = __version__
+
+    @staticmethod
+    def create_plugin(config: Config = None) -> Plugin:
+        """A plugin from a JSON object (or its text); what is left out has a default.
+
+        Raises ConfigError with every mistake at once, and ModelNotLoaded where a configured model is missing
+        or altered. The model itself is loaded at the first image, or by `await plugin.load()`.
+        """
+        return Plugin(PluginConfig.parse(config))
+
+    @staticmethod
+    def deliver(
+        image: Image,
+        *,
+        prompt: str,
+        negative_prompt: str = "",
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        config: Config = None,
+        timings: Mapping[str, float] | None = None,
+    ) -> ImageResult:
+        """Marks an image that a plugin made by itself and wraps it as a result; loads no model.
+
+        `parameters` are written into the file beside seed, size and model type. Raises InvalidParameter where
+        the image is too small to carry the mark (64 x 64 pixels are enough), InvalidPrompt where a prompt
+        cannot be stored.
+        """
+        return deliver(
+            image,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            seed=seed,
+            parameters=parameters,
+            config=config,
+            timings=timings,
+        )
+
+    @staticmethod
+    def check_request(
+        prompt: str,
+        negative_prompt: str = "",
+        steps: int = 28,
+        cfg_scale: float = 7.5,
+        seed: int = 0,
+        width: int = 512,
+        height: int = 512,
+        config: Config = None,
+    ) -> None:
+        """The checks that every generation passes, for plugins with an engine of their own.
+
+        Raises InvalidParameter with every wrong parameter at once, then InvalidPrompt; loads no model.
+        """
+        settings = PluginConfig.parse(config)
+        request = Request(prompt, negative_prompt, steps, cfg_scale, seed, width, height)
+        ParameterCheck(len(settings.watermark_payload) * 4)(request)
+        PromptCheck(settings.sensitive_words)(request)

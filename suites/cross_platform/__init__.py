@@ -1,0 +1,1 @@
+"""Whether a plugin runs on the systems that it is sold for."""

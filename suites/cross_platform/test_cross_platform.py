@@ -1,0 +1,75 @@
+"""What can be told of other systems from here, and what cannot."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Collection
+
+from packaging.specifiers import SpecifierSet
+
+from certify.candidate import Candidate
+from certify.checks import NotEvidenced, requirement
+from certify.evidence import EvidenceBox
+from certify.host.remote import Ledger
+from certify.instruments import portability
+from certify.instruments.findings import Finding
+from certify.instruments.source import read_sources
+from certify.machine import this_system
+
+SYSTEMS = ("linux", "macos", "windows")
+
+
+@requirement("platform.declared")
+def test_the_manifest_declares_three_systems(candidate: Candidate) -> None:
+    missing = [system for system in SYSTEMS if system not in candidate.manifest.platforms.os]
+    assert not missing, f"The manifest does not declare {', '.join(missing)}."
+
+
+@requirement("platform.file-names")
+def test_every_file_name_can_be_stored_everywhere(candidate: Candidate, evidence: EvidenceBox) -> None:
+    _report(portability.check_paths(entry.path for entry in candidate.submission.files), evidence)
+
+
+@requirement("platform.imports")
+def test_no_module_of_one_system_is_imported_unguarded(candidate: Candidate, evidence: EvidenceBox) -> None:
+    _report(_in_sources(candidate, {"one-platform-import", "no-python", "unreadable", "too-large"}), evidence)
+
+
+@requirement("platform.text-encoding")
+def test_text_files_are_opened_with_an_encoding(candidate: Candidate, evidence: EvidenceBox) -> None:
+    _report(_in_sources(candidate, {"no-encoding"}), evidence)
+
+
+@requirement("platform.python-range")
+def test_this_python_is_declared(candidate: Candidate, evidence: EvidenceBox) -> None:
+    declared, running = candidate.manifest.platforms.python, platform.python_version()
+    evidence.value("Python of this run", running)
+    assert SpecifierSet(declared).contains(running, prereleases=True), (
+        f"Python {running} ran, the manifest declares {declared}."
+    )
+
+
+@requirement("platform.native")
+def test_every_declared_system_was_run_natively(
+    candidate: Candidate, ledger: Ledger, claim: Callable[[str], None]
+) -> None:
+    here = this_system()
+    ran = {here} if ledger.generations else set()
+    missing = [system for system in candidate.manifest.platforms.os if system not in ran]
+    claim(f"platforms: native run on {', '.join(sorted(ran)) or 'none'}; not run natively: {', '.join(missing) or 'none'}")
+    if missing:
+        raise NotEvidenced(f"This run was on {here}; not run natively: {', '.join(missing)}.")
+
+
+def _in_sources(candidate: Candidate, rules: Collection[str]) -> list[Finding]:
+    sources, findings = read_sources(candidate.root, [entry.path for entry in candidate.submission.files])
+    for source in sources:
+        findings += portability.check_source(source)
+    return [finding for finding in findings if finding.rule in rules]
+
+
+def _report(findings: list[Finding], evidence: EvidenceBox) -> None:
+    lines = [f"{row.file}:{row.line}: {row.message}" if row.line else f"{row.file}: {row.message}" for row in findings]
+    if lines:
+        evidence.text("Findings", "\n".join(lines))
+    assert not lines, f"{len(lines)} found, first {lines[0]}"

@@ -1,0 +1,1 @@
+"""Whether a plugin can run for a day without holding more and more."""

@@ -1,0 +1,1 @@
+"""Whether a plugin and what it builds on may be sold."""

@@ -1,0 +1,1 @@
+"""Whether a plugin handles prompts in the languages that a store sells to."""

@@ -1,0 +1,1 @@
+"""Whether a plugin keeps the SDK's contract."""

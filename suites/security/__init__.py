@@ -1,0 +1,1 @@
+"""Whether a plugin keeps to itself."""

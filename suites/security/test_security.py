@@ -1,0 +1,84 @@
+"""Static findings first, then what the run itself showed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from certify.candidate import Candidate
+from certify.checks import NotEvidenced, requirement
+from certify.context import RunContext
+from certify.evidence import EvidenceBox
+from certify.host.remote import Ledger
+from certify.instruments import code
+from certify.instruments.findings import Finding
+from certify.instruments.source import read_sources
+from certify.instruments.weights import check_weights
+from certify.submission import SubmissionError, digest_of
+
+
+@requirement("security.weights")
+def test_every_weights_file_is_safetensors(candidate: Candidate, evidence: EvidenceBox) -> None:
+    _report(check_weights(candidate.root, [entry.path for entry in candidate.submission.files]), evidence)
+
+
+@requirement("security.runtime-install")
+def test_nothing_is_installed_at_run_time(candidate: Candidate, evidence: EvidenceBox) -> None:
+    _report(_in_sources(candidate, {"runtime-install"}), evidence)
+
+
+@requirement("security.dynamic-code")
+def test_no_code_is_built_from_data(candidate: Candidate, evidence: EvidenceBox) -> None:
+    _report(_in_sources(candidate, {"dynamic-code", "shell", "unsafe-deserialisation"}), evidence)
+
+
+@requirement("security.digest-unchanged")
+def test_the_files_are_the_same_after_the_run(run: RunContext, ledger: Ledger) -> None:
+    _was_asked(ledger)
+    try:
+        after = digest_of(run.worker_root)
+    except SubmissionError as error:
+        after = error.message
+    assert after == run.candidate.digest, f"Before the run {run.candidate.digest[:19]}..., after it {after[:200]}."
+
+
+@requirement("security.network")
+def test_no_undeclared_host_was_contacted(candidate: Candidate, ledger: Ledger, evidence: EvidenceBox) -> None:
+    _was_asked(ledger)
+    declared = {host.partition(":")[0].lower() for host in candidate.manifest.network.hosts}
+    seen = [
+        (identifier, event.detail)
+        for identifier, event in ledger.events
+        if event.kind == "network" and not any(host in event.detail.lower() for host in declared)
+    ]
+    _judge_events(seen, evidence, "attempts to use the network")
+
+
+@requirement("security.writes")
+def test_nothing_was_written_elsewhere(ledger: Ledger, evidence: EvidenceBox) -> None:
+    _was_asked(ledger)
+    seen = [(identifier, event.detail) for identifier, event in ledger.events if event.kind == "write"]
+    _judge_events(seen, evidence, "writes outside its folders")
+
+
+def _was_asked(ledger: Ledger) -> None:
+    if not ledger.calls:
+        raise NotEvidenced("The plugin was never asked: see sdk.entry-loads.")
+
+
+def _judge_events(seen: list[tuple[str, str]], evidence: EvidenceBox, what: str) -> None:
+    evidence.value("how it was watched", "Python audit events inside the worker; native code is not seen at this level")
+    if seen:
+        evidence.text("Seen", "\n".join(f"{detail}  (while measuring {identifier or 'loading'})" for identifier, detail in seen))
+    assert not seen, f"{len(seen)} {what}, first: {seen[0][1]}"
+
+
+def _in_sources(candidate: Candidate, rules: Collection[str]) -> list[Finding]:
+    sources, _ = read_sources(candidate.root, [entry.path for entry in candidate.submission.files])
+    return [finding for source in sources for finding in code.check_source(source) if finding.rule in rules]
+
+
+def _report(findings: list[Finding], evidence: EvidenceBox) -> None:
+    lines = [f"{row.file}:{row.line}: {row.message}" if row.line else f"{row.file}: {row.message}" for row in findings]
+    if lines:
+        evidence.text("Findings", "\n".join(lines))
+    assert not lines, f"{len(lines)} found, first {lines[0]}"

@@ -1,0 +1,1 @@
+"""Whether every image says that it is AI-generated."""
