@@ -93,12 +93,15 @@ def print_user_error(error: UserError) -> None:
         print(f"  {error.hint}", file=sys.stderr)
 
 
-def execute(order: Order, progress: Progress, host: Host | None = None) -> tuple[Results, Path]:
-    """Runs `order` and writes its folder; `host` may be shared by runs of the project's own tests.
+def execute(
+    order: Order, progress: Progress, host: Host | None = None, profile: Profile | None = None
+) -> tuple[Results, Path]:
+    """Runs `order` and writes its folder. Runs one after another may share a `host` that no candidate has
+    harmed, and take a `profile` of their own; the project's own tests do.
 
     Raises UserError for mistakes in what was asked or handed in, HostError where nothing can be run.
     """
-    profile = _profile_of(order)
+    profile = profile or _profile_of(order)
     catalogue = load_catalogue()
     selected = catalogue.select(order.suites, order.requirements)
     with tempfile.TemporaryDirectory(prefix="certify-") as name:

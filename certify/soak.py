@@ -24,8 +24,8 @@ CHECKPOINTS = 160
 REPEATED = 8
 # Every so many calls one that is refused, for what leaks on the error path alone.
 REFUSED_EVERY = 20
-# Every so many calls an image is kept, so that its mark is looked at as well.
-KEPT_EVERY = 50
+# The images of the first calls are kept, and one in so many later, so that their marks are looked at too.
+KEPT_FIRST, KEPT_EVERY, KEPT_MOST = 48, 100, 300
 COUNTED = ("fds", "threads", "children", "files", "file_bytes")
 
 
@@ -89,7 +89,7 @@ def _run(
     last_call, last_time = done.calls, clock()
     while done.seconds < stretch * profile.soak_seconds and done.calls < stretch * profile.soak_calls:
         done.calls += 1
-        _call(worker, next(requests), keep=done.calls % KEPT_EVERY == 0)
+        _call(worker, next(requests), keep=_is_kept(done.calls))
         now = clock()
         done.seconds = now - started
         due_by_calls = done.calls - last_call >= profile.soak_calls / CHECKPOINTS
@@ -102,6 +102,10 @@ def _run(
 def _checkpoint(worker: SoakedWorker, done: Soak) -> None:
     done.collector_off = not worker.quiesce() or done.collector_off
     done.samples.append(sample_tree(worker.pid, done.calls, done.seconds, worker.folder))
+
+
+def _is_kept(call: int) -> bool:
+    return call <= KEPT_FIRST or (call % KEPT_EVERY == 0 and call // KEPT_EVERY <= KEPT_MOST)
 
 
 def _call(worker: SoakedWorker, request: dict[str, Any], keep: bool) -> None:

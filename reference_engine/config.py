@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from .errors import ConfigError, did_you_mean
@@ -43,7 +42,7 @@ class SamplerConfig:
     """An algorithm's name and its own parameters, as `reference_engine.samplers.SAMPLERS` lists them."""
 
     algorithm: str = DEFAULT_SAMPLER
-    parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,14 +100,16 @@ def _as_table(config: Mapping[str, Any] | str | bytes | None) -> Mapping[str, An
     if isinstance(config, (str, bytes)):
         try:
             config = json.loads(config)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(
                 f"The configuration is not JSON: {error}.",
+                (),
                 ['Write it like {"model_type": "v1.5", "sampler_config": {"algorithm": "DDIM"}}.'],
             ) from None
     if not isinstance(config, Mapping):
         raise ConfigError(
             f"The configuration must be a JSON object, not {type(config).__name__}.",
+            (),
             ['Write it like {"model_type": "v1.5"}.'],
         )
     return config
@@ -131,8 +132,7 @@ def _from_table(table: Mapping[str, Any]) -> PluginConfig:
         else:
             fields[name] = parsed
     if mistakes:
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise ConfigError(f"The configuration has {count}: {' '.join(mistakes)}", mistakes)
+        raise ConfigError("The configuration", mistakes, [f"The keys are {', '.join(_READERS)}."])
     return PluginConfig(**fields)
 
 
@@ -158,7 +158,7 @@ def _read_sampler(value: object) -> tuple[str, Any]:
     if mistakes := sampler_mistakes(value):
         raise _Mistakes(mistakes)
     parameters = {key: item for key, item in value.items() if key != "algorithm"}
-    return "sampler", SamplerConfig(value.get("algorithm", DEFAULT_SAMPLER), MappingProxyType(parameters))
+    return "sampler", SamplerConfig(value.get("algorithm", DEFAULT_SAMPLER), parameters)
 
 
 def _read_model(value: object) -> tuple[str, Any]:
@@ -178,7 +178,7 @@ def _read_model(value: object) -> tuple[str, Any]:
         mistakes.append(f"model.sha256: must be 64 hexadecimal digits, not {sha256!r}.")
     if mistakes:
         raise _Mistakes(mistakes)
-    return "model", ModelSource(Path(os.fspath(path)), sha256.lower() if sha256 else None)  # type: ignore[arg-type]
+    return "model", ModelSource(Path(os.fspath(path)).expanduser(), sha256.lower() if sha256 else None)  # type: ignore[arg-type]
 
 
 def _read_medvram(value: object) -> tuple[str, Any]:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .config import PluginConfig
+from .errors import InvalidParameter
 from .marking import METHOD, bits_from_hex, mark, png_text
 from .preprocess.prompts import PromptCheck
 from .preprocess.request import Request
@@ -53,8 +53,16 @@ def deliver(
     InvalidParameter where the image is too small for the mark, InvalidPrompt where a prompt cannot be written
     into a file.
     """
+    from PIL import Image as pil_image
+
     settings = PluginConfig.parse(config)
     PromptCheck.check_text(prompt, negative_prompt)
+    if not isinstance(image, pil_image.Image):
+        raise InvalidParameter(
+            f"What is delivered must be a PIL image, not {type(image).__name__}.",
+            (),
+            ["Return the image from every step of postprocess, also where it is unchanged."],
+        )
     started = time.perf_counter()
     marked = mark(image, bits_from_hex(settings.watermark_payload))
     seconds = time.perf_counter() - started
@@ -74,8 +82,8 @@ def deliver(
         width=marked.width,
         height=marked.height,
         marks=Marks(METHOD, settings.watermark_payload),
-        metadata=MappingProxyType(png_text(prompt, negative_prompt, table)),
-        timings=MappingProxyType({**(timings or {}), "mark": seconds}),
+        metadata=png_text(prompt, negative_prompt, table),
+        timings={**(timings or {}), "mark": seconds},
         truncated=bool(lost),
         kept=kept or (prompt if not lost else ""),
         lost=lost,

@@ -26,13 +26,23 @@ class SDKError(Exception):
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.message, self.remedies, self.code)
+        return _bare, (type(self),), self.__dict__ | {"args": self.args}
 
 
-def _rebuild(kind: type[SDKError], message: str, remedies: tuple[str, ...], code: str) -> SDKError:
-    error = kind.__new__(kind)
-    SDKError.__init__(error, message, remedies, code=code)
-    return error
+def _bare(kind: type[SDKError]) -> SDKError:
+    return kind.__new__(kind)
+
+
+class _Listed(SDKError):
+    """An error about several mistakes at once: `mistakes` has a sentence for each, beginning with its
+    name.
+    """
+
+    def __init__(self, what: str, mistakes: Iterable[str], remedies: Iterable[str] = ()) -> None:
+        self.mistakes = tuple(mistakes)
+        count = "a mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
+        told = f"{what} has {count}: {' '.join(self.mistakes)}" if self.mistakes else what
+        super().__init__(told, remedies)
 
 
 class ModelNotLoaded(SDKError):
@@ -61,13 +71,13 @@ class InvalidPrompt(SDKError):
     code = "ERR_INVALID_PROMPT"
 
 
-class InvalidParameter(SDKError):
+class InvalidParameter(_Listed):
     """One or more generation parameters are out of range; all of them are named."""
 
     code = "ERR_INVALID_PARAMETER"
 
 
-class ConfigError(SDKError):
+class ConfigError(_Listed):
     """The configuration has one or more mistakes; all of them are named."""
 
     code = "ERR_INVALID_CONFIG"

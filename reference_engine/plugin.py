@@ -20,7 +20,7 @@ from .models.lora import Lora, check_lora, with_loras
 from .models.tiny import tiny_model
 from .preprocess import InitialLatents, ParameterCheck, PreprocessPipeline, PromptCheck, Request, TextEncoding
 from .render import memory
-from .render.engine import RenderEngine
+from .render.engine import RenderEngine, use_threads
 from .result import ImageResult
 
 if TYPE_CHECKING:
@@ -121,14 +121,8 @@ class Plugin:
             self._loras, self._unet_with = (), ((), None)
 
     def _generate(self, request: Request, loras: tuple[Lora, ...], stop: threading.Event) -> ImageResult:
-        with self._lock, memory.out_of_memory_told():
-            started = time.perf_counter()
-            prepared = self.pipeline.run(request)
-            unet = self._unet(self._loras + loras)
-            ready = time.perf_counter()
-            image, timings = self._engine().render(prepared, unet=unet, cancelled=stop.is_set)
-            for change in self.postprocess:
-                image = change(image)
+        with self._lock:
+            prepared, image, timings = memory.out_of_memory_told(lambda: self._make(request, loras, stop))
         return deliver(
             image,
             prompt=request.prompt,
@@ -136,11 +130,23 @@ class Plugin:
             seed=prepared.seed,
             parameters=parameter_table(prepared, self.config),
             config=self.config,
-            timings={"preprocess": ready - started, **timings},
+            timings=timings,
             kept=prepared.kept,
             lost=prepared.lost,
             warnings=prepared.warnings,
         )
+
+    def _make(
+        self, request: Request, loras: tuple[Lora, ...], stop: threading.Event
+    ) -> tuple[Request, Image, dict[str, float]]:
+        started = time.perf_counter()
+        prepared = self.pipeline.run(request)
+        unet = self._unet(self._loras + loras)
+        ready = time.perf_counter()
+        image, timings = self._engine().render(prepared, unet=unet, cancelled=stop.is_set)
+        for change in self.postprocess:
+            image = change(image)
+        return prepared, image, {"preprocess": ready - started, **timings}
 
     def _memory_needed(self, request: Request) -> memory.Estimate:
         return memory.estimate(
@@ -172,9 +178,14 @@ class Plugin:
 
     def _loaded(self) -> LoadedModel:
         if self._model is None:
-            source = self.config.model
-            held = "cpu" if self.config.medvram else self._device()
-            self._model = _LOADER.load_local(self._folder(), source.sha256 if source else None, device=held)
+            sha256 = self.config.model.sha256 if self.config.model else None
+            device = self._device()
+            if self.config.medvram and device == "cuda":
+                # A copy of its own, since its parts move to the GPU and back.
+                self._model = ModelLoader().load_local(self._folder(), sha256, half=True)
+            else:
+                self._model = _LOADER.load_local(self._folder(), sha256, device=device, half=device == "cuda")
+        use_threads(self.config.threads)
         return self._model
 
     def _folder(self) -> Path:
@@ -203,9 +214,9 @@ _LOADER = ModelLoader()
 
 def _lora_list(specs: Sequence[LoraSpec]) -> tuple[Lora, ...]:
     loras = []
-    for spec in specs:
+    for spec in [specs] if isinstance(specs, (str, os.PathLike)) else specs:  # one file alone is meant, too
         path, scale = spec if isinstance(spec, tuple) else (spec, 1.0)
         if not isinstance(scale, (int, float)) or isinstance(scale, bool) or not -10 <= scale <= 10:
-            raise InvalidParameter(f"A LoRA's scale must be a number from -10 to 10, not {scale!r}.")
+            raise InvalidParameter(f"A LoRA's scale must be a number from -10 to 10, not {scale!r}.", ())
         loras.append(Lora(Path(path).resolve(), float(scale)))
     return tuple(loras)

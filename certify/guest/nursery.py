@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,8 @@ def _become_worker(order: dict[str, Any], descriptors: list[int]) -> None:
     _arrange(descriptors)
     os.environ.clear()
     os.environ.update(order["environment"])
+    # The libraries imported in the nursery have made tempfile remember its folder.
+    tempfile.tempdir = None
     os.chdir(Path(order["folder"]) / "work")
     sys.argv = ["plugin-host"]
     for name, value in order["limits"].items():

@@ -97,7 +97,10 @@ class Worker:
         started = time.perf_counter()
         result = self.loop.run_until_complete(_call(self.plugin, parameters))
         inside = time.perf_counter() - started
-        body, payload = answers.describe_result(result)
+        try:
+            body, payload = answers.describe_result(result)
+        except Exception as error:
+            return {"no_picture": answers.plain(f"{type(result).__name__}: {error}", 300)}, b""
         return {**body, "inside_seconds": inside}, payload
 
     def on_quiesce(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from certify.host.faults import WorkerEnded
@@ -30,7 +31,14 @@ _L2_ACTS = (
 
 
 def measure_isolation(host: Host, scratch: Path, demanded: str) -> Isolation:
-    """Runs the self-test in a fresh worker; raises HostError or a CandidateFault if that cannot be done."""
+    """The level of this host, measured once after its start; raises HostError or a CandidateFault if it
+    cannot be measured."""
+    if not host.acts:
+        host.acts = tuple(_self_test(host, scratch))
+    return Isolation(level=level_of(host.acts), demanded=demanded, acts=host.acts)
+
+
+def _self_test(host: Host, scratch: Path) -> list[Act]:
     secret, outside = scratch / "decoy-secret", scratch / "decoy-outside"
     secret.write_text(secrets.token_hex(8), "utf-8")
     variable = "CERTIFY_DECOY_" + secrets.token_hex(4)
@@ -54,8 +62,7 @@ def measure_isolation(host: Host, scratch: Path, demanded: str) -> Isolation:
         os.environ.pop(variable, None)
     acts = [Act.model_validate(row) for row in reply.body["acts"]]
     acts = [_seen_from_outside(act, outside) for act in acts]
-    acts.append(crowd)
-    return Isolation(level=level_of(acts), demanded=demanded, acts=tuple(acts))
+    return [*acts, crowd]
 
 
 def _listener(kind: socket.SocketKind) -> socket.socket:
@@ -91,7 +98,7 @@ def _crowd_is_ended(session: Session) -> Act:
     return Act(act=_CROWD, stopped=False)
 
 
-def level_of(acts: list[Act]) -> str:
+def level_of(acts: Sequence[Act]) -> str:
     """The highest level all of whose acts were stopped; L3 is never claimed by this self-test."""
     stopped = {act.act for act in acts if act.stopped}
     if not stopped.issuperset(_L1_ACTS):

@@ -16,6 +16,7 @@ from typing import Any
 
 import certify
 from certify.host.faults import HostError
+from certify.record import Act
 
 LIMITS = {"processes": 64, "memory": 12 << 30}
 RLIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 1024, "RLIMIT_FSIZE": 4 << 30}
@@ -53,6 +54,10 @@ class Host:
         self.scratch = scratch
         self.exits: dict[int, int] = {}
         self.passed_limits: dict[int, str] = {}
+        # What the isolation self-test showed; empty until it has run.
+        self.acts: tuple[Act, ...] = ()
+        self._started: int | None = None
+        self._killed: set[int] = set()
         self._control, control_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.nursery, nursery_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._log = scratch / "nursery.log"
@@ -101,8 +106,6 @@ class Host:
         self._started = None
         return Process(pid, *ours)
 
-    _started: int | None = None
-
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_DEADLINE
         while not self._ready:
@@ -139,11 +142,11 @@ class Host:
 
     def kill(self, pid: int) -> None:
         """Ends a worker and everything that came from it; returns when all of it is gone."""
-        self._killed: set[int] = set()
         self._control.send(json.dumps({"kill": pid}).encode())
         deadline = time.monotonic() + 10
         while pid not in self._killed:
             self._take(deadline)
+        self._killed.discard(pid)
 
     def log_tail(self) -> str:
         try:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
+from certify.host.faults import CallRefused, CandidateFault, Hung, Misspoke
 from certify.host.launch import Host
 from certify.host.session import Event, Reply, Session, load_candidate
 
@@ -128,7 +128,14 @@ class RemotePlugin:
                 self._broken = f"The plugin did not load ({fault.message[:200]}): see sdk.entry-loads."
                 raise
         assert self._signature is not None
+        if not self._signature.asynchronous:
+            self._broken = "The plugin has no asynchronous generate_image: see sdk.entry-loads."
         return self._signature
+
+    def _ready(self) -> None:
+        self.load()
+        if self._broken:
+            raise Unreachable(self._broken)
 
     def _open(self, config: Mapping[str, Any]) -> tuple[Session, Signature]:
         session = Session(self._host, self._scratch / f"worker-{next(self._numbers)}")
@@ -151,7 +158,7 @@ class RemotePlugin:
     def generate(self, prompt: str, **parameters: Any) -> Generation:
         """One picture. Raises CallRefused for an exception of the plugin; other faults see `Session.ask`."""
         self._check_patience()
-        self.load()
+        self._ready()
         assert self._session is not None
         return self._generate(self._session, {"prompt": prompt, **parameters})
 
@@ -185,7 +192,7 @@ class RemotePlugin:
         Raises LoadFailed where the factory raises with this config.
         """
         self._check_patience()
-        self.load()
+        self._ready()
         session, _ = self._open({**self.opening.config, **config})
         try:
             yield lambda prompt, **parameters: self._generate(session, {"prompt": prompt, **parameters})
@@ -196,7 +203,7 @@ class RemotePlugin:
     def soaking(self) -> Iterator[SoakedWorker]:
         """A worker of its own for a soak, whose process can be measured from outside."""
         self._check_patience()
-        self.load()
+        self._ready()
         session, _ = self._open(self.opening.config)
         try:
             yield SoakedWorker(self, session)
@@ -248,6 +255,8 @@ def _signature(reply: Reply) -> Signature:
 
 def _generation(reply: Reply, request: dict[str, Any], requirement: str) -> Generation:
     shown = json.dumps(request, ensure_ascii=False)[:500]
+    if "no_picture" in reply.body:
+        raise Misspoke(f"no picture came back, but {str(reply.body['no_picture'])[:300]}", shown)
     try:
         picture = _Picture.model_validate(
             {key: value for key, value in reply.body.items() if key not in ("nonce", "ok", "events")}
@@ -267,6 +276,3 @@ def _generation(reply: Reply, request: dict[str, Any], requirement: str) -> Gene
         seconds=reply.seconds,
         requirement=requirement,
     )
-
-
-__all__ = ["Generation", "Ledger", "LoadFailed", "Opening", "RemotePlugin", "Unreachable", "WorkerEnded"]

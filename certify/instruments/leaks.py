@@ -31,6 +31,8 @@ MEMORY_BUDGET = 1024.0
 # What an allocator may creep in the second half of a run of any length without being told from a leak.
 MEMORY_SLACK = 1 << 20
 COUNT_RISE = 4
+# Of what is held at the very end nobody knows yet whether it comes back: the rest of the calls only confirms.
+HELD_UNTIL = 0.85
 FILE_BYTES_RISE = 1 << 20
 
 Resource = Literal["fds", "threads", "children", "files", "file_bytes"]
@@ -127,7 +129,7 @@ def judge_counts(samples: Sequence[Sample], resource: Resource) -> LeakVerdict:
         return _too_few(resource, samples)
     first, second, _, calls = split
     least = FILE_BYTES_RISE if resource == "file_bytes" else COUNT_RISE
-    r_min = least / (0.75 * (calls[-1] - calls[0]))
+    r_min = least / ((HELD_UNTIL - 0.25) * (calls[-1] - calls[0]))
     steady = second.rise > 0 and first.rise + second.rise >= least and second.tail_rate > 0
     unit = "bytes" if resource == "file_bytes" else resource
     return _verdict(resource, first, second, steady, first.rise > 0, r_min=float(r_min), unit=unit)
@@ -192,7 +194,7 @@ def _phases(
         values = np.minimum.accumulate(values[::-1])[::-1]
     progress = (calls - calls[0]) / (calls[-1] - calls[0])
     in_first = (progress > 0.25) & (progress <= 0.5)
-    in_second = progress > 0.5
+    in_second = (progress > 0.5) & (progress <= (HELD_UNTIL if held else 1.0))
     if min(in_first.sum(), in_second.sum()) < MIN_BLOCKS:
         return None
     first, second = (_phase(calls[inside], values[inside]) for inside in (in_first, in_second))

@@ -88,6 +88,8 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> LicenceText:
     can do.
     """
     try:
+        if not path.is_file():  # neither a folder nor a pipe that would keep us waiting
+            return LicenceText("", (f"{path.name} is no file",))
         with path.open("rb") as stream:
             data = stream.read(limit + 1)
     except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ i modulo the payload's length.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
@@ -26,6 +27,7 @@ P_THRESHOLD = 1e-6
 MIN_BITS, MAX_BITS = 32, 256
 ONES_SHARE = (1 / 3, 2 / 3)
 BLOCK_PIXELS = 8
+_HEX = re.compile(r"[0-9a-fA-F]+")
 # The quantiser moves U by up to 27/8, which moves blue by 2.03 times that: 7 levels.
 BLUE_MARGIN = 7
 
@@ -64,11 +66,10 @@ def payload_bits(payload: str | Sequence[int] | Bits) -> Bits:
     Raises `PayloadError` unless it has 32 to 256 bits of which a third to two thirds are ones.
     """
     if isinstance(payload, str):
-        try:
-            raw = bytes.fromhex(payload)
-        except ValueError:
-            raise PayloadError("the payload is not hexadecimal") from None
-        bits = np.unpackbits(np.frombuffer(raw, np.uint8)).astype(np.bool_)
+        if not _HEX.fullmatch(payload):
+            raise PayloadError("the payload is not hexadecimal")
+        digits = "".join(f"{int(digit, 16):04b}" for digit in payload[: MAX_BITS // 4 + 1])
+        bits = np.array([bit == "1" for bit in digits])
     else:
         bits = np.asarray(payload).astype(np.bool_).ravel()
     if not MIN_BITS <= bits.size <= MAX_BITS:

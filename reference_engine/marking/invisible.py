@@ -35,6 +35,7 @@ def embed(image: Image, bits: Sequence[int]) -> Image:
         raise InvalidParameter(
             f"An image of {image.width} x {image.height} pixels holds {capacity(*image.size)} bits, "
             f"fewer than the {len(bits)} of the mark.",
+            (),
             ["Make the image larger (64 x 64 holds 64 bits), or use a shorter watermark_payload."],
         )
     embedder = _embedder(bits)

@@ -35,6 +35,6 @@ def png_text(prompt: str, negative_prompt: str, parameters: Mapping[str, Any]) -
     return {
         "prompt": prompt,
         "negative_prompt": negative_prompt,
-        "parameters-json": json.dumps(dict(parameters), ensure_ascii=False),
+        "parameters-json": json.dumps(dict(parameters), default=str),
         XMP_KEYWORD: xmp_packet(),
     }

@@ -59,20 +59,22 @@ class ModelLoader:
         self._guard = threading.Lock()
         self._places: dict[Any, _Place] = {}
 
-    def load_local(self, path: str | Path, sha256: str | None = None, *, device: str = "cpu") -> LoadedModel:
+    def load_local(
+        self, path: str | Path, sha256: str | None = None, *, device: str = "cpu", half: bool = False
+    ) -> LoadedModel:
         """The model in the folder `path` (diffusers layout), checked before anything is loaded.
 
-        Float32 on the CPU, float16 on CUDA. `sha256` is the folder's digest as `folder_digest` defines it.
-        Raises ModelNotLoaded where files are missing, altered, pickles, or do not fit each other; nothing
-        then stays in memory.
+        The weights become float32, or float16 with `half`. `sha256` is the folder's digest as `folder_digest`
+        defines it. Raises ModelNotLoaded where files are missing, altered, pickles, or do not fit each other;
+        nothing then stays in memory.
         """
         folder = Path(path).resolve()
         check_folder(folder, sha256)
         with self._guard:
-            place = self._places.setdefault((folder, device), _Place())
+            place = self._places.setdefault((folder, device, half), _Place())
         with place.lock:
             if place.model is None:
-                place.model = _load(folder, device)
+                place.model = _load(folder, device, half)
             return place.model
 
     def forget(self) -> None:
@@ -87,9 +89,9 @@ class _Place:
     model: LoadedModel | None = None
 
 
-def _load(folder: Path, device: str) -> LoadedModel:
+def _load(folder: Path, device: str, half: bool) -> LoadedModel:
     try:
-        return _load_parts(folder, device)
+        return _load_parts(folder, device, half)
     except SDKError:
         raise
     except Exception as error:
@@ -103,12 +105,12 @@ def _load(folder: Path, device: str) -> LoadedModel:
         ) from error
 
 
-def _load_parts(folder: Path, device: str) -> LoadedModel:
+def _load_parts(folder: Path, device: str, half: bool) -> LoadedModel:
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    dtype = torch.float16 if device.startswith("cuda") else torch.float32
+    dtype = torch.float16 if half else torch.float32
     tokenizer = load_tokenizer(folder / "tokenizer")
     with _no_progress_bar():
         text_encoder = _whole(CLIPTextModel, folder / "text_encoder", dtype=dtype)

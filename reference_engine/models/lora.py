@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def with_loras(unet: Any, loras: Sequence[Lora]) -> Any:
     """
     for lora in loras:
         check_lora(lora, unet)
+    if find_spec("peft") is None:
+        raise ModelNotLoaded("LoRAs need the package peft, which is not installed.", ["pip install peft"])
     from safetensors.torch import load_file
 
     twin = _twin(unet)

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .cache import build_once, cache_folder
+from ..errors import ModelNotLoaded
+from .cache import ENVIRONMENT_VARIABLE, build_once, cache_folder
 from .folder import CHECKSUMS, checksums
 from .tokenizer import EOS, MODEL_MAX_LENGTH, VOCABULARY_SIZE, write_tokenizer
 
@@ -47,11 +48,19 @@ ARCHITECTURES: Mapping[str, Architecture] = {"v1.4": _V1, "v1.5": _V1, "v2.0": _
 
 
 def tiny_model(model_type: str) -> Path:
-    """The folder of the tiny model of that type, built in the cache at first use (a few seconds, about 90
+    """The folder of the tiny model of that type, built in the cache at first use (a second or two, about 85
     MB).
+
+    Raises ModelNotLoaded where the cache cannot be written.
     """
     target = cache_folder() / "models" / f"tiny-{model_type}-r{REVISION}"
-    return build_once(target, lambda folder: build(model_type, folder))
+    try:
+        return build_once(target, lambda folder: build(model_type, folder))
+    except OSError as error:
+        raise ModelNotLoaded(
+            f"The tiny {model_type} model cannot be built at {target}: {error.strerror}.",
+            [f"Set {ENVIRONMENT_VARIABLE} to a folder that can be written to, with 150 MB free."],
+        ) from error
 
 
 def build(model_type: str, folder: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
 
 from ..errors import InvalidParameter
 from ..marking.invisible import capacity
@@ -14,6 +15,10 @@ MAX_CFG_SCALE = 30.0
 MIN_SIDE, MAX_SIDE, SIDE_STEP = 64, 2048, 8
 MAX_PIXELS = 1024 * 1024
 MAX_SEED = 2**63 - 1
+REMEDY = (
+    "Ask for 5 to 50 steps (20 to 30 serve most work), a guidance scale from 0 to 30 "
+    "and sides in multiples of 8 from 64."
+)
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,19 @@ class ParameterCheck:
         sides = [*_side("width", request.width), *_side("height", request.height)]
         mistakes += sides or _area(request, self.payload_bits)
         if mistakes:
-            raise InvalidParameter(" ".join(mistakes), mistakes)
-        return request
+            raise InvalidParameter("The request", mistakes, [REMEDY])
+        return replace(  # plain numbers from here on, whatever library the caller's came from
+            request,
+            steps=int(request.steps),
+            cfg_scale=float(request.cfg_scale),
+            seed=int(request.seed),
+            width=int(request.width),
+            height=int(request.height),
+        )
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _whole(name: str, value: object, low: int, high: int, why: str = "") -> list[str]:
@@ -51,7 +63,7 @@ def _whole(name: str, value: object, low: int, high: int, why: str = "") -> list
 
 
 def _number(name: str, value: object, low: float, high: float) -> list[str]:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, Real) and not isinstance(value, bool)
     if number and math.isfinite(value) and low <= value <= high:  # type: ignore[arg-type,operator]
         return []
     return [f"{name} must be a number from {low:g} to {high:g}, not {value!r}."]

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+def use_threads(count: int) -> None:
+    """Lets torch use `count` threads on the CPU; the last bits of an image depend on it."""
+    import torch
+
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
 class Cancelled(SDKError):
     """The caller no longer waits for this image."""
 
@@ -47,8 +55,7 @@ class RenderEngine:
         """
         import torch
 
-        if torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
+        use_threads(self.threads)
         started = time.perf_counter()
         with torch.inference_mode():
             latents = self._denoise(request, self.model.unet if unet is None else unet, cancelled)

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import OutOfMemory
 from ..models.folder import COMPONENTS, weight_shapes
 from ..preprocess.request import Request
+
+Result = TypeVar("Result")
 
 UNET_VALUES = 26
 DECODER_VALUES = 6
@@ -80,26 +82,24 @@ def check(needed: Estimate, limit: int) -> None:
         raise OutOfMemory(
             f"The generation needs about {_size(needed.total)} ({_size(needed.weights)} of weights, "
             f"{_size(needed.activations)} while rendering), more than memory_limit, {_size(limit)}. "
-            "Nothing was allocated."
+            "Nothing was allocated.",
+            [*OutOfMemory.REMEDIES, f'Or raise memory_limit to "{math.ceil(needed.total / 2**20)}MB".'],
         )
 
 
-@contextmanager
-def out_of_memory_told() -> Iterator[None]:
-    """Turns an allocation that the machine refuses into OutOfMemory."""
-    failure = ""
+def out_of_memory_told(work: Callable[[], Result]) -> Result:
+    """What `work()` returns; an allocation that the machine refuses becomes OutOfMemory."""
     try:
-        yield
+        return work()
     except MemoryError as error:
-        failure = str(error) or "the machine refused an allocation"
+        failure = str(error) or "an allocation was refused"
     except RuntimeError as error:
         if not _is_out_of_memory(error):
             raise
         failure = str(error).splitlines()[0]
-    if failure:
-        # Raised outside the handler: its traceback would keep every tensor of the failed run alive.
-        _release()
-        raise OutOfMemory(f"The machine has no memory left for this generation: {failure}")
+    # Outside the handlers, since the first error's traceback keeps every tensor of the failed run alive.
+    _release()
+    raise OutOfMemory(f"The machine has no memory left for this generation: {failure}")
 
 
 _REFUSED = ("can't allocate memory", "not enough memory", "CUDA out of memory")
@@ -109,7 +109,7 @@ _REFUSED = ("can't allocate memory", "not enough memory", "CUDA out of memory")
 def _is_out_of_memory(error: RuntimeError) -> bool:
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _REFUSED)
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(sign in str(error) for sign in _REFUSED)
 
 
 def _release() -> None:

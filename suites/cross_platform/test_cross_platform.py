@@ -54,6 +54,7 @@ def test_every_declared_system_was_run_natively(
     candidate: Candidate, ledger: Ledger, claim: Callable[[str], None]
 ) -> None:
     here = this_system()
+    assert here in candidate.manifest.platforms.os, f"It was run on {here}, which the manifest does not declare."
     ran = {here} if ledger.generations else set()
     missing = [system for system in candidate.manifest.platforms.os if system not in ran]
     claim(f"platforms: native run on {', '.join(sorted(ran)) or 'none'}; not run natively: {', '.join(missing) or 'none'}")

@@ -106,6 +106,7 @@ def test_the_threshold_for_64_bits_is_51_of_them_for_one_hypothesis_and_52_for_t
 
 def test_a_payload_may_be_hex():
     assert np.array_equal(payload_bits("b3ec907bb19e")[:8], [1, 0, 1, 1, 0, 0, 1, 1])
+    assert payload_bits("B3EC907BB").size == 36
 
 
 @pytest.mark.parametrize(

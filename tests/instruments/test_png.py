@@ -71,14 +71,14 @@ def test_packed_palettes_are_those_that_pillow_reads(colours):
 def test_each_row_filter_is_undone(kind):
     """By the definition in the format's chapter 9, done a byte at a time."""
     rng = np.random.default_rng(kind)
-    raw = rng.integers(0, 256, (4, 15), dtype=np.uint8)
+    raw = rng.integers(0, 256, (4, 15))
     expected = np.zeros((5, 18), int)
     for row, column in np.ndindex(4, 15):
         a, b, c = expected[row + 1, column], expected[row, column + 3], expected[row, column]
         p = a + b - c
         paeth = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
         expected[row + 1, column + 3] = (raw[row, column] + (0, a, b, (a + b) // 2, paeth)[kind]) % 256
-    lines = b"".join(bytes([kind]) + line.tobytes() for line in raw)
+    lines = b"".join(bytes([kind, *line]) for line in raw)
     read = read_png(png(header(5, 4), chunk(b"IDAT", zlib.compress(lines))))
     assert np.array_equal(read.pixels.reshape(4, 15), expected[1:, 3:])
 
@@ -164,7 +164,11 @@ SOUND = [written(picture(9, 7).convert(mode)) for mode in ("L", "RGB", "P", "RGB
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(SOUND), st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=6), st.data())
+@given(
+    st.sampled_from(SOUND),
+    st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=6),
+    st.data(),
+)
 def test_mutated_files_raise_nothing_but_png_error(sound, changes, data):
     mutant = bytearray(sound)
     for place, value in changes:
@@ -191,7 +195,9 @@ def test_arbitrary_pixel_data_raises_nothing_but_png_error(raw):
 
 
 def _with_right_checksums(data):
-    """Mends the checksums as far as the chunk lengths make sense, so that mutations reach what lies behind them."""
+    """Mends the checksums as far as the chunk lengths make sense, so that mutations reach what lies behind
+    them.
+    """
     out, at = bytearray(data[:8]), 8
     while at + 12 <= len(data):
         length = int.from_bytes(data[at : at + 4], "big")

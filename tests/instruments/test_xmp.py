@@ -10,7 +10,8 @@ BASE = "cv.iptc.org/newscodes/digitalsourcetype/"
 AI = f"http://{BASE}trainedAlgorithmicMedia"
 FRAME = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" '
-    'xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"><rdf:Description %s>%s</rdf:Description></rdf:RDF></x:xmpmeta>'
+    'xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
+    "<rdf:Description %s>%s</rdf:Description></rdf:RDF></x:xmpmeta>"
 )
 
 
@@ -52,7 +53,14 @@ def test_two_terms_contradict_and_one_term_twice_does_not():
 
 @pytest.mark.parametrize(
     "value",
-    ["TrainedAlgorithmicMedia", "trainedAlgorithmicMedia", f"http://{BASE}trainedalgorithmicmedia", f"{AI}/", "", f"ftp://{BASE}x"],
+    [
+        "TrainedAlgorithmicMedia",
+        "trainedAlgorithmicMedia",
+        f"http://{BASE}trainedalgorithmicmedia",
+        f"{AI}/",
+        "",
+        f"ftp://{BASE}x",
+    ],
 )
 def test_a_value_that_is_no_term_address_is_malformed(value):
     assert judged(as_text(value)).state == "malformed"

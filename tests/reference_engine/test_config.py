@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_engine import SDK, ConfigError, PluginConfig, SDKError
+from reference_engine import SDK, ConfigError, OutOfMemory, PluginConfig, SDKError
 from reference_engine.config import parse_size
 
 
@@ -33,7 +33,7 @@ def test_every_mistake_is_reported_at_once_with_a_suggestion() -> None:
     }
     with pytest.raises(ConfigError) as caught:
         PluginConfig.parse(table)
-    told = caught.value.remedies
+    told = caught.value.mistakes
     assert caught.value.code == "ERR_INVALID_CONFIG"
     for key in (
         "model_typ",
@@ -99,14 +99,11 @@ def test_v1_5_does_not_warn() -> None:
 
 
 def test_errors_survive_a_pickle_with_code_and_remedies() -> None:
-    error = ConfigError("wrong", ["do this"])
-    again = pickle.loads(pickle.dumps(error))
-    assert (type(again), again.code, again.message, again.remedies) == (
-        ConfigError,
-        "ERR_INVALID_CONFIG",
-        "wrong",
-        ("do this",),
-    )
+    for error in (ConfigError("It", ["a: wrong.", "b: wrong."], ["do this"]), OutOfMemory("too much")):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert (again.code, again.message, again.remedies) == (error.code, error.message, error.remedies)
+        assert str(again) == str(error)
 
 
 json_values = st.recursive(

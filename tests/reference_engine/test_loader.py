@@ -8,16 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from reference_engine import SDK, ModelNotLoaded
+from reference_engine.config import SamplerConfig
 from reference_engine.models import loader as loader_module
 from reference_engine.models.folder import folder_digest, read_header
 from reference_engine.models.loader import ModelLoader
 from reference_engine.models.tiny import tiny_model
+from reference_engine.preprocess import InitialLatents, Request, TextEncoding
+from reference_engine.render.engine import RenderEngine
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -35,6 +39,18 @@ def test_a_whole_model_with_the_right_hash_makes_the_same_image(model: Path, mak
     """A2"""
     own = SDK.create_plugin({"device": "cpu", "model": {"path": str(model), "sha256": folder_digest(model)}})
     assert make(on=own).image.tobytes() == make().image.tobytes()
+
+
+def test_half_precision_makes_nearly_the_same_image(model: Path) -> None:
+    """C6: what CUDA computes with; the parts then work one at a time."""
+
+    def render(half: bool) -> Any:
+        loaded = ModelLoader().load_local(model, half=half)
+        assert str(loaded.unet.dtype) == ("torch.float16" if half else "torch.float32")
+        prepared = InitialLatents()(TextEncoding(lambda: loaded)(Request("a", "", 5, 7.5, 1, 64, 64)))
+        return np.asarray(RenderEngine(loaded, SamplerConfig(), medvram=half).render(prepared)[0]).astype(int)
+
+    assert 0 < np.abs(render(half=True) - render(half=False)).mean() < 3
 
 
 def remove_weights(model: Path) -> None:
@@ -123,9 +139,9 @@ def test_many_askers_share_one_load(monkeypatch: pytest.MonkeyPatch, model: Path
     loads, together = [], threading.Barrier(8)
     real = loader_module._load
 
-    def counted(folder: Path, device: str) -> Any:
+    def counted(folder: Path, device: str, half: bool) -> Any:
         loads.append(folder)
-        return real(folder, device)
+        return real(folder, device, half)
 
     monkeypatch.setattr(loader_module, "_load", counted)
     loader, got = ModelLoader(), []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import builtins
 import io
 import json
+import pickle
 import struct
 import xml.etree.ElementTree as ElementTree
 from typing import Any
@@ -43,15 +44,15 @@ def test_odd_sizes_and_other_payloads_carry_the_mark(make: Any) -> None:
     assert read_back(result.image, bits_from_hex(word)) >= 125
 
 
-def test_an_unmarked_image_does_not_read_as_marked(make: Any) -> None:
+def test_another_word_is_not_found_in_a_marked_image(make: Any) -> None:
     """E4: the control that shows the reading means something."""
-    word = bits_from_hex("f00dbabe5eed1c2b") if is_balanced(bits_from_hex("f0f0f0f0f0f0f0f0")) else ()
-    assert read_back(make().image, word) < 51
+    other_word = PAYLOAD_BITS[32:] + PAYLOAD_BITS[:32]
+    assert read_back(make().image, other_word) < 51  # 51 of 64: one chance in a million
 
 
 def test_the_mark_is_hard_to_see() -> None:
-    grey = np.random.default_rng(1).integers(60, 200, (128, 128, 3)).astype(np.uint8)
-    smooth = Image.fromarray(grey).resize((256, 256), Image.Resampling.BICUBIC)
+    coarse = np.random.default_rng(1).integers(90, 170, (8, 8, 3)).astype(np.uint8)
+    smooth = Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC)
     error = np.asarray(mark(smooth)).astype(float) - np.asarray(smooth).astype(float)
     assert 10 * np.log10(255**2 / (error**2).mean()) > 33
 
@@ -108,6 +109,13 @@ def test_postprocessing_comes_before_the_mark(make: Any) -> None:
     assert read_back(result.image) >= 60
 
 
+def test_a_step_of_postprocessing_that_returns_no_image_is_told(make: Any) -> None:
+    on = SDK.create_plugin({"device": "cpu"})
+    on.postprocess.append(lambda image: None)  # type: ignore[arg-type,return-value]
+    with pytest.raises(InvalidParameter, match="must be a PIL image, not NoneType"):
+        make(on=on)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 def test_an_image_made_elsewhere_is_delivered_marked(mode: str) -> None:
     """E4"""
@@ -119,6 +127,11 @@ def test_an_image_made_elsewhere_is_delivered_marked(mode: str) -> None:
     assert json.loads(result.metadata["parameters-json"])["steps"] == 12
     with pytest.raises(InvalidPrompt):
         SDK.deliver(image, prompt="a\0b")
+
+
+def test_a_result_can_be_pickled_whole(make: Any) -> None:
+    result = make()
+    assert pickle.loads(pickle.dumps(result)).png() == result.png()
 
 
 def test_saving_under_a_name_that_would_lose_the_marks_is_refused(make: Any, tmp_path: Any) -> None:

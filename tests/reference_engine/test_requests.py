@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +36,12 @@ def test_the_ends_of_every_range_are_accepted(good: dict[str, Any]) -> None:
     check(**good)
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    check(steps=np.int64(5), cfg_scale=np.float32(7.5), width=np.int32(64))
+    with pytest.raises(InvalidParameter):
+        check(steps=np.bool_(True))
+
+
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
@@ -62,7 +69,7 @@ def test_all_wrong_parameters_are_named_at_once() -> None:
     """A7"""
     with pytest.raises(InvalidParameter) as caught:
         check(steps=1, cfg_scale=99, width=65, height=1, seed="x")
-    assert [line.split()[0] for line in caught.value.remedies] == [
+    assert [line.split()[0] for line in caught.value.mistakes] == [
         "steps",
         "cfg_scale",
         "seed",

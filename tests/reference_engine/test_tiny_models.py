@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reference_engine import ModelNotLoaded
 from reference_engine.models.cache import build_once, cache_folder
 from reference_engine.models.folder import CHECKSUMS, check_folder, checksums, folder_digest
 from reference_engine.models.loader import ModelLoader
@@ -110,6 +111,14 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         build_once(tmp_path / "models" / "one", fail)
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("SD_CERTIFY_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ModelNotLoaded, match="cannot be built") as caught:
+        tiny_model("v1.5")
+    assert "SD_CERTIFY_CACHE" in caught.value.remedies[0]
 
 
 def test_the_cache_lies_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -45,6 +45,15 @@ def draw(raw: np.random.Philox, shape: tuple[int, int], deviation: float) -> np.
     return (numbers * np.float32(deviation * 12**0.5 / 65536)).astype(np.float16).reshape(shape)
 
 
+def in_order(file: bytes) -> bytes:
+    """The same safetensors file with a sorted header, since the library writes metadata in an order of
+    chance.
+    """
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    return file[:8] + header.ljust(end - 8) + file[end:]
+
+
 def main() -> None:
     raw = np.random.Philox(key=1505)
     tensors = {}
@@ -52,7 +61,7 @@ def main() -> None:
         tensors[f"unet.{name}.lora_A.weight"] = draw(raw, (RANK, into), into**-0.5)
         tensors[f"unet.{name}.lora_B.weight"] = draw(raw, (out, RANK), STRENGTH * RANK**-0.5)
     TARGET.parent.mkdir(exist_ok=True)
-    TARGET.write_bytes(save(tensors, metadata=ABOUT))
+    TARGET.write_bytes(in_order(save(tensors, metadata=ABOUT)))
     print(f"{TARGET} ({TARGET.stat().st_size} bytes, {len(tensors)} tensors)")
     print(json.dumps(ABOUT, indent=2))
 

@@ -1,0 +1,134 @@
+"""The defects: found as files, made into plugin folders, their expected findings read from beside the defect.
+
+A `.py` defect is a class derived from the sound plugin; `# breaks: ID` (or `# breaks: ID as OUTCOME`) stands
+beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something from being measured. A `.toml`
+defect changes the package: `replace` (text in plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
+`breaks: nothing` is a benign twin: it looks like a defect and must raise no finding.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from certify.record import Outcome
+from certify.requirements import Catalogue, load_catalogue
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HERE = Path(__file__).parent
+SOUND = HERE / "sound"
+ASKS_THE_PLUGIN = "everything that asks the plugin"
+# What no single run of minutes on one system can evidence; so it stays open for the sound plugin too.
+OPEN = ("leak.full-day", "platform.native")
+
+_BREAKS = re.compile(r"# breaks: ([\w.-]+)(?: as ([\w-]+))?")
+_UNMEASURED = re.compile(r"# leaves unmeasured: (.+)")
+
+
+@dataclass(frozen=True)
+class Defect:
+    """`expected` maps requirement ids to outcomes, where they differ from the sound plugin's."""
+
+    name: str
+    suite: str
+    file: Path
+    expected: dict[str, Outcome]
+
+    @property
+    def breaks(self) -> list[str]:
+        return [name for name, outcome in self.expected.items() if outcome in (Outcome.FAILED, Outcome.WARNED)]
+
+    def build(self, folder: Path) -> Path:
+        """Writes the plugin's folder and gives it."""
+        shutil.copytree(SOUND, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        if self.file == SOUND:
+            return folder
+        if self.file.suffix == ".py":
+            shutil.copy(self.file, folder / "defect.py")
+            entry = f'entry = "defect:{_class_name(self.file)}"'
+            _replace_in(folder / "plugin.toml", 'entry = "sound.plugin:Sound"', entry)
+        else:
+            _apply(tomllib.loads(self.file.read_text("utf-8")), folder)
+        return folder
+
+
+def sound() -> Defect:
+    return Defect("sound", "", SOUND, {})
+
+
+def all_defects() -> list[Defect]:
+    """Every defect, in the order of suites and names."""
+    catalogue = load_catalogue()
+    files = sorted(path for path in HERE.glob("*/*") if path.suffix in (".py", ".toml") and path.parent != SOUND)
+    return [_read(path, catalogue) for path in files if path.name != "__init__.py"]
+
+
+def _read(path: Path, catalogue: Catalogue) -> Defect:
+    text = path.read_text("utf-8")
+    if path.suffix == ".py":
+        broken = {name: outcome or "failed" for name, outcome in _BREAKS.findall(text) if name != "nothing"}
+        unmeasured = ", ".join(_UNMEASURED.findall(text))
+        if not _BREAKS.search(text):
+            raise ValueError(f"{path} does not say what it breaks")
+    else:
+        table = tomllib.loads(text)
+        broken = {name: "failed" for name in table["breaks"]} | table.get("outcomes", {})
+        unmeasured = table.get("unmeasured", "")
+    expected = {catalogue.find(name).id: Outcome(outcome) for name, outcome in broken.items()}
+    for name in _names(unmeasured, catalogue):
+        expected.setdefault(name, Outcome.NOT_EVIDENCED)
+    for name in OPEN:
+        if expected.get(name) is Outcome.NOT_EVIDENCED:
+            del expected[name]
+    return Defect(path.stem, path.parent.name, path, expected)
+
+
+def _names(unmeasured: str, catalogue: Catalogue) -> list[str]:
+    if unmeasured == ASKS_THE_PLUGIN:
+        return [row.id for row in catalogue.requirements if "worker" in row.needs]
+    return [name.strip() for name in unmeasured.split(",") if name.strip()]
+
+
+def _class_name(file: Path) -> str:
+    named = re.search(r"^class (\w+)\(Sound\)", file.read_text("utf-8"), re.MULTILINE)
+    return named.group(1) if named else "Plugin"
+
+
+def _apply(table: dict[str, Any], folder: Path) -> None:
+    for old, new in table.get("replace", []):
+        _replace_in(folder / "plugin.toml", old, new)
+    for name in table.get("remove", []):
+        (folder / name).unlink()
+    for name, text in table.get("files", {}).items():
+        _write(folder / name, text.encode("utf-8"))
+    for name, digits in table.get("bytes", {}).items():
+        _write(folder / name, bytes.fromhex(digits))
+    for target, source in table.get("copy", {}).items():
+        shutil.copy(folder / source, folder / target)
+    for name, phrase in table.get("cut", {}).items():
+        text = (folder / name).read_text("utf-8")
+        _write(folder / name, text[: text.rindex(phrase)].encode("utf-8"))
+    for name in table.get("flip", []):
+        data = bytearray((folder / name).read_bytes())
+        data[-1] ^= 1
+        _write(folder / name, bytes(data))
+
+
+def _replace_in(file: Path, old: str, new: str) -> None:
+    text = file.read_text("utf-8")
+    if text.count(old) != 1:
+        raise ValueError(f"{file.name} holds {text.count(old)} times: {old}")
+    file.write_text(text.replace(old, new), "utf-8")
+
+
+def _write(file: Path, data: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)

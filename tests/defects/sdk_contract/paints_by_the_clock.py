@@ -1,0 +1,11 @@
+"""Draws from the clock and not from the seed."""
+
+import time
+
+from sound.plugin import Sound
+
+
+class PaintsByTheClock(Sound):
+    def paint(self, prompt, negative_prompt, steps, cfg_scale, seed, width, height):
+        # breaks: sdk.same-seed
+        return super().paint(prompt, negative_prompt, steps, cfg_scale, time.time_ns(), width, height)

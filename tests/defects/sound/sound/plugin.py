@@ -1,0 +1,61 @@
+"""Paints a picture by arithmetic, in milliseconds, and does everything else as the SDK asks.
+
+Each step is a method of its own, so that a defect changes just its own.
+"""
+
+import hashlib
+
+import numpy as np
+from PIL import Image
+
+from reference_engine import OutOfMemory
+
+MEMORY_NEEDED = 64 << 20
+
+
+class Sound:
+    def __init__(self, sdk, config):
+        self.sdk = sdk
+        self.config = config
+        # Checks the configuration and the model's folder; the model itself is never loaded.
+        self.settings = sdk.create_plugin(config).config
+
+    async def generate_image(
+        self,
+        prompt,
+        negative_prompt="",
+        steps=28,
+        cfg_scale=7.5,
+        *,
+        seed=0,
+        width=512,
+        height=512,
+    ):
+        self.check(prompt, negative_prompt, steps, cfg_scale, seed, width, height)
+        self.check_memory()
+        image = self.paint(prompt, negative_prompt, steps, cfg_scale, seed, width, height)
+        return self.deliver(image, prompt, negative_prompt, seed)
+
+    def check(self, prompt, negative_prompt, steps, cfg_scale, seed, width, height):
+        self.sdk.check_request(
+            prompt, negative_prompt, steps, cfg_scale, seed, width, height, config=self.config
+        )
+
+    def check_memory(self):
+        if self.settings.memory_limit < MEMORY_NEEDED:
+            raise OutOfMemory(f"64 MB are needed, the limit is {self.settings.memory_limit >> 20} MB.")
+
+    def paint(self, prompt, negative_prompt, steps, cfg_scale, seed, width, height):
+        """Soft clouds of colour and a little grain, all drawn from the request."""
+        request = repr((prompt, negative_prompt, steps, cfg_scale, seed, width, height))
+        key = int.from_bytes(hashlib.sha256(request.encode()).digest()[:16], "little")
+        random = np.random.Generator(np.random.PCG64(key))
+        clouds = Image.fromarray(random.integers(60, 196, (4, 4, 3), np.uint8), "RGB")
+        soft = np.asarray(clouds.resize((width, height), Image.Resampling.BICUBIC), np.int16)
+        grain = random.integers(-8, 9, soft.shape, np.int16)
+        return Image.fromarray((soft + grain).clip(0, 255).astype(np.uint8), "RGB")
+
+    def deliver(self, image, prompt, negative_prompt, seed):
+        return self.sdk.deliver(
+            image, prompt=prompt, negative_prompt=negative_prompt, seed=seed, config=self.config
+        )

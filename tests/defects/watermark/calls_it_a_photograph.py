@@ -1,0 +1,16 @@
+"""Says of its images that a camera took them."""
+
+from dataclasses import replace
+
+from sound.plugin import Sound
+
+
+class CallsItAPhotograph(Sound):
+    def deliver(self, *request):
+        result = super().deliver(*request)
+        # breaks: mark.metadata
+        claimed = {
+            key: value.replace("trainedAlgorithmicMedia", "digitalCapture")
+            for key, value in result.metadata.items()
+        }
+        return replace(result, metadata=claimed)

@@ -1,0 +1,208 @@
+"""Licence expressions, licence texts and the base model's terms."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certify.instruments.licence_texts import matches_text
+from certify.instruments.licences import check_expression, is_non_commercial, read_text
+from certify.instruments.model_terms import base_terms
+
+RAIL = (Path(__file__).parents[2] / "examples" / "inkwash" / "LICENSE-MODEL").read_text(encoding="utf-8")
+LATEST = (
+    ", update the Model through electronic means, or modify the Output of the Model based on updates. "
+    "You shall undertake reasonable efforts to use the latest version of the Model"
+)
+PLUS = RAIL.replace("CreativeML Open RAIL-M", "CreativeML Open RAIL++-M License").replace(LATEST, "")
+MIT = """MIT License
+
+Copyright (c) 2026 Somebody
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial
+portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES
+OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "MIT",
+        "mit",
+        "Apache-2.0 OR MIT",
+        "GPL-3.0-or-later",
+        "GPL-2.0+",
+        "GPL-2.0-only WITH Classpath-exception-2.0",
+        "(MIT AND CC-BY-4.0) OR LicenseRef-Our-Own.1",
+        "CreativeML-OpenRAIL-M",
+        "OpenRAIL++-M",
+        "MIT AND CreativeML-OpenRAIL-M",
+    ],
+)
+def test_valid_expressions_have_no_problems(expression):
+    assert check_expression(expression) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("", "is empty"),
+        ("   ", "is empty"),
+        ("MIT License", '"MIT License" is no SPDX identifier'),
+        ("Apache 2.0", 'Did you mean "Apache-2.0"'),
+        ("MIT AND", "no licence expression"),
+        ("(MIT", "no licence expression"),
+        ("MIT/X11", "no licence expression"),
+        ("Classpath-exception-2.0", "no SPDX identifier"),
+        ("MIT WITH MIT", "no SPDX identifier"),
+        ("LicenseRef-", "no SPDX identifier"),
+        ("MIT OR " * 100 + "MIT", "at most 500"),
+        ("(" * 400, "no licence expression"),
+    ],
+)
+def test_invalid_expressions_are_told(expression, problem):
+    problems = check_expression(expression)
+    assert len(problems) == 1
+    assert problem in problems[0]
+
+
+@given(st.text(max_size=60))
+def test_any_expression_is_judged_without_an_exception(expression):
+    assert all(check_expression(expression))
+    is_non_commercial(expression)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "forbids"),
+    [
+        ("CC-BY-NC-4.0", True),
+        ("CC-BY-NC-SA-4.0", True),
+        ("PolyForm-Noncommercial-1.0.0", True),
+        ("LicenseRef-Flux-Non-Commercial", True),
+        ("MIT AND CC-BY-NC-4.0", True),
+        ("MIT OR CC-BY-NC-4.0", False),
+        ("CC-BY-4.0", False),
+        ("NCSA", False),
+        ("CreativeML-OpenRAIL-M", False),
+    ],
+)
+def test_licences_that_forbid_selling_are_known(identifier, forbids):
+    assert is_non_commercial(identifier) is forbids
+
+
+def test_the_mit_licence_matches_in_any_layout():
+    assert matches_text("MIT", MIT).state == "matches"
+    commented = "\n".join(f"# {line}" for line in MIT.replace('"', "\u201c").splitlines())
+    assert matches_text("mit", commented) == matches_text("MIT", MIT)
+
+
+def test_a_cut_text_differs_and_names_what_is_missing():
+    match = matches_text("MIT", MIT[: MIT.index("THE SOFTWARE IS")])
+    assert match.state == "differs"
+    assert 0.3 < match.score < 0.8
+    assert "be liable for any claim damages or other liability" in match.missing
+
+
+def test_another_licences_text_differs():
+    assert matches_text("Apache-2.0", MIT).state == "differs"
+    assert matches_text("BSD-3-Clause", MIT).score == 0
+
+
+def test_a_restriction_added_to_a_free_licence_differs():
+    match = matches_text("MIT", MIT + "\nThe Software is for non-commercial use only.")
+    assert (match.state, match.score, match.foreign) == ("differs", 1.0, ("non commercial use only",))
+
+
+def test_creative_commons_may_be_named_by_its_address():
+    notice = "These weights are under https://creativecommons.org/licenses/by/4.0/."
+    assert matches_text("CC-BY-4.0", notice).state == "matches"
+    assert matches_text("CC-BY-NC-4.0", notice).state == "differs"
+    assert matches_text("CC0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/").state == "matches"
+    assert (
+        matches_text("CC-BY-4.0", notice + "https://creativecommons.org/licenses/by-nc/4.0/").state
+        == "differs"
+    )
+
+
+def test_an_unknown_licence_is_not_checkable_and_so_no_match():
+    assert matches_text("LicenseRef-Own", MIT).state == "not-checkable"
+
+
+@pytest.mark.parametrize("model_type", ["v1.4", "v1.5"])
+def test_the_whole_model_licence_passes(model_type):
+    assert base_terms(RAIL, model_type) == []
+    assert base_terms(RAIL.replace("\n", "\r\n"), model_type) == []
+
+
+def test_the_plus_edition_passes_for_v2_alone():
+    assert base_terms(PLUS, "v2.0") == []
+    assert "another licence" in base_terms(PLUS, "v1.5")[0]
+    assert "another licence" in base_terms(RAIL, "v2.0")[0]
+
+
+def test_another_title_over_the_same_text_is_told_by_paragraph_7():
+    assert base_terms(RAIL.replace("Open RAIL-M", "Open RAIL++-M"), "v2.0") == [
+        "paragraph 7 is that of OpenRAIL-M: this is the text for v1.4 and v1.5 under another title"
+    ]
+
+
+def test_without_attachment_a_the_model_licence_fails():
+    assert base_terms(RAIL[: RAIL.index("Attachment A\n")], "v1.5") == [
+        "Attachment A with its use restrictions is missing"
+    ]
+
+
+def test_a_dropped_use_restriction_is_counted():
+    dropped = "\n".join(line for line in RAIL.splitlines() if "medical advice" not in line)
+    assert base_terms(dropped, "v1.5") == ["Attachment A has 10 of its 11 use restrictions"]
+
+
+def test_a_dropped_duty_is_named():
+    line = next(line for line in RAIL.splitlines() if "enforceable provision" in line)
+    assert base_terms(RAIL.replace(line, ""), "v1.5") == [
+        "paragraph 4a (pass the use restrictions on) is missing"
+    ]
+
+
+def test_no_licence_at_all_misses_everything():
+    assert len(base_terms("All rights reserved.", "v1.5")) == 9
+
+
+def test_the_text_of_a_file_is_read(tmp_path):
+    (tmp_path / "LICENSE").write_bytes(b"\xef\xbb\xbfMIT\r\nLicense")
+    assert read_text(tmp_path / "LICENSE").text == "MIT\nLicense"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\xff\xfeM\0", "not UTF-8"),
+        (b" \n", "is empty"),
+        (b"a\0b", "no text"),
+        (b"a" * 101, "over 100 bytes"),
+    ],
+)
+def test_a_file_that_holds_no_licence_text_is_told(tmp_path, content, problem):
+    (tmp_path / "LICENSE").write_bytes(content)
+    read = read_text(tmp_path / "LICENSE", limit=100)
+    assert read.text == ""
+    assert problem in read.problems[0]
+
+
+def test_a_missing_file_or_a_folder_is_told(tmp_path):
+    assert "is no file" in read_text(tmp_path / "gone").problems[0]
+    assert "is no file" in read_text(tmp_path).problems[0]
+    assert read_text(tmp_path / "nul\0").problems
