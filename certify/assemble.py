@@ -1,4 +1,4 @@
-"""From the journal to results.json: a pure function, so that every output can be made again from the record."""
+"""From the journal to results.json: a pure function, so that any output can be made again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def assemble(events: Iterable[Mapping[str, Any]]) -> Results:
     measured = {row["id"]: RequirementResult.model_validate(row) for row in by_kind.get("requirement", [])}
     ended = by_kind.get("end", [{}])[-1]
     rows = tuple(measured.get(row["id"]) or _unmeasured(row, bool(ended)) for row in plan["rows"])
-    isolation = Isolation.model_validate(by_kind["isolation"][-1]) if "isolation" in by_kind else _unknown(run)
+    isolation = (
+        Isolation.model_validate(by_kind["isolation"][-1]) if "isolation" in by_kind else _unknown(run)
+    )
     planned = sum(row["action"] == "run" for row in plan["rows"])
     trouble = "; ".join(ended.get("trouble", ()))
     return Results.model_validate(
@@ -62,6 +64,7 @@ def assemble(events: Iterable[Mapping[str, Any]]) -> Results:
             "started": run["started"],
             "seconds": ended.get("seconds", 0.0),
             "suites": run["suites"],
+            "repeat": run["repeat"],
         }
     )
 
@@ -80,5 +83,8 @@ def _unmeasured(row: Mapping[str, Any], ended: bool) -> RequirementResult:
     else:
         outcome = Outcome.NOT_EVIDENCED
         message = "planned, but no test measured it" if ended else "the run was interrupted before this"
-    kept = {key: row[key] for key in ("id", "suite", "level", "counts", "title", "sentence", "source", "why", "fix")}
+    kept = {
+        key: row[key]
+        for key in ("id", "suite", "level", "counts", "title", "sentence", "source", "why", "fix")
+    }
     return RequirementResult.model_validate({**kept, "outcome": outcome, "message": message})

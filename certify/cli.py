@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sd-certify {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     _add_run(commands)
-    plan = commands.add_parser("plan", help="what would run, and what would not and why; executes nothing of it")
+    plan = commands.add_parser(
+        "plan", help="what would run, and what would not and why; executes nothing of it"
+    )
     _add_choice(plan)
     plan.add_argument("--json", action="store_true", help="as JSON")
     plan.set_defaults(command=_plan)
@@ -76,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plugin", metavar="PLUGIN", help="folder, wheel or zip")
     parser.add_argument("--profile", default="quick", help="quick (default), store or certified")
-    parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable)")
+    parser.add_argument(
+        "--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable)"
+    )
     parser.add_argument(
         "--requirement", action="append", default=[], metavar="ID", help="only this requirement (repeatable)"
     )
@@ -89,9 +93,15 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.add_argument("--seed", default="", help="root seed of prompts and seeds, to repeat a run")
     run.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     run.add_argument(
-        "--model", action="append", default=[], metavar="TYPE=FOLDER", help="real weights, for instance v1.5=FOLDER"
+        "--model",
+        action="append",
+        default=[],
+        metavar="TYPE=FOLDER",
+        help="real weights, for instance v1.5=FOLDER",
     )
-    run.add_argument("--deadline", type=float, default=0.0, metavar="SECONDS", help="for one call of the plugin")
+    run.add_argument(
+        "--deadline", type=float, default=0.0, metavar="SECONDS", help="for one call of the plugin"
+    )
     run.set_defaults(command=_run)
 
 
@@ -142,7 +152,9 @@ def _models(pairs: Sequence[str]) -> dict[str, str]:
             hint = did_you_mean(name, known) or "Known model types: " + ", ".join(known) + "."
             raise UserError(f'--model takes TYPE=FOLDER, not "{pair}".', hint)
         if not Path(folder).is_dir():
-            raise UserError(f"--model {name}: {folder} is not a folder.", "Name a folder in the diffusers layout.")
+            raise UserError(
+                f"--model {name}: {folder} is not a folder.", "Name a folder in the diffusers layout."
+            )
         models[name] = str(Path(folder).absolute())
     return models
 
@@ -170,10 +182,14 @@ def _plan(arguments: argparse.Namespace) -> int:
         ]
         print(json.dumps({"planned": plan.planned, "seconds": plan.seconds, "requirements": rows}, indent=2))
         return 0
-    print(f"{candidate.name} {candidate.version} ({candidate.kind}), {candidate.digest[:19]}, profile {profile.name}")
+    print(f"{candidate.name} {candidate.version} ({candidate.kind}), profile {profile.name}")
     for row in plan.rows:
         told = row.action if not row.reason else f"{row.action}: {row.reason}"
-        counted = "" if row.counts or row.action == "not-applicable" else f" (counts from {row.requirement.counts_from})"
+        counted = (
+            ""
+            if row.counts or row.action == "not-applicable"
+            else f" (counts from {row.requirement.counts_from})"
+        )
         print(f"  {row.requirement.id:<32} {told}{counted}")
     print(f"{plan.planned} of {len(plan.rows)} requirements would run, in about {plan.seconds:.0f} s.")
     return 0

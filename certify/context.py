@@ -16,7 +16,7 @@ from certify.record import Journal
 
 @dataclass
 class RunContext:
-    """`worker_root` is the copy of the candidate that the worker uses; `candidate.root` is the judge's own."""
+    """`worker_root` is the copy of the candidate that the worker uses; `candidate.root` is the judge's."""
 
     candidate: Candidate
     plan: Plan

@@ -105,7 +105,9 @@ def _diagnose_gpu() -> Diagnosis:
     names = gpu_names()
     if names:
         return Diagnosis("gpu", True, ", ".join(names))
-    return Diagnosis("gpu", False, "none: everything runs on the CPU", "GPU requirements stay not-evidenced here.")
+    return Diagnosis(
+        "gpu", False, "none: everything runs on the CPU", "GPU requirements stay not-evidenced here."
+    )
 
 
 def _diagnose_image_library() -> Diagnosis:
@@ -131,4 +133,6 @@ def _diagnose_cache() -> Diagnosis:
     while not probe.exists():
         probe = probe.parent
     ok = os.access(probe, os.W_OK)
-    return Diagnosis("model cache", ok, str(folder), "" if ok else "Set SD_CERTIFY_CACHE to a folder you may write.")
+    return Diagnosis(
+        "model cache", ok, str(folder), "" if ok else "Set SD_CERTIFY_CACHE to a folder you may write."
+    )

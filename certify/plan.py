@@ -39,7 +39,11 @@ class Plan:
     @property
     def seconds(self) -> float:
         """An estimate for profile quick on two cores; the soak's own length at the others."""
-        soak = self.profile.soak_seconds if any(row.requirement.suite == "leak_soak" for row in self.to_run) else 0
+        soak = (
+            self.profile.soak_seconds
+            if any(row.requirement.suite == "leak_soak" for row in self.to_run)
+            else 0
+        )
         return sum(row.requirement.budget for row in self.to_run) + soak
 
 
@@ -51,7 +55,11 @@ def make_plan(
     selected: Set[str],
 ) -> Plan:
     """Rows in the order of the suites; every requirement of the catalogue has one."""
-    rows = [_plan_one(row, traits, profile, capabilities, selected) for row in catalogue.requirements if not row.removed]
+    rows = [
+        _plan_one(row, traits, profile, capabilities, selected)
+        for row in catalogue.requirements
+        if not row.removed
+    ]
     return Plan(tuple(rows), profile)
 
 
@@ -65,7 +73,9 @@ def _plan_one(
     counts = profile.includes(requirement.counts_from)
     foreign = [trait for trait in requirement.applies if trait not in traits]
     if foreign:
-        return PlanRow(requirement, "not-applicable", False, f"for candidates that are {' and '.join(foreign)}")
+        return PlanRow(
+            requirement, "not-applicable", False, f"for candidates that are {' and '.join(foreign)}"
+        )
     if requirement.id not in selected:
         return PlanRow(requirement, "not-evidenced", counts, "not selected for this run")
     lacking = [need for need in requirement.needs if need not in capabilities]

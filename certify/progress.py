@@ -8,7 +8,16 @@ import time
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
 
 from certify.record import Outcome, RequirementResult
 
@@ -37,7 +46,7 @@ def sign(outcome: Outcome) -> str:
 
 
 def safe(text: str, limit: int = 200) -> str:
-    """One line of candidate text for a terminal or a CI log: no control or bidi characters, never a command."""
+    """Candidate text as one line for a terminal or a CI log: no control or bidi characters, no command."""
     line = " ".join(text.split())
     shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
     return shown[:limit].replace("::", ":\u200b:").replace("##", "#\u200b#")

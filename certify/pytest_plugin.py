@@ -1,4 +1,4 @@
-"""The glue to pytest: fixtures for the suites, the join of tests to requirements, and the recording of outcomes."""
+"""The glue to pytest: fixtures for the suites, tests joined to requirements, outcomes recorded."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ class CertifyPlugin:
         row = self._rows[identifier]
         if identifier not in self._open:
             box = EvidenceBox(self.context.out, identifier)
-            self._open[identifier] = _Measurement(row.requirement, row.counts, box, self._expected[identifier])
+            self._open[identifier] = _Measurement(
+                row.requirement, row.counts, box, self._expected[identifier]
+            )
             self.context.journal.write("requirement-started", id=identifier)
             self.context.progress.start(identifier, row.requirement.title)
             self.context.plugin.requirement = identifier

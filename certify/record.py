@@ -159,6 +159,8 @@ class Results(_Row):
     started: str = ""
     seconds: float = 0.0
     suites: dict[str, str] = Field(default_factory=dict)
+    # The command that does this run again, with its seed.
+    repeat: str = ""
 
     def to_json(self) -> str:
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n"
@@ -173,7 +175,9 @@ class Journal:
 
     def write(self, event: str, **body: Any) -> None:
         """One line `{"event", "time", ...}`; `time` is seconds since the epoch, by the judge's clock."""
-        line = json.dumps({"event": event, "time": round(time.time(), 3), **body}, ensure_ascii=False, default=str)
+        line = json.dumps(
+            {"event": event, "time": round(time.time(), 3), **body}, ensure_ascii=False, default=str
+        )
         self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
         os.fsync(self._file.fileno())
 

@@ -1,4 +1,4 @@
-"""The clean restart: a run works in a Python that has read nothing of the candidate's folder or of the caller's
+"""The clean restart: a run works in a Python that has read nothing of the candidate's folder or the caller's
 environment (`python -I`, scrubbed variables, an empty working folder)."""
 
 from __future__ import annotations

@@ -130,7 +130,9 @@ def _prepare_out(order: Order, candidate: Candidate) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{out} cannot be made: {error.strerror}.", "Name another folder with --out.") from None
+        raise UserError(
+            f"{out} cannot be made: {error.strerror}.", "Name another folder with --out."
+        ) from None
     return out
 
 
@@ -197,6 +199,7 @@ def _header(order: Order, catalogue: Catalogue, candidate: Candidate, profile: P
         "environment": {**environment(), "device": order.device},
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "suites": catalogue.titles,
+        "repeat": repeat_command(order),
     }
 
 
@@ -215,7 +218,7 @@ def _context(
     opening = Opening(
         root=worker_root,
         kind=candidate.kind,
-        entry=candidate.manifest.plugin.entry,
+        entry=candidate.manifest.plugin.entry or "",
         config=_config(order, candidate, host, scratch, plan.profile),
         load_deadline=plan.profile.load_deadline,
         call_deadline=plan.profile.call_deadline,
@@ -230,11 +233,13 @@ def _context(
         worker_root=worker_root,
         journal=journal,
         progress=progress,
-        replay=lambda identifier: reproduce_command(order, identifier),
+        replay=lambda identifier: repeat_command(order, "--requirement", identifier),
     )
 
 
-def _config(order: Order, candidate: Candidate, host: Host, scratch: Path, profile: Profile) -> dict[str, Any]:
+def _config(
+    order: Order, candidate: Candidate, host: Host, scratch: Path, profile: Profile
+) -> dict[str, Any]:
     """The author's own config, on the first model type of the manifest, with the weights of this run."""
     model_type = candidate.manifest.plugin.model_types[0]
     folder = order.models.get(model_type) or _tiny_model(host, scratch, model_type, profile)
@@ -252,9 +257,9 @@ def _tiny_model(host: Host, scratch: Path, model_type: str, profile: Profile) ->
     return str(reply.body["models"][model_type])
 
 
-def reproduce_command(order: Order, identifier: str) -> str:
-    """One command that measures this requirement again, with the same seed."""
-    words = ["certify", "run", order.shown or order.plugin, "--requirement", identifier]
+def repeat_command(order: Order, *more: str) -> str:
+    """The command that does this run again with the same seed; `more` narrows it."""
+    words = ["certify", "run", order.shown or order.plugin, *more]
     words += ["--seed", order.seed, "--profile", order.profile]
     for name, folder in order.models.items():
         words += ["--model", f"{name}={folder}"]
@@ -269,7 +274,14 @@ def _run_suites(context: RunContext, catalogue: Catalogue) -> None:
 
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     root = catalogue.root
-    arguments = ["-c", str(root / "pytest.ini"), "--rootdir", str(root), "--noconftest", "--import-mode=importlib"]
+    arguments = [
+        "-c",
+        str(root / "pytest.ini"),
+        "--rootdir",
+        str(root),
+        "--noconftest",
+        "--import-mode=importlib",
+    ]
     arguments += ["-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "--strict-markers"]
     arguments += ["-p", "no:warnings", "-p", "no:threadexception", "-p", "no:unraisableexception", "-s"]
     folders = sorted({str(root / row.requirement.suite) for row in context.plan.to_run})
@@ -311,7 +323,9 @@ def _next_step(results: Results) -> str:
     if failed:
         return f"next: {safe(failed[0].fix, 400)}\n      then: {failed[0].replay}"
     if results.verdict.name == "INCOMPLETE":
-        return "next: see what was not evidenced in the report; `certify doctor` says what this machine lacks."
+        return (
+            "next: see what was not evidenced in the report; `certify doctor` says what this machine lacks."
+        )
     if results.verdict.name == "ERROR":
         return "next: a fault of the harness; its traceback is in the report and in journal.ndjson."
     if results.profile == "quick":

@@ -15,7 +15,7 @@ from typing import Any
 from certify.draw import Draw
 from certify.host.faults import CallRefused
 from certify.host.remote import RemotePlugin, SoakedWorker
-from certify.instruments.leaks import LeakVerdict, Sample, judge_counts, judge_memory
+from certify.instruments.leaks import LeakVerdict, Resource, Sample, judge_counts, judge_memory
 from certify.instruments.resources import sample_tree
 from certify.profiles import Profile
 
@@ -26,7 +26,7 @@ REPEATED = 8
 REFUSED_EVERY = 20
 # The images of the first calls are kept, and one in so many later, so that their marks are looked at too.
 KEPT_FIRST, KEPT_EVERY, KEPT_MOST = 48, 100, 300
-COUNTED = ("fds", "threads", "children", "files", "file_bytes")
+COUNTED: tuple[Resource, ...] = ("fds", "threads", "children", "files", "file_bytes")
 
 
 @dataclass

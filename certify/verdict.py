@@ -1,4 +1,4 @@
-"""The verdict: a pure function of the results. Computed at the end of a run, and again by whoever reads them."""
+"""The verdict: a pure function of the results. Computed at the end of a run, and again by its readers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def decide(
     counted = [row for row in rows if row.counts]
     failed = [row for row in counted if row.outcome is Outcome.FAILED]
     if failed:
-        return VerdictRow(name="REJECTED", reasons=tuple(_reason(row) for row in failed), exit_code=EXIT_REJECTED)
+        return VerdictRow(
+            name="REJECTED", reasons=tuple(_reason(row) for row in failed), exit_code=EXIT_REJECTED
+        )
     errors = [_reason(row) for row in counted if row.outcome is Outcome.ERROR]
     if trouble or errors:
         reasons = tuple([trouble] if trouble else []) + tuple(errors)
@@ -42,7 +44,10 @@ def decide(
 
 
 def _gaps(
-    rows: Sequence[RequirementResult], counted: Sequence[RequirementResult], planned: int, isolation: Isolation
+    rows: Sequence[RequirementResult],
+    counted: Sequence[RequirementResult],
+    planned: int,
+    isolation: Isolation,
 ) -> list[str]:
     gaps = [_reason(row) for row in counted if row.outcome not in _GOOD]
     ran = sum(row.attempts > 0 for row in rows)

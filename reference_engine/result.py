@@ -28,7 +28,7 @@ class ImageResult:
 
     `image` is RGB; `timings` are seconds a stage; `metadata` is the text that `png()` writes, keyword to
     text. Where the prompt had more tokens than the model reads, `truncated` is true, and `kept` + `lost` is
-    the prompt.
+    the text that was encoded (the prompt, as the plugin's own stages left it).
     """
 
     image: Image

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -299,13 +298,8 @@ def _counts(results: Results) -> tuple[Count, ...]:
 
 
 def _commands(results: Results) -> tuple[tuple[str, str], ...]:
-    plugin = shlex.quote(results.candidate.submission or results.candidate.name)
-    again = (
-        f"certify run {plugin} --profile {shlex.quote(results.profile)} --seed {shlex.quote(results.seed)}"
-    )
     return (
-        ("Repeat the whole run, with the same seed", again),
+        ("Repeat the whole run, with the same seed", results.repeat),
         ("Repeat one requirement of this run", "certify replay RUN REQUIREMENT"),
         ("Write this report again from the record", "certify report RUN"),
-        ("Check a certificate made from this run", f"certify verify CERT --plugin {plugin} --trust FILE"),
     )

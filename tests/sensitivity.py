@@ -49,7 +49,9 @@ class Row:
 
 def differences(results: Results) -> dict[str, str]:
     """Outcomes that are not the sound plugin's: it passes everything but what one run cannot evidence."""
-    usual = {row.id: Outcome.NOT_EVIDENCED if row.id in OPEN else Outcome.PASSED for row in results.requirements}
+    usual = {
+        row.id: Outcome.NOT_EVIDENCED if row.id in OPEN else Outcome.PASSED for row in results.requirements
+    }
     return {row.id: row.outcome.value for row in results.requirements if row.outcome is not usual[row.id]}
 
 
@@ -59,7 +61,9 @@ def measure(defect: Defect, host: Host) -> Row:
         order = Order(plugin=str(folder), out=str(Path(name) / "out"))
         results, _ = execute(order, Silent(), host=host, profile=SHORT)
     expected = {identifier: outcome.value for identifier, outcome in defect.expected.items()}
-    return Row(defect.name, defect.suite, expected, differences(results), results.verdict.name, results.seconds)
+    return Row(
+        defect.name, defect.suite, expected, differences(results), results.verdict.name, results.seconds
+    )
 
 
 def measure_all(names: list[str]) -> list[Row]:

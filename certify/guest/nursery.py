@@ -1,5 +1,6 @@
-"""The nursery: imports the heavy libraries once, before it has seen any candidate, and forks a worker for each
-asking. A fork costs milliseconds where an import of torch, diffusers and transformers costs seconds.
+"""The nursery: imports the heavy libraries once, before it has seen any candidate, and forks workers.
+
+A fork costs milliseconds where an import of torch, diffusers and transformers costs seconds.
 
 It listens on one socket for `{"folder", "environment", "limits"}` with four descriptors (requests, answers,
 stdout, stderr) and tells `{"started": pid}` and, later, `{"exited": pid, "status": wait status}`.
@@ -19,7 +20,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-WARM = ("numpy", "torch", "PIL.Image", "safetensors.torch", "transformers", "diffusers", "peft", "imwatermark")
+WARM = (
+    "numpy",
+    "torch",
+    "PIL.Image",
+    "safetensors.torch",
+    "transformers",
+    "diffusers",
+    "peft",
+    "imwatermark",
+)
 WARM_NAMES = {
     "transformers": ("CLIPTextModel", "CLIPTokenizer"),
     "diffusers": (
@@ -45,7 +55,8 @@ def main(descriptor: int, warm: bool) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     channel.send(json.dumps({"ready": os.getpid()}).encode())
     while True:
-        ready, _, _ = select.select([channel, wake_read], [], [])
+        watched: list[Any] = [channel, wake_read]
+        ready, _, _ = select.select(watched, [], [])
         if wake_read in ready:
             _drain(wake_read)
             _report_ended(channel)

@@ -1,5 +1,7 @@
-"""The isolation self-test: acts that a hostile plugin would try, done by ourselves before any candidate is
-loaded, harmless and on loopback alone. Each says what came of it; the host checks what it can from outside."""
+"""The isolation self-test: what a hostile plugin would try, done by ourselves before any candidate is loaded.
+
+Harmless, and on loopback alone. Each act says what came of it; the host checks what it can from outside.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ def run_probe(order: dict[str, Any]) -> list[dict[str, Any]]:
         "read a file outside the work folder": lambda: Path(order["secret_file"]).read_text("utf-8"),
         "write a file outside the work folder": lambda: Path(order["outside_file"]).write_text("x", "utf-8"),
         "see the judge's environment": lambda: os.environ[order["secret_variable"]],
-        "read the judge's memory map": lambda: Path(f"/proc/{order['judge']}/maps").read_text("utf-8")[:1] or None,
+        "read the judge's memory map": lambda: (
+            Path(f"/proc/{order['judge']}/maps").read_text("utf-8")[:1] or None
+        ),
         "open a TCP connection": lambda: socket.create_connection(("127.0.0.1", order["tcp"]), 1).close(),
         "send a UDP datagram": lambda: _send_datagram(order["udp"]),
         "signal the judge": lambda: os.kill(order["judge"], 0),

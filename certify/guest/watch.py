@@ -13,7 +13,16 @@ from typing import Any
 MAX_EVENTS = 100
 _NETWORK = {"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-_CHANGES = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink", "os.chmod"}
+_CHANGES = {
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "os.mkdir",
+    "os.truncate",
+    "os.link",
+    "os.symlink",
+    "os.chmod",
+}
 _DEVICES = ("/dev/null", "/dev/tty", "/dev/shm", "/dev/urandom", "/proc/self")
 
 
@@ -32,9 +41,7 @@ class Watch:
     def _see(self, name: str, arguments: tuple[Any, ...]) -> None:
         if name in _NETWORK:
             self._note("network", f"{name.partition('.')[2]} {_address(name, arguments)}")
-        elif name == "open" and _writes(arguments):
-            self._note_path(arguments[0])
-        elif name in _CHANGES:
+        elif (name == "open" and _writes(arguments)) or name in _CHANGES:
             self._note_path(arguments[0])
 
     def _note_path(self, path: Any) -> None:

@@ -1,4 +1,4 @@
-"""The isolation level, measured: a self-test runs in a worker before any candidate, and is checked from outside.
+"""The isolation level, measured: a self-test runs in a worker before any candidate, checked from outside.
 
 Levels (what the store reads on the certificate):
 L0 a process of its own and a clean environment; L1 also whole-tree kill and caps on memory and processes;

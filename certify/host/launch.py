@@ -50,7 +50,9 @@ class Host:
 
     def __init__(self, scratch: Path, warm: bool = True, limits: dict[str, int] | None = None) -> None:
         if os.name != "posix" or not hasattr(socket, "recv_fds"):
-            raise HostError("Running a candidate needs Linux (or another POSIX system); `certify doctor` tells more.")
+            raise HostError(
+                "Running a candidate needs Linux (or another POSIX system); `certify doctor` tells more."
+            )
         self.scratch = scratch
         self.exits: dict[int, int] = {}
         self.passed_limits: dict[int, str] = {}
@@ -72,9 +74,26 @@ class Host:
     ) -> subprocess.Popen[bytes]:
         parent = str(Path(certify.__path__[0]).resolve().parent)
         python = sys.executable
-        child = [python, "-I", "-B", "-c", _NURSERY, parent, str(nursery.fileno()), "warm" if warm else "cold"]
+        child = [
+            python,
+            "-I",
+            "-B",
+            "-c",
+            _NURSERY,
+            parent,
+            str(nursery.fileno()),
+            "warm" if warm else "cold",
+        ]
         script = str(Path(__file__).with_name("supervisor.py"))
-        command = [python, "-I", "-S", script, str(control.fileno()), str(nursery.fileno()), json.dumps(limits)]
+        command = [
+            python,
+            "-I",
+            "-S",
+            script,
+            str(control.fileno()),
+            str(nursery.fileno()),
+            json.dumps(limits),
+        ]
         with self._log.open("wb") as log:
             return subprocess.Popen(
                 command + child,
@@ -112,7 +131,9 @@ class Host:
             self._take(deadline)
 
     def _take(self, deadline: float) -> None:
-        ready, _, _ = select.select([self.nursery, self._control], [], [], max(0.0, deadline - time.monotonic()))
+        ready, _, _ = select.select(
+            [self.nursery, self._control], [], [], max(0.0, deadline - time.monotonic())
+        )
         if not ready:
             raise HostError("the nursery did not answer in time: " + self.log_tail())
         self.note_events()
@@ -179,7 +200,12 @@ def _pipes() -> tuple[tuple[int, int, int, int], list[int]]:
     err_read, err_write = os.pipe()
     for descriptor in (request_write, answer_read, out_read, err_read):
         os.set_blocking(descriptor, False)
-    return (request_write, answer_read, out_read, err_read), [request_read, answer_write, out_write, err_write]
+    return (request_write, answer_read, out_read, err_read), [
+        request_read,
+        answer_write,
+        out_write,
+        err_write,
+    ]
 
 
 def worker_environment(folder: Path) -> dict[str, str]:

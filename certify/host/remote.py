@@ -57,7 +57,7 @@ class Signature(BaseModel):
 
 @dataclass(frozen=True)
 class Generation:
-    """One picture that came back: RGB pixels (height, width, 3), the PNG's bytes, and what was claimed of it."""
+    """A picture that came back: RGB pixels (height, width, 3), the PNG's bytes, and what was told of it."""
 
     request: Mapping[str, Any]
     pixels: Pixels

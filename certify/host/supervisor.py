@@ -10,6 +10,7 @@ On the control socket: `{"kill": pid}` is answered by `{"killed": pid}`; a limit
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -77,15 +78,13 @@ def _watch(control: socket.socket, nursery: int, limits: dict[str, int]) -> None
 
 
 def _tell(control: socket.socket, message: dict[str, Any]) -> None:
-    try:
+    # Where the judge is gone, the next read says so.
+    with contextlib.suppress(OSError):
         control.send(json.dumps(message).encode())
-    except OSError:
-        # The judge is gone; the next read says so.
-        pass
 
 
 def _reap() -> list[tuple[int, int]]:
-    ended = []
+    ended: list[tuple[int, int]] = []
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -181,10 +180,8 @@ def kill_all(pids: set[int], grace: float = GRACE) -> None:
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.kill(pid, number)
-    except OSError:
-        pass
 
 
 def _running(pid: int) -> bool:

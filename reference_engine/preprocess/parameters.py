@@ -34,7 +34,7 @@ class ParameterCheck:
 
     def __call__(self, request: Request) -> Request:
         mistakes = [
-            *_whole("steps", request.steps, MIN_STEPS, MAX_STEPS, " More than 50 steps gain nothing."),
+            *_whole("steps", request.steps, MIN_STEPS, MAX_STEPS, over=" More steps gain nothing."),
             *_number("cfg_scale", request.cfg_scale, 0.0, MAX_CFG_SCALE),
             *_whole("seed", request.seed, 0, MAX_SEED),
         ]
@@ -56,9 +56,10 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _whole(name: str, value: object, low: int, high: int, why: str = "") -> list[str]:
+def _whole(name: str, value: object, low: int, high: int, over: str = "") -> list[str]:
     if _is_whole(value) and low <= value <= high:  # type: ignore[operator]
         return []
+    why = over if _is_whole(value) and value > high else ""  # type: ignore[operator]
     return [f"{name} must be a whole number from {low} to {high}, not {value!r}.{why}"]
 
 

@@ -54,10 +54,13 @@ def test_every_declared_system_was_run_natively(
     candidate: Candidate, ledger: Ledger, claim: Callable[[str], None]
 ) -> None:
     here = this_system()
-    assert here in candidate.manifest.platforms.os, f"It was run on {here}, which the manifest does not declare."
+    assert here in candidate.manifest.platforms.os, (
+        f"It was run on {here}, which the manifest does not declare."
+    )
     ran = {here} if ledger.generations else set()
     missing = [system for system in candidate.manifest.platforms.os if system not in ran]
-    claim(f"platforms: native run on {', '.join(sorted(ran)) or 'none'}; not run natively: {', '.join(missing) or 'none'}")
+    told = f"native run on {', '.join(sorted(ran)) or 'none'}"
+    claim(f"platforms: {told}; not run natively: {', '.join(missing) or 'none'}")
     if missing:
         raise NotEvidenced(f"This run was on {here}; not run natively: {', '.join(missing)}.")
 
@@ -70,7 +73,10 @@ def _in_sources(candidate: Candidate, rules: Collection[str]) -> list[Finding]:
 
 
 def _report(findings: list[Finding], evidence: EvidenceBox) -> None:
-    lines = [f"{row.file}:{row.line}: {row.message}" if row.line else f"{row.file}: {row.message}" for row in findings]
+    lines = [
+        f"{row.file}:{row.line}: {row.message}" if row.line else f"{row.file}: {row.message}"
+        for row in findings
+    ]
     if lines:
         evidence.text("Findings", "\n".join(lines))
     assert not lines, f"{len(lines)} found, first {lines[0]}"

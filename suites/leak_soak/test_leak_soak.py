@@ -58,10 +58,10 @@ def test_memory_does_not_grow_with_calls(
     evidence.curve("memory", "calls", "MiB above the start", curve, _summary(verdict))
     if soaked.collector_off:
         evidence.value("garbage collector", "switched off by the plugin")
-    if verdict.verdict != "UNDECIDED":
+    if verdict.r_min is not None:
         claim(
-            f"soak: {soaked.seconds:.0f} s, {soaked.calls} calls after {WARM_UP} of warm-up, images of 64 x 64; "
-            f"smallest leak it could see: {verdict.r_min / KIB:.1f} KiB a call"
+            f"soak: {soaked.seconds:.0f} s, {soaked.calls} calls after {WARM_UP} of warm-up, "
+            f"images of 64 x 64; smallest leak it could see: {verdict.r_min / KIB:.1f} KiB a call"
         )
     _judge([verdict])
 
@@ -72,7 +72,9 @@ def test_files_threads_and_processes_do_not_pile_up(soaked: Soak, evidence: Evid
         growth = f"{verdict.verdict}, {verdict.rate:.3g} a call"
         evidence.value(verdict.resource, growth)
         if verdict.verdict != "CLEAN":
-            evidence.curve(verdict.resource, "calls", verdict.resource, _counted(soaked.samples, verdict.resource))
+            evidence.curve(
+                verdict.resource, "calls", verdict.resource, _counted(soaked.samples, verdict.resource)
+            )
     _judge(soaked.counts)
 
 

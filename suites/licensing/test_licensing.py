@@ -31,9 +31,11 @@ def test_the_licence_files_hold_the_declared_licence(candidate: Candidate, evide
             evidence.value(f"text of {identifier}", "not checkable: no reference for this licence here")
             continue
         evidence.value(f"text of {identifier}", f"{best.score:.0%} of its telling phrases")
-        assert any(match.state == "matches" for match in matches), (
+        found = any(match.state == "matches" for match in matches)
+        missing, foreign = "; ".join(best.missing[:3]), "; ".join(best.foreign[:3])
+        assert found, (
             f"No file holds the text of {identifier}: {', '.join(licence.files)}. "
-            f"Missing: {'; '.join(best.missing[:3]) or 'nothing'}; foreign: {'; '.join(best.foreign[:3]) or 'nothing'}."
+            f"Missing: {missing or 'nothing'}; foreign: {foreign or 'nothing'}."
         )
 
 

@@ -72,4 +72,4 @@ def test_the_png_keeps_the_prompt(pictures: dict[str, Generation]) -> None:
 def _compare(language: str, generation: Generation, kept: object, place: str) -> None:
     asked = generation.request["prompt"]
     assert kept is not None, f"The {place} of the {language} prompt has no prompt."
-    assert kept == asked, f"The {language} prompt {ascii(asked)} became {ascii(kept)} in the {place}."
+    assert kept == asked, f"The {language} prompt {asked!a} became {kept!a} in the {place}."

@@ -55,9 +55,8 @@ def test_steps_from_5_to_50_are_served_and_others_refused(plugin: RemotePlugin, 
 def test_a_sensitive_word_is_refused(plugin: RemotePlugin, draw: Draw) -> None:
     word = draw.word()
     prompt = f"{draw.prompt()}, {word}"
-    with plugin.opened_with(sensitive_words=[word]) as generate:
-        with Refusal() as refused:
-            generate(**draw.request(prompt=prompt))
+    with plugin.opened_with(sensitive_words=[word]) as generate, Refusal() as refused:
+        generate(**draw.request(prompt=prompt))
     assert refused.error is not None, f'A prompt with the sensitive word "{word}" was served.'
     _assert_code(refused.error, "ERR_INVALID_PROMPT")
 
@@ -82,7 +81,9 @@ def test_too_little_memory_is_told_with_the_remedies_in_order(
     _assert_code(error, "ERR_OUT_OF_MEMORY")
     remedies = error.remedies if isinstance(error, CallRefused) else ()
     evidence.text("Remedies offered", "\n".join(remedies) or "none")
-    assert _names_in_order(remedies), "The remedies are not tiled loading, memory_limit 3GB, medvram, in this order."
+    assert _names_in_order(remedies), (
+        "The remedies are not tiled loading, memory_limit 3GB, medvram, in this order."
+    )
 
 
 @requirement("sdk.same-seed")
@@ -124,7 +125,9 @@ def test_every_answer_was_a_picture_of_the_size_asked_for(ledger: Ledger, eviden
         asked: Mapping[str, object] = generation.request
         got = generation.pixels.shape[1], generation.pixels.shape[0]
         wanted = asked.get("width", got[0]), asked.get("height", got[1])
-        assert got == wanted, f"Asked for {wanted[0]} x {wanted[1]} pixels, an image of {got[0]} x {got[1]} came."
+        assert got == wanted, (
+            f"Asked for {wanted[0]} x {wanted[1]} pixels, an image of {got[0]} x {got[1]} came."
+        )
 
 
 class Refusal:

@@ -38,11 +38,15 @@ def test_the_files_are_the_same_after_the_run(run: RunContext, ledger: Ledger) -
         after = digest_of(run.worker_root)
     except SubmissionError as error:
         after = error.message
-    assert after == run.candidate.digest, f"Before the run {run.candidate.digest[:19]}..., after it {after[:200]}."
+    assert after == run.candidate.digest, (
+        f"Before the run {run.candidate.digest[:19]}..., after it {after[:200]}."
+    )
 
 
 @requirement("security.network")
-def test_no_undeclared_host_was_contacted(candidate: Candidate, ledger: Ledger, evidence: EvidenceBox) -> None:
+def test_no_undeclared_host_was_contacted(
+    candidate: Candidate, ledger: Ledger, evidence: EvidenceBox
+) -> None:
     _was_asked(ledger)
     declared = {host.partition(":")[0].lower() for host in candidate.manifest.network.hosts}
     seen = [
@@ -66,9 +70,16 @@ def _was_asked(ledger: Ledger) -> None:
 
 
 def _judge_events(seen: list[tuple[str, str]], evidence: EvidenceBox, what: str) -> None:
-    evidence.value("how it was watched", "Python audit events inside the worker; native code is not seen at this level")
+    evidence.value(
+        "how it was watched", "Python audit events inside the worker; native code is not seen at this level"
+    )
     if seen:
-        evidence.text("Seen", "\n".join(f"{detail}  (while measuring {identifier or 'loading'})" for identifier, detail in seen))
+        evidence.text(
+            "Seen",
+            "\n".join(
+                f"{detail}  (while measuring {identifier or 'loading'})" for identifier, detail in seen
+            ),
+        )
     assert not seen, f"{len(seen)} {what}, first: {seen[0][1]}"
 
 
@@ -78,7 +89,10 @@ def _in_sources(candidate: Candidate, rules: Collection[str]) -> list[Finding]:
 
 
 def _report(findings: list[Finding], evidence: EvidenceBox) -> None:
-    lines = [f"{row.file}:{row.line}: {row.message}" if row.line else f"{row.file}: {row.message}" for row in findings]
+    lines = [
+        f"{row.file}:{row.line}: {row.message}" if row.line else f"{row.file}: {row.message}"
+        for row in findings
+    ]
     if lines:
         evidence.text("Findings", "\n".join(lines))
     assert not lines, f"{len(lines)} found, first {lines[0]}"

@@ -34,7 +34,9 @@ def test_every_image_carries_the_declared_mark(
     unable = sum(reading.state == "cannot-carry" for _, reading in readings)
     unmarked = [(generation, reading) for generation, reading in readings if reading.state == "absent"]
     for generation, reading in unmarked[:SHOWN]:
-        evidence.picture("unmarked", generation.pixels, f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g}")
+        evidence.picture(
+            "unmarked", generation.pixels, f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
+        )
     able = len(readings) - unable
     assert not unmarked, (
         f"{len(unmarked)} of {able} images carry no mark; the first has {unmarked[0][1].k} of "
@@ -66,7 +68,9 @@ def test_the_png_holds_the_pixels_that_were_returned(ledger: Ledger, evidence: E
         if not np.array_equal(png.pixels, generation.pixels):
             evidence.picture("returned", generation.pixels)
             evidence.picture("in the PNG", png.pixels)
-            raise Broken(f"A PNG holds another picture than was returned (while measuring {generation.requirement}).")
+            raise Broken(
+                f"A PNG holds another picture than was returned (while measuring {generation.requirement})."
+            )
 
 
 @requirement("mark.faces")
@@ -76,7 +80,9 @@ def test_a_plugin_for_faces_declares_marks_and_terms(candidate: Candidate) -> No
     terms = manifest.commercial.face_terms
     assert terms, "It may show faces, but names no face_terms under [commercial]."
     path = candidate.file(terms)
-    assert path.is_file() and path.stat().st_size > 0, f"The file with the terms for faces, {terms}, is missing or empty."
+    assert path.is_file() and path.stat().st_size > 0, (
+        f"The file with the terms for faces, {terms}, is missing or empty."
+    )
 
 
 def _generations(ledger: Ledger) -> list[Generation]:
@@ -96,4 +102,6 @@ def _pngs(generations: list[Generation]) -> Iterator[tuple[Generation, Png]]:
         try:
             yield generation, read_png(generation.png)
         except PngError as error:
-            raise Broken(f"A PNG cannot be read (while measuring {generation.requirement}): {error}") from None
+            raise Broken(
+                f"A PNG cannot be read (while measuring {generation.requirement}): {error}"
+            ) from None

@@ -1,1 +1,1 @@
-"""Known-bad plugins, each made from the sound one by a single defect, with the findings that it must cause."""
+"""Known-bad plugins, each the sound one with a single defect, and the findings that it must cause."""

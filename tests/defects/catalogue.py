@@ -2,7 +2,7 @@
 
 A `.py` defect is a class derived from the sound plugin; `# breaks: ID` (or `# breaks: ID as OUTCOME`) stands
 beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something from being measured. A `.toml`
-defect changes the package: `replace` (text in plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
+defect changes the package: `replace` (in plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
 `breaks: nothing` is a benign twin: it looks like a defect and must raise no finding.
 """
 
@@ -44,7 +44,9 @@ class Defect:
 
     @property
     def breaks(self) -> list[str]:
-        return [name for name, outcome in self.expected.items() if outcome in (Outcome.FAILED, Outcome.WARNED)]
+        return [
+            name for name, outcome in self.expected.items() if outcome in (Outcome.FAILED, Outcome.WARNED)
+        ]
 
     def build(self, folder: Path) -> Path:
         """Writes the plugin's folder and gives it."""
@@ -67,7 +69,9 @@ def sound() -> Defect:
 def all_defects() -> list[Defect]:
     """Every defect, in the order of suites and names."""
     catalogue = load_catalogue()
-    files = sorted(path for path in HERE.glob("*/*") if path.suffix in (".py", ".toml") and path.parent != SOUND)
+    files = sorted(
+        path for path in HERE.glob("*/*") if path.suffix in (".py", ".toml") and path.parent != SOUND
+    )
     return [_read(path, catalogue) for path in files if path.name != "__init__.py"]
 
 
@@ -80,7 +84,7 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
             raise ValueError(f"{path} does not say what it breaks")
     else:
         table = tomllib.loads(text)
-        broken = {name: "failed" for name in table["breaks"]} | table.get("outcomes", {})
+        broken = dict.fromkeys(table["breaks"], "failed") | table.get("outcomes", {})
         unmeasured = table.get("unmeasured", "")
     expected = {catalogue.find(name).id: Outcome(outcome) for name, outcome in broken.items()}
     for name in _names(unmeasured, catalogue):

@@ -1,7 +1,7 @@
 """Names and code that one of the three systems does not take."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.instruments.findings import Finding
@@ -173,6 +173,7 @@ def test_a_missing_source_is_a_finding(tmp_path):
     assert rules(read_sources(tmp_path, ["gone.py"])[1]) == ["unreadable"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=20)))
 def test_any_names_are_judged_without_an_exception(names):
     assert all(finding.file in names for finding in check_paths(names))

@@ -218,11 +218,9 @@ def test_a_command_to_copy_has_one_line(tmp_path: Path) -> None:
     assert "<code>certify replay a\\nrm -rf ~</code>" in text
 
 
-def test_the_command_for_the_whole_run_quotes_the_plugin(tmp_path: Path) -> None:
-    plugin = sample().candidate.model_copy(update={"submission": "my plugin; true"})
-    assert "certify run 'my plugin; true' --profile store" in unescape(
-        render_report(sample(candidate=plugin), tmp_path)
-    )
+def test_the_command_for_the_whole_run_is_shown_as_recorded(tmp_path: Path) -> None:
+    repeat = "certify run 'my plugin; true' --seed 7 --profile store"
+    assert repeat in unescape(render_report(sample(repeat=repeat), tmp_path))
 
 
 def test_a_picture_is_inlined_and_a_missing_one_is_noted(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ class PipelinePlugin:
         import torch
 
         if steps not in STEPS:
-            raise InvalidParameter(f"steps must lie in 5 to 50, not {steps}.")
+            mistake = f"steps must lie in 5 to 50, not {steps}."
+            raise InvalidParameter(mistake, [mistake])
         seed = int(parameters.pop("seed", 0))
         asked = {
             "prompt": prompt,

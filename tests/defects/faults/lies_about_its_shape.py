@@ -16,6 +16,7 @@ class Liar:
 class LiesAboutItsShape(Sound):
     def deliver(self, image, prompt, negative_prompt, seed):
         result = super().deliver(image, prompt, negative_prompt, seed)
-        object.__setattr__(result, "png", lambda png=result.png(): png)
+        png = result.png()
+        object.__setattr__(result, "png", lambda: png)
         object.__setattr__(result, "image", Liar(result.image))
         return result
