@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,11 +23,18 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         wrong = re.search(r"(?:invalid choice: '|unrecognized arguments: )([^' ]+)", message)
-        known = list(self._option_string_actions)
-        for action in self._actions:
-            known += [str(choice) for choice in action.choices or ()]
-        hint = did_you_mean(wrong.group(1), known) if wrong else ""
+        hint = did_you_mean(wrong.group(1), _words_of(self)) if wrong else ""
         self.exit(2, f"certify: {message}\n" + (f"  {hint}\n" if hint else f"  See `{self.prog} --help`.\n"))
+
+
+def _words_of(parser: argparse.ArgumentParser) -> list[str]:
+    """The options of a parser, the choices of its arguments, and the same of its commands' parsers."""
+    words = list(parser._option_string_actions)
+    for action in parser._actions:
+        words += [str(choice) for choice in action.choices or ()]
+        if isinstance(action.choices, dict):
+            words += [word for command in action.choices.values() for word in _words_of(command)]
+    return words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 2
+    except Exception:
+        # Python would leave with 1, which says "rejected".
+        print("certify: a fault of the harness, please report it:", file=sys.stderr)
+        traceback.print_exc()
+        return 4
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,8 +128,8 @@ def _run(arguments: argparse.Namespace) -> int:
     load_catalogue().select(arguments.suite, arguments.requirement)
     if not re.fullmatch(r"\d{0,20}", arguments.seed):
         raise UserError(f'--seed takes a whole number, not "{arguments.seed}".')
-    if arguments.deadline < 0:
-        raise UserError("--deadline takes a number of seconds above 0.")
+    if not 0 <= arguments.deadline < math.inf:
+        raise UserError(f"--deadline takes a number of seconds above 0, not {arguments.deadline}.")
     plugin = Path(arguments.plugin).absolute()
     out = Path(arguments.out).absolute() if arguments.out else _next_folder(plugin)
     return run_cleanly(

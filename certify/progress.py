@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from typing import Protocol
@@ -49,7 +50,7 @@ def safe(text: str, limit: int = 200) -> str:
     """Candidate text as one line for a terminal or a CI log: no control or bidi characters, no command."""
     line = " ".join(text.split())
     shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
-    return shown[:limit].replace("::", ":\u200b:").replace("##", "#\u200b#")
+    return re.sub(r"([:#])(?=\1)", "\\1\u200b", shown[:limit])
 
 
 class Silent:

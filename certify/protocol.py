@@ -7,6 +7,7 @@ and raw payload bytes. Sizes are checked before anything is allocated; nothing i
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Frame:
 
 
 def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
-    """The bytes of one frame; raises ProtocolError over the limits."""
+    """The bytes of one frame; raises ProtocolError over the limits, ValueError for what JSON lacks."""
     text = json.dumps(header, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
     if len(text) > MAX_HEADER or len(payload) > MAX_PAYLOAD:
         raise ProtocolError(f"frame too large: header {len(text)}, payload {len(payload)} bytes")
@@ -39,7 +40,9 @@ def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
 def parse_header(text: bytes) -> dict[str, Any]:
     """One JSON object: no NaN, no duplicate keys, bounded depth."""
     try:
-        header = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+        header = json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique_keys
+        )
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"header is not strict JSON: {str(error)[:200]}") from None
     if not isinstance(header, dict):
@@ -48,8 +51,14 @@ def parse_header(text: bytes) -> dict[str, Any]:
     return header
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not allowed")
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name[:40]} is not allowed")
+
+
+def _finite(digits: str) -> float:
+    """`1e999` would be read as infinity."""
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -166,6 +166,12 @@ class Results(_Row):
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n"
 
 
+def schema_text() -> str:
+    """The JSON Schema of results.json, as it is published in `certify/schemas/`."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Results.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 class Journal:
     """Appends events to `journal.ndjson`, each on disk before the next thing happens."""
 
@@ -202,8 +208,15 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)
         except ValueError:
-            if number < len(lines):
-                raise ValueError(f"{path}:{number}: not JSON") from None
+            event = None
+        if isinstance(event, dict):
+            events.append(event)
+        elif number < len(lines):
+            raise ValueError(f"{path}:{number}: not an event in JSON")
     return events
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "schemas" / "results.schema.json").write_text(schema_text(), "utf-8")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 import certify
 from certify.errors import UserError, did_you_mean
@@ -132,7 +132,7 @@ def _read_suite(path: Path) -> Suite:
         table: Mapping[str, Any] = tomllib.loads(path.read_text("utf-8"))
         rows = [{"suite": name, **row} for row in table.get("requirement", [])]
         return Suite.model_validate({"name": name, **table, "requirement": rows})
-    except (ValidationError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, TypeError) as error:
         raise CatalogueError(f"{path}: {error}") from error
 
 

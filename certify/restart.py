@@ -14,10 +14,17 @@ from typing import Any
 
 import certify
 
-_CHILD = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "from certify.run import main_restarted; sys.exit(main_restarted(sys.argv[2]))"
-)
+# What fails before the run begins is the harness's fault: 4. Python by itself leaves with 1, "rejected".
+_CHILD = """
+import sys
+sys.path.append(sys.argv[1])
+try:
+    from certify.run import main_restarted
+except Exception:
+    sys.excepthook(*sys.exc_info())
+    sys.exit(4)
+sys.exit(main_restarted(sys.argv[2]))
+"""
 _KEPT = (
     "PATH",
     "HOME",

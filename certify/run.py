@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -28,7 +30,7 @@ from certify.host.isolation import measure_isolation
 from certify.host.launch import Host
 from certify.host.remote import Opening, RemotePlugin
 from certify.host.session import Session
-from certify.machine import capabilities, environment
+from certify.machine import capabilities, environment, gpu_names
 from certify.outputs.junit import to_junit
 from certify.plan import Plan, make_plan
 from certify.profiles import Profile, profile_named
@@ -36,7 +38,11 @@ from certify.progress import Progress, choose_progress, safe
 from certify.record import Journal, Results, read_journal
 from certify.requirements import Catalogue, load_catalogue, suite_digest
 from certify.submission import open_submission
-from certify.verdict import EXIT_ERROR
+from certify.verdict import EXIT_ERROR, EXIT_INCOMPLETE
+
+
+# From Linux's prctl.h.
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Order:
 
 def main_restarted(text: str) -> int:
     """The run inside the clean Python; gives the exit code."""
+    _end_with_parent()
     try:
         order = Order.from_json(text)
         results, out = execute(order, choose_progress())
@@ -78,13 +85,27 @@ def main_restarted(text: str) -> int:
     except HostError as error:
         print(f"certify: the harness could not work here: {error}\nSee `certify doctor`.", file=sys.stderr)
         return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("certify: interrupted; what was measured is in the journal.", file=sys.stderr)
+    except OSError as error:
+        print(f"certify: {error.filename or 'a file'} could not be written: {error.strerror}.", file=sys.stderr)
         return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("certify: interrupted before anything was measured.", file=sys.stderr)
+        return EXIT_INCOMPLETE
     except Exception:
         print("certify: a fault of the harness, please report it:", file=sys.stderr)
         traceback.print_exc()
         return EXIT_ERROR
+
+
+def _end_with_parent() -> None:
+    """SIGTERM ends a run like Ctrl-C, and comes by itself when the command that started this is killed."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def print_user_error(error: UserError) -> None:
@@ -164,6 +185,9 @@ def _measure(
             trouble += context.trouble
     except (HostError, CandidateFault) as error:
         trouble.append(f"The harness could not go on: {error}")
+    except KeyboardInterrupt:
+        # A record without an end is INCOMPLETE, and says so.
+        return
     finally:
         progress.end()
     journal.write("end", seconds=round(time.monotonic() - started, 3), trouble=trouble)
@@ -196,11 +220,15 @@ def _header(order: Order, catalogue: Catalogue, candidate: Candidate, profile: P
         "demanded": profile.isolation,
         "seed": order.seed,
         "order": order.to_dict(),
-        "environment": {**environment(), "device": order.device},
+        "environment": {**environment(), "device": _device_of(order)},
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "suites": catalogue.titles,
         "repeat": repeat_command(order),
     }
+
+
+def _device_of(order: Order) -> str:
+    return order.device if order.device != "auto" else "cuda" if gpu_names() else "cpu"
 
 
 def _context(
@@ -288,6 +316,8 @@ def _run_suites(context: RunContext, catalogue: Catalogue) -> None:
     if not folders:
         return
     code = pytest.main([*arguments, *folders], plugins=[CertifyPlugin(context)])
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         context.trouble.append(f"pytest ended with {pytest.ExitCode(code).name}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -31,15 +32,24 @@ def describe_signature(plugin: Any) -> dict[str, Any]:
 
 
 def _describe_parameter(parameter: inspect.Parameter) -> dict[str, Any]:
-    default = parameter.default
-    has_default = default is not inspect.Parameter.empty
-    known = default if isinstance(default, (str, int, float, bool)) else repr(default)[:100]
+    has_default = parameter.default is not inspect.Parameter.empty
     return {
         "name": parameter.name[:100],
         "kind": parameter.kind.name.lower(),
         "has_default": has_default,
-        "default": known if has_default else None,
+        "default": _describe_default(parameter.default) if has_default else None,
     }
+
+
+def _describe_default(default: Any) -> str | int | float | bool:
+    """The default itself where it can travel; JSON has no infinity and no endless numbers."""
+    if isinstance(default, str):
+        return plain(default, 1000)
+    if isinstance(default, float) and math.isfinite(default):
+        return default
+    if isinstance(default, int) and abs(default) < 1 << 63:
+        return default
+    return plain(repr(default), 100)
 
 
 def describe_result(result: Any) -> tuple[dict[str, Any], bytes]:

@@ -41,8 +41,6 @@ def measure_isolation(host: Host, scratch: Path, demanded: str) -> Isolation:
 def _self_test(host: Host, scratch: Path) -> list[Act]:
     secret, outside = scratch / "decoy-secret", scratch / "decoy-outside"
     secret.write_text(secrets.token_hex(8), "utf-8")
-    variable = "CERTIFY_DECOY_" + secrets.token_hex(4)
-    os.environ[variable] = "decoy"
     session = Session(host, scratch / "self-test")
     try:
         with _listener(socket.SOCK_STREAM) as stream, _listener(socket.SOCK_DGRAM) as datagrams:
@@ -51,7 +49,7 @@ def _self_test(host: Host, scratch: Path) -> list[Act]:
                 30,
                 secret_file=str(secret),
                 outside_file=str(outside),
-                secret_variable=variable,
+                secret_variable=host.decoy,
                 judge=os.getpid(),
                 tcp=stream.getsockname()[1],
                 udp=datagrams.getsockname()[1],
@@ -59,7 +57,6 @@ def _self_test(host: Host, scratch: Path) -> list[Act]:
         crowd = _crowd_is_ended(session)
     finally:
         session.end()
-        os.environ.pop(variable, None)
     acts = [Act.model_validate(row) for row in reply.body["acts"]]
     acts = [_seen_from_outside(act, outside) for act in acts]
     return [*acts, crowd]

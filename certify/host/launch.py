@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import signal
 import socket
@@ -58,6 +59,8 @@ class Host:
         self.passed_limits: dict[int, str] = {}
         # What the isolation self-test showed; empty until it has run.
         self.acts: tuple[Act, ...] = ()
+        # Stands in our environment while the keeper starts; the self-test looks whether it came through.
+        self.decoy = "DECOY_" + secrets.token_hex(8)
         self._started: int | None = None
         self._killed: set[int] = set()
         self._control, control_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -94,16 +97,20 @@ class Host:
             str(nursery.fileno()),
             json.dumps(limits),
         ]
-        with self._log.open("wb") as log:
-            return subprocess.Popen(
-                command + child,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=worker_environment(self.scratch),
-                pass_fds=(control.fileno(), nursery.fileno()),
-                start_new_session=True,
-            )
+        os.environ[self.decoy] = "decoy"
+        try:
+            with self._log.open("wb") as log:
+                return subprocess.Popen(
+                    command + child,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=worker_environment(self.scratch),
+                    pass_fds=(control.fileno(), nursery.fileno()),
+                    start_new_session=True,
+                )
+        finally:
+            del os.environ[self.decoy]
 
     def start_worker(self, folder: Path) -> Process:
         """A fresh worker whose work, temporary and home folders are below `folder`."""

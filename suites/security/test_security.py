@@ -11,6 +11,7 @@ from certify.evidence import EvidenceBox
 from certify.host.remote import Ledger
 from certify.instruments import code
 from certify.instruments.findings import Finding
+from certify.instruments.network import undeclared
 from certify.instruments.source import read_sources
 from certify.instruments.weights import check_weights
 from certify.submission import SubmissionError, digest_of
@@ -48,13 +49,10 @@ def test_no_undeclared_host_was_contacted(
     candidate: Candidate, ledger: Ledger, evidence: EvidenceBox
 ) -> None:
     _was_asked(ledger)
-    declared = {host.partition(":")[0].lower() for host in candidate.manifest.network.hosts}
-    seen = [
-        (identifier, event.detail)
-        for identifier, event in ledger.events
-        if event.kind == "network" and not any(host in event.detail.lower() for host in declared)
-    ]
-    _judge_events(seen, evidence, "attempts to use the network")
+    acts = [(identifier, event.detail) for identifier, event in ledger.events if event.kind == "network"]
+    beyond = set(undeclared([detail for _, detail in acts], candidate.manifest.network.hosts))
+    seen = [(identifier, detail) for identifier, detail in acts if detail in beyond]
+    _judge_events(seen, evidence, "undeclared uses of the network")
 
 
 @requirement("security.writes")

@@ -1,0 +1,57 @@
+"""Pulling the plug: the record stays readable, and nothing goes on running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from certify.record import read_journal
+from tests.end_to_end.commands import CERTIFY, ROOT, certify
+
+pytestmark = pytest.mark.slow
+SOUND = ROOT / "tests" / "defects" / "sound"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_ended_leaves_a_record_and_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "run"
+    command = [CERTIFY, "run", str(SOUND), "--out", str(out)]
+    run = subprocess.Popen(
+        command, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    _wait_until_started(out / "journal.ndjson", "leak.memory")
+    family = psutil.Process(run.pid).children(recursive=True)
+    assert len(family) >= 4, "front, judge, supervisor, nursery and worker were expected"
+    if number == signal.SIGINT:
+        # Ctrl-C on a terminal reaches the whole group.
+        os.killpg(run.pid, number)
+    else:
+        os.kill(run.pid, number)
+    _, errors = run.communicate(timeout=30)
+    _, alive = psutil.wait_procs(family, timeout=15)
+    assert alive == []
+    assert b"Traceback" not in errors
+    events = [event["event"] for event in read_journal(out / "journal.ndjson")]
+    assert "requirement" in events
+    assert "end" not in events
+
+    again = certify("report", out)
+    assert again.returncode == 3
+    assert "The run was interrupted" in again.stdout
+    assert (out / "report.html").is_file()
+
+
+def _wait_until_started(journal: Path, identifier: str) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        events = read_journal(journal) if journal.is_file() else []
+        if any(event["event"] == "requirement-started" and event["id"] == identifier for event in events):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the soak did not begin")

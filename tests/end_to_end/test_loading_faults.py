@@ -1,0 +1,65 @@
+"""Candidates that fault while they are loaded: one requirement tells, the rest is unmeasured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from certify.host.launch import Host
+from certify.progress import Silent
+from certify.record import Outcome, Results
+from certify.run import Order, execute
+from tests.defects.catalogue import sound
+from tests.sensitivity import SHORT
+
+pytestmark = pytest.mark.slow
+
+FAULTS = {
+    "raises": ("raise RuntimeError('no licence server')", "RuntimeError: no licence server"),
+    "exits with 0": ("import os; os._exit(0)", "exited with code 0"),
+    "leaves by sys.exit": ("import sys; sys.exit(0)", "exited with code"),
+    "crashes": ("import ctypes; ctypes.string_at(0)", "killed by SIGSEGV"),
+    "hangs": ("import time; time.sleep(3600)", "no answer within the deadline"),
+    "is not Python": ("def (", "SyntaxError"),
+    "asks for what is not there": ("import a_library_that_nobody_has", "ModuleNotFoundError"),
+    "fills the memory": ("x = []\nwhile True: x.append(b'x' * (64 << 20))", "memory"),
+}
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with Host(tmp_path_factory.mktemp("host"), warm=False, limits={"memory": 1 << 30}) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_at_loading_is_told_once_and_nothing_passes_by_it(
+    tmp_path: Path, host: Host, name: str
+) -> None:
+    code, told = FAULTS[name]
+    results = _run(tmp_path, host, code)
+    entry = _row(results, "sdk.entry-loads")
+    assert entry.outcome is Outcome.FAILED
+    assert told in entry.message
+    assert results.verdict.name == "REJECTED"
+    assert results.verdict.exit_code == 1
+    asked = [
+        row
+        for row in results.requirements
+        if row.suite in ("multilingual", "leak_soak") and row.id != "lang.declared"
+    ]
+    assert {row.outcome for row in asked} == {Outcome.NOT_EVIDENCED}
+
+
+def _run(tmp_path: Path, host: Host, code: str) -> Results:
+    folder = sound().build(tmp_path / "plugin")
+    (folder / "sound" / "plugin.py").write_text(code, "utf-8")
+    order = Order(plugin=str(folder), out=str(tmp_path / "out"))
+    results, _ = execute(order, Silent(), host=host, profile=SHORT.with_deadline(3))
+    return results
+
+
+def _row(results: Results, identifier: str):  # type: ignore[no-untyped-def]
+    return next(row for row in results.requirements if row.id == identifier)

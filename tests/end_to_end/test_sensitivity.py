@@ -1,0 +1,30 @@
+"""Every defect is found, and nothing else: the findings equal what stands beside the defect, both ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.defects.catalogue import all_defects, sound
+from tests.sensitivity import Row, measure_in_parallel
+
+pytestmark = pytest.mark.slow
+NAMES = [defect.name for defect in [sound(), *all_defects()]]
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, Row]:
+    return {row.name: row for row in measure_in_parallel(NAMES, jobs=2)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_findings_equal_those_beside_the_defect(rows: dict[str, Row], name: str) -> None:
+    assert rows[name].found == rows[name].expected
+
+
+def test_the_sound_plugin_passes(rows: dict[str, Row]) -> None:
+    assert rows["sound"].verdict == "PASSED"
+
+
+def test_a_broken_must_rejects_and_a_broken_should_does_not(rows: dict[str, Row]) -> None:
+    assert rows["takes_any_steps"].verdict == "REJECTED"
+    assert rows["evaluates_text"].verdict == "PASSED"
