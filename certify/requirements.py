@@ -144,3 +144,26 @@ def suite_digest(root: Path) -> str:
             name = path.relative_to(root).as_posix()
             total.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n".encode())
     return "sha256:" + total.hexdigest()
+
+
+def as_markdown(catalogue: Catalogue) -> str:
+    """docs/requirements.md: the catalogue as a reader sees it."""
+    lines = ["# Requirements", "", "Written from the rows in `suites/`; `python -m certify.requirements` prints it.", ""]
+    for suite in catalogue.suites:
+        lines += [f"## {suite.title}", ""]
+        for row in suite.requirement:
+            where = "" if row.counts_from == "quick" else f", counts from profile {row.counts_from}"
+            for_whom = f", for candidates that are {' and '.join(row.applies)}" if row.applies else ""
+            lines += [
+                f"### {row.id}",
+                "",
+                row.sentence,
+                "",
+                f"*{row.level}{where}{for_whom}; from {', '.join(row.source)}.* {row.why} {row.fix}",
+                "",
+            ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(as_markdown(load_catalogue()), end="")

@@ -23,7 +23,7 @@ SPEC = Path(__file__).parents[2] / "docs" / "spec.md"
 WITHOUT_A_DEFECT = {"leak.full-day"}
 
 
-def tested_ids(suite: str) -> list[str | None]:
+def ids_of_tests(suite: str) -> list[str | None]:
     """The requirement ids on a suite's tests; None stands for a test without one."""
     found: list[str | None] = []
     for file in sorted((CATALOGUE.root / suite).glob("test_*.py")):
@@ -41,7 +41,7 @@ def _id_of(decorator: ast.expr) -> str | None:
 
 @pytest.mark.parametrize("suite", [suite.name for suite in CATALOGUE.suites])
 def test_every_requirement_has_a_test_and_every_test_a_requirement(suite: str) -> None:
-    tested = tested_ids(suite)
+    tested = ids_of_tests(suite)
     assert None not in tested, "a test without a requirement"
     assert set(tested) == {row.id for row in ROWS if row.suite == suite}
 

@@ -1,0 +1,136 @@
+"""What is shown while a run works: one safe line a requirement, and a sign of life."""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from certify import progress
+from certify.progress import Live, PlainLines, Silent, choose_progress, safe, sign
+from certify.record import Outcome
+from tests.certify.made_up import row
+
+BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
+
+
+@given(st.text(st.characters(), max_size=60) | st.text(":#\n\r \x1b[]|" + BIDI, max_size=60))
+def test_safe_text_is_one_line_without_controls_bidi_or_ci_commands(text: str) -> None:
+    shown = safe(text, 1000)
+    assert "::" not in shown
+    assert "##" not in shown
+    # The zero-width space is ours: it stands between the two signs of a command.
+    kinds = {unicodedata.category(char) for char in shown.replace("\u200b", "")}
+    assert not kinds & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert len(shown.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["::error::x", ":::error", "::::set-output", "##vso[task]", "###[error]", "\x1b[2Jx", "a\nb", "a\r\nb"],
+)
+def test_commands_and_escapes_lose_their_force(text: str) -> None:
+    assert not re.search(r"::|##|\x1b|[\r\n]", safe(text))
+
+
+def test_escapes_stay_readable() -> None:
+    assert safe("\x1b[31mred") == "\\x1b[31mred"
+    assert safe("a\u202eb") == "a\\x202eb"
+    assert safe("画  é\tß") == "画 é ß"
+
+
+def test_safe_text_is_cut() -> None:
+    assert len(safe("x" * 500)) == 200
+    assert len(safe("x" * 500, 60)) == 60
+
+
+def test_every_outcome_has_a_sign_of_its_own() -> None:
+    assert len({sign(outcome) for outcome in Outcome}) == len(Outcome)
+
+
+def test_plain_lines_print_one_line_a_requirement(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = PlainLines()
+    plain.begin(3, 61.4)
+    plain.start("a.b", "A and B")
+    plain.finish(row(Outcome.PASSED, "a.b", message="not shown", seconds=0.25))
+    plain.start("c.d", "C and D")
+    plain.finish(row(Outcome.FAILED, "c.d", message="::error::x\nsecond line", seconds=2))
+    plain.finish(row(Outcome.NOT_EVIDENCED, "e.f"))
+    plain.end()
+    assert capsys.readouterr().out.splitlines() == [
+        "3 requirements, about 61 s",
+        "[ 1/3] ✓ a.b  passed  (0.2 s)",
+        "[ 2/3] ✗ c.d  failed: :\u200b:error:\u200b:x  (2.0 s)",
+        "[ 3/3] ? e.f  not-evidenced  (0.0 s)",
+    ]
+
+
+def test_a_sign_of_life_comes_once_a_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    plain = PlainLines()
+    told = []
+    for second in range(0, 300, 5):
+        now = 1000.0 + second
+        plain.note(f"soak: {second} s")
+        if capsys.readouterr().out:
+            told.append(second)
+    assert told == [65, 130, 195, 260]
+
+
+def test_a_sign_of_life_waits_a_minute_after_any_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    plain = PlainLines()
+    now = 59.0
+    plain.finish(row())
+    capsys.readouterr()
+    now = 100.0
+    plain.note("soak")
+    assert not capsys.readouterr().out
+    now = 120.0
+    plain.note("\x1b[2Jsoak")
+    assert capsys.readouterr().out == "  ... \\x1b[2Jsoak\n"
+
+
+def test_the_live_display_shows_results_and_takes_markup_for_text() -> None:
+    stream = io.StringIO()
+    live = Live(Console(file=stream, force_terminal=True, width=120, color_system=None))
+    live.begin(2, 10)
+    live.start("a.b", "A and B")
+    live.note("[/nothing] 3 calls")
+    live.finish(row(Outcome.FAILED, "a.b", message="[red]broke[/nothing] \x1b[2J"))
+    live.finish(row(Outcome.PASSED, "c.d", message="not shown"))
+    live.end()
+    shown = stream.getvalue()
+    assert "✗ a.b  [red]broke[/nothing] \\x1b[2J" in shown
+    assert "✓ c.d" in shown
+    assert "not shown" not in shown
+
+
+def test_silence_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    silent = Silent()
+    silent.begin(1, 1)
+    silent.start("a.b", "A and B")
+    silent.note("x")
+    silent.finish(row())
+    silent.end()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("terminal", "ci", "kind"), [(True, "", Live), (True, "1", PlainLines), (False, "", PlainLines)])
+def test_the_live_display_is_for_terminals_that_are_no_ci_log(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, ci: str, kind: type
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("CI", ci)
+    assert type(choose_progress()) is kind

@@ -1,0 +1,214 @@
+"""The soak: how long, how often it is measured, what ends it. The plugin and the clock are made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certify import soak as room
+from certify.draw import Draw
+from certify.host.faults import CallRefused, CandidateFault, Hung, WorkerEnded
+from certify.instruments.leaks import MIN_SAMPLES, Sample
+from certify.profiles import Profile
+from certify.soak import KEPT_FIRST, WARM_UP, Soak, soak
+
+Reading = Callable[[int], int]
+
+
+class Worker:
+    """Answers each call after `pace` seconds of a clock of its own; `on_call` may raise."""
+
+    pid, folder = 1, Path()
+
+    def __init__(self, pace: float, on_call: Callable[[int, dict[str, Any]], None]) -> None:
+        self.pace, self.on_call = pace, on_call
+        self.now = 0.0
+        self.requests: list[dict[str, Any]] = []
+        self.kept: list[int] = []
+        self.frozen_after = self.quiet = 0
+        self.collector = True
+
+    def call(self, request: dict[str, Any], keep: bool = False) -> None:
+        self.requests.append(request)
+        self.now += self.pace
+        if keep:
+            self.kept.append(len(self.requests) - WARM_UP)
+        if request["steps"] < 5:
+            raise CallRefused("too few", code="ERR_INVALID_PARAMETER")
+        self.on_call(len(self.requests), request)
+
+    def freeze(self) -> None:
+        self.frozen_after = len(self.requests)
+
+    def quiesce(self) -> bool:
+        self.quiet += 1
+        return self.collector
+
+    def clock(self) -> float:
+        return self.now
+
+
+class Plugin:
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.closed = False
+
+    @contextmanager
+    def soaking(self) -> Iterator[Worker]:
+        try:
+            yield self.worker
+        finally:
+            self.closed = True
+
+
+@pytest.fixture
+def soaked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Soak, Worker]]:
+    """Soaks a made-up plugin whose memory and open files follow the given readings of the call."""
+
+    def run(
+        seconds: float = 15,
+        calls: int = 600,
+        pace: float = 0.001,
+        memory: Reading = lambda call: 1 << 28,
+        fds: Reading = lambda call: 9,
+        on_call: Callable[[int, dict[str, Any]], None] = lambda number, request: None,
+        note: Callable[[str], None] = lambda text: None,
+        collector: bool = True,
+    ) -> tuple[Soak, Worker]:
+        monkeypatch.setattr(
+            room,
+            "sample_tree",
+            lambda pid, call, now, folder: Sample(call, now, memory(call), fds(call), 1, 0, 0, 0),
+        )
+        worker = Worker(pace, on_call)
+        worker.collector = collector
+        plugin = Plugin(worker)
+        profile = Profile("quick", "L1", soak_seconds=seconds, soak_calls=calls)
+        try:
+            return soak(plugin, Draw("1", "leak.memory"), profile, note, worker.clock), worker  # type: ignore[arg-type]
+        finally:
+            assert plugin.closed
+
+    return run
+
+
+Soaked = Callable[..., tuple[Soak, Worker]]
+
+
+def test_a_fast_plugin_is_soaked_for_the_profiles_calls(soaked: Soaked) -> None:
+    done, worker = soaked()
+    assert done.calls == 600
+    assert len(worker.requests) == 600 + WARM_UP
+    assert done.seconds == pytest.approx(0.6)
+
+
+def test_a_slow_plugin_is_soaked_for_the_profiles_time(soaked: Soaked) -> None:
+    done, _ = soaked(pace=0.1)
+    assert done.seconds == pytest.approx(15, abs=0.2)
+    assert done.calls == pytest.approx(150, abs=2)
+
+
+@pytest.mark.parametrize("pace", [0.001, 0.02, 0.1, 0.25])
+def test_there_are_enough_checkpoints_to_judge_by(soaked: Soaked, pace: float) -> None:
+    done, worker = soaked(pace=pace)
+    assert MIN_SAMPLES <= len(done.samples) <= 2 * room.CHECKPOINTS
+    assert worker.quiet == len(done.samples)
+    calls = [sample.call for sample in done.samples]
+    assert calls == sorted(set(calls))
+    assert not done.undecided
+
+
+def test_warm_up_is_not_counted_and_what_lives_then_is_frozen(soaked: Soaked) -> None:
+    done, worker = soaked(calls=60)
+    assert worker.frozen_after == WARM_UP
+    assert done.samples[0].call == 1
+
+
+def test_clean_resources_are_clean(soaked: Soaked) -> None:
+    done, _ = soaked()
+    assert {verdict.verdict for verdict in (done.memory, *done.counts)} == {"CLEAN"}
+
+
+def test_a_leak_is_seen(soaked: Soaked) -> None:
+    done, _ = soaked(memory=lambda call: (1 << 28) + call * (64 << 10), fds=lambda call: 9 + call // 10)
+    assert done.memory.verdict == "LEAK"
+    assert {verdict.resource: verdict.verdict for verdict in done.counts}["fds"] == "LEAK"
+
+
+def test_an_undecided_soak_gets_as_much_again_once(soaked: Soaked) -> None:
+    # It grows in the second half of the first stretch alone: that may be anything.
+    done, _ = soaked(memory=lambda call: (1 << 28) + max(0, call - 300) * (64 << 10))
+    assert done.calls == 1200
+    assert done.memory.verdict == "LEAK"
+
+
+def test_a_soak_that_stays_undecided_ends_after_the_second_stretch(soaked: Soaked) -> None:
+    done, _ = soaked(pace=2.0)
+    assert done.seconds == pytest.approx(30, abs=4)
+    assert len(done.samples) < MIN_SAMPLES
+    assert done.undecided
+
+
+def test_a_decided_soak_is_not_extended(soaked: Soaked) -> None:
+    done, _ = soaked(calls=300)
+    assert done.calls == 300
+
+
+def test_some_requests_are_to_be_refused_and_refusing_them_is_no_fault(soaked: Soaked) -> None:
+    done, worker = soaked()
+    refused = [request for request in worker.requests if request["steps"] < 5]
+    assert len(refused) == len(worker.requests) // room.REFUSED_EVERY
+    assert done.calls == 600
+
+
+def test_some_requests_come_again_and_most_are_new(soaked: Soaked) -> None:
+    _, worker = soaked()
+    seeds = [request["seed"] for request in worker.requests]
+    assert 0.6 < len(set(seeds)) / len(seeds) < 0.8
+
+
+def test_a_refused_valid_request_ends_the_soak(soaked: Soaked) -> None:
+    def refuse(number: int, request: dict[str, Any]) -> None:
+        if number == 101:
+            raise CallRefused("not today")
+
+    with pytest.raises(CallRefused, match="not today"):
+        soaked(on_call=refuse)
+
+
+@pytest.mark.parametrize("fault", [WorkerEnded("killed by SIGSEGV"), Hung("no answer")])
+def test_a_fault_ends_the_soak_at_once(soaked: Soaked, fault: CandidateFault) -> None:
+    numbers = []
+
+    def fail(number: int, request: dict[str, Any]) -> None:
+        numbers.append(number)
+        if number > 50:
+            raise fault
+
+    with pytest.raises(type(fault)):
+        soaked(on_call=fail)
+    assert numbers[-1] in (51, 52)
+
+
+def test_early_images_and_a_few_later_ones_are_kept(soaked: Soaked) -> None:
+    _, worker = soaked()
+    early = [call for call in worker.kept if call <= KEPT_FIRST]
+    assert KEPT_FIRST - 4 <= len(early) <= KEPT_FIRST
+    assert set(worker.kept) - set(early) <= {100, 200, 300, 400, 500, 600}
+    assert len(worker.kept) > len(early)
+
+
+def test_a_collector_that_is_switched_off_is_told(soaked: Soaked) -> None:
+    assert soaked(collector=False)[0].collector_off
+    assert not soaked()[0].collector_off
+
+
+def test_how_far_it_is_is_told_at_each_checkpoint(soaked: Soaked) -> None:
+    notes: list[str] = []
+    done, _ = soaked(pace=0.1, note=notes.append)
+    assert len(notes) == len(done.samples)
+    assert notes[-1] == f"soak: {done.calls} calls, 15 of 15 s"

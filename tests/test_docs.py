@@ -1,0 +1,31 @@
+"""What is written from data equals the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from certify.manifest import Manifest
+from certify.record import schema_text
+from certify.requirements import as_markdown, load_catalogue
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_docs_requirements_is_the_catalogue() -> None:
+    assert (ROOT / "docs" / "requirements.md").read_text("utf-8") == as_markdown(load_catalogue())
+
+
+def test_the_published_schema_of_results_is_that_of_the_models() -> None:
+    assert (ROOT / "certify" / "schemas" / "results.schema.json").read_text("utf-8") == schema_text()
+
+
+def test_every_key_of_the_manifest_is_in_the_docs() -> None:
+    text = (ROOT / "docs" / "plugin.md").read_text("utf-8")
+    for table, field in Manifest.model_fields.items():
+        for name in getattr(field.annotation, "model_fields", [table.rstrip("_")]):
+            assert name in text, f"{table}.{name}"
+
+
+def test_the_readme_counts_the_requirements() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert f"against {len(load_catalogue().requirements)} requirements" in " ".join(readme.split())
