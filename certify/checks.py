@@ -9,7 +9,12 @@ unmeasured by raising NotEvidenced with the reason. Any other exception is the h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
+
+from certify.evidence import EvidenceBox
+from certify.instruments.findings import Finding
 
 
 class Broken(AssertionError):
@@ -23,3 +28,14 @@ class NotEvidenced(Exception):
 def requirement(identifier: str) -> pytest.MarkDecorator:
     """Joins a test to the row of this id in its suite's requirements.toml."""
     return pytest.mark.requirement(identifier)
+
+
+def expect_none(findings: Sequence[Finding], evidence: EvidenceBox) -> None:
+    """Breaks the requirement where a static instrument found anything; all of it becomes evidence."""
+    lines = [
+        f"{row.file}:{row.line}: {row.message}" if row.line else f"{row.file}: {row.message}"
+        for row in findings
+    ]
+    if lines:
+        evidence.text("Findings", "\n".join(lines))
+        raise Broken(f"{len(lines)} found, first {lines[0]}")

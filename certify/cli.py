@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from certify import __version__
-from certify.errors import UserError, did_you_mean
+from certify.errors import UserError, did_you_mean, tell
 
 _EPILOG = "exit codes: 0 passed, 1 rejected, 2 usage or bad submission, 3 incomplete, 4 harness error"
 
@@ -44,10 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.command(arguments)
         return code
     except UserError as error:
-        print(f"certify: {error.message}", file=sys.stderr)
-        if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
-        return error.exit_code
+        return tell(error)
     except BrokenPipeError:
         # The reader of our output went away (`certify list | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -162,7 +159,7 @@ def _models(pairs: Sequence[str]) -> dict[str, str]:
     models = {}
     for pair in pairs:
         name, equals, folder = pair.partition("=")
-        if not equals or name not in known:
+        if not (equals and folder) or name not in known:
             hint = did_you_mean(name, known) or "Known model types: " + ", ".join(known) + "."
             raise UserError(f'--model takes TYPE=FOLDER, not "{pair}".', hint)
         if not Path(folder).is_dir():
@@ -260,7 +257,8 @@ def _record_of(folder: str) -> Path:
 def _report(arguments: argparse.Namespace) -> int:
     from certify.assemble import assemble
     from certify.record import read_journal
-    from certify.run import last_words, write_outputs
+    from certify.run import write_outputs
+    from certify.summary import last_words
 
     journal = _record_of(arguments.run)
     try:

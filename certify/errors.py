@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -18,6 +19,14 @@ class UserError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def tell(error: UserError) -> int:
+    """Says a user's mistake on stderr, and gives the exit code."""
+    print(f"certify: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
+    return error.exit_code
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -106,7 +106,7 @@ class Live:
         self._bar = Bar(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}", markup=False),
@@ -122,10 +122,10 @@ class Live:
         self._bar.start()
 
     def start(self, identifier: str, title: str) -> None:
-        self._bar.update(self._task, description=f"{identifier}: {title}"[:60], left=self._left())
+        self._bar.update(self._task, description=identifier[:26], left=self._left())
 
     def note(self, text: str) -> None:
-        self._bar.update(self._task, left=safe(text, 60))
+        self._bar.update(self._task, left=safe(text, 34))
 
     def finish(self, result: RequirementResult) -> None:
         mark, style = _SIGNS[result.outcome]

@@ -148,7 +148,8 @@ def suite_digest(root: Path) -> str:
 
 def as_markdown(catalogue: Catalogue) -> str:
     """docs/requirements.md: the catalogue as a reader sees it."""
-    lines = ["# Requirements", "", "Written from the rows in `suites/`; `python -m certify.requirements` prints it.", ""]
+    origin = "Written from the rows in `suites/`; `python -m certify.requirements` prints it."
+    lines = ["# Requirements", "", origin, ""]
     for suite in catalogue.suites:
         lines += [f"## {suite.title}", ""]
         for row in suite.requirement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import shlex
@@ -24,7 +25,7 @@ from certify.assemble import assemble, plan_event
 from certify.candidate import Candidate, read_candidate
 from certify.context import RunContext
 from certify.draw import fresh_root_seed
-from certify.errors import UserError
+from certify.errors import UserError, tell
 from certify.host.faults import CandidateFault, HostError
 from certify.host.isolation import measure_isolation
 from certify.host.launch import Host
@@ -34,13 +35,16 @@ from certify.machine import capabilities, environment, gpu_names
 from certify.outputs.junit import to_junit
 from certify.plan import Plan, make_plan
 from certify.profiles import Profile, profile_named
-from certify.progress import Progress, choose_progress, safe
+from certify.progress import Progress, choose_progress
 from certify.record import Journal, Results, read_journal
 from certify.requirements import Catalogue, load_catalogue, suite_digest
 from certify.submission import open_submission
+from certify.summary import last_words
 from certify.verdict import EXIT_ERROR, EXIT_INCOMPLETE
+from reference_engine.errors import SDKError
+from reference_engine.models.folder import check_folder
 
-
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 # From Linux's prctl.h.
 PR_SET_PDEATHSIG = 1
 
@@ -75,26 +79,33 @@ def main_restarted(text: str) -> int:
     """The run inside the clean Python; gives the exit code."""
     _end_with_parent()
     try:
+        return _run_and_tell(text)
+    except Exception:
+        print("certify: a fault of the harness, please report it:", file=sys.stderr)
+        traceback.print_exc()
+        return EXIT_ERROR
+
+
+def _run_and_tell(text: str) -> int:
+    try:
         order = Order.from_json(text)
         results, out = execute(order, choose_progress())
         print(last_words(results, out), flush=True)
         return results.verdict.exit_code
     except UserError as error:
-        print_user_error(error)
-        return error.exit_code
+        return tell(error)
     except HostError as error:
         print(f"certify: the harness could not work here: {error}\nSee `certify doctor`.", file=sys.stderr)
         return EXIT_ERROR
     except OSError as error:
-        print(f"certify: {error.filename or 'a file'} could not be written: {error.strerror}.", file=sys.stderr)
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        where = error.filename or "the run's folder"
+        print(f"certify: {where} could not be written: {error.strerror}.", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("certify: interrupted before anything was measured.", file=sys.stderr)
         return EXIT_INCOMPLETE
-    except Exception:
-        print("certify: a fault of the harness, please report it:", file=sys.stderr)
-        traceback.print_exc()
-        return EXIT_ERROR
 
 
 def _end_with_parent() -> None:
@@ -108,12 +119,6 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def print_user_error(error: UserError) -> None:
-    print(f"certify: {error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
-
-
 def execute(
     order: Order, progress: Progress, host: Host | None = None, profile: Profile | None = None
 ) -> tuple[Results, Path]:
@@ -123,6 +128,7 @@ def execute(
     Raises UserError for mistakes in what was asked or handed in, HostError where nothing can be run.
     """
     profile = profile or _profile_of(order)
+    _check_models(order)
     catalogue = load_catalogue()
     selected = catalogue.select(order.suites, order.requirements)
     with tempfile.TemporaryDirectory(prefix="certify-") as name:
@@ -142,6 +148,16 @@ def execute(
 def _profile_of(order: Order) -> Profile:
     profile = profile_named(order.profile)
     return profile.with_deadline(order.deadline) if order.deadline else profile
+
+
+def _check_models(order: Order) -> None:
+    """Weights that the user named and that cannot be loaded are no fault of the candidate."""
+    for name, folder in order.models.items():
+        try:
+            check_folder(Path(folder))
+        except SDKError as error:
+            hint = error.remedies[0] if error.remedies else ""
+            raise UserError(f"--model {name}: {error.message}", hint) from None
 
 
 def _prepare_out(order: Order, candidate: Candidate) -> Path:
@@ -329,35 +345,3 @@ def write_outputs(results: Results, out: Path) -> None:
     (out / "results.json").write_text(results.to_json(), "utf-8")
     (out / "junit.xml").write_text(to_junit(results), "utf-8")
     (out / "report.html").write_text(render_report(results, out), "utf-8")
-
-
-def last_words(results: Results, out: Path) -> str:
-    """Verdict, counts, where the report is, and what to do next."""
-    verdict = results.verdict
-    counts: dict[str, int] = {}
-    for row in results.requirements:
-        counts[row.outcome.value] = counts.get(row.outcome.value, 0) + 1
-    told = ", ".join(f"{number} {name}" for name, number in counts.items())
-    ran = sum(row.attempts > 0 for row in results.requirements)
-    lines = [f"{verdict.name} at profile {results.profile}: {told} ({ran} of {results.planned} planned ran)"]
-    lines += [f"  {safe(reason)}" for reason in verdict.reasons[:8]]
-    if len(verdict.reasons) > 8:
-        lines.append(f"  ... and {len(verdict.reasons) - 8} more")
-    lines.append(f"report: {out / 'report.html'}")
-    lines.append(_next_step(results))
-    return "\n".join(lines)
-
-
-def _next_step(results: Results) -> str:
-    failed = [row for row in results.requirements if row.outcome.value == "failed"]
-    if failed:
-        return f"next: {safe(failed[0].fix, 400)}\n      then: {failed[0].replay}"
-    if results.verdict.name == "INCOMPLETE":
-        return (
-            "next: see what was not evidenced in the report; `certify doctor` says what this machine lacks."
-        )
-    if results.verdict.name == "ERROR":
-        return "next: a fault of the harness; its traceback is in the report and in journal.ndjson."
-    if results.profile == "quick":
-        return "next: `--profile store` is what a store's gate runs."
-    return "next: `certify report` makes the report again from the record."

@@ -49,7 +49,7 @@ def _gaps(
     planned: int,
     isolation: Isolation,
 ) -> list[str]:
-    gaps = [_reason(row) for row in counted if row.outcome not in _GOOD]
+    gaps = _in_groups([row for row in counted if row.outcome not in _GOOD])
     ran = sum(row.attempts > 0 for row in rows)
     if ran < planned:
         gaps.append(f"Only {ran} of {planned} planned requirements ran.")
@@ -58,6 +58,20 @@ def _gaps(
     if not meets(isolation.level, isolation.demanded):
         gaps.append(f"Isolation {isolation.level} was measured; this profile demands {isolation.demanded}.")
     return gaps
+
+
+def _in_groups(rows: Sequence[RequirementResult]) -> list[str]:
+    """A reason for each row; rows that share one message beyond three are told together."""
+    by_message: dict[str, list[RequirementResult]] = {}
+    for row in rows:
+        by_message.setdefault(row.message, []).append(row)
+    reasons = []
+    for message, group in by_message.items():
+        if len(group) > 3:
+            reasons.append(f"{len(group)} requirements: {message[:300]}")
+        else:
+            reasons += [_reason(row) for row in group]
+    return reasons
 
 
 def _reason(row: RequirementResult) -> str:

@@ -13,6 +13,8 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 from certify.host.faults import WorkerEnded
 from certify.host.launch import LIMITS, Host
 from certify.host.session import Session
@@ -82,8 +84,8 @@ def _seen_from_outside(act: Act, outside: Path) -> Act:
 
 def _running(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rsplit(")", 1)[1].split()[0] != "Z"
-    except (OSError, IndexError):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 

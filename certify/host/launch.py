@@ -59,8 +59,9 @@ class Host:
         self.passed_limits: dict[int, str] = {}
         # What the isolation self-test showed; empty until it has run.
         self.acts: tuple[Act, ...] = ()
-        # Stands in our environment while the keeper starts; the self-test looks whether it came through.
+        # Stands in our environment from here to the end; the self-test looks whether a worker sees it.
         self.decoy = "DECOY_" + secrets.token_hex(8)
+        os.environ[self.decoy] = "decoy"
         self._started: int | None = None
         self._killed: set[int] = set()
         self._control, control_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -97,20 +98,16 @@ class Host:
             str(nursery.fileno()),
             json.dumps(limits),
         ]
-        os.environ[self.decoy] = "decoy"
-        try:
-            with self._log.open("wb") as log:
-                return subprocess.Popen(
-                    command + child,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env=worker_environment(self.scratch),
-                    pass_fds=(control.fileno(), nursery.fileno()),
-                    start_new_session=True,
-                )
-        finally:
-            del os.environ[self.decoy]
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                command + child,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=worker_environment(self.scratch),
+                pass_fds=(control.fileno(), nursery.fileno()),
+                start_new_session=True,
+            )
 
     def start_worker(self, folder: Path) -> Process:
         """A fresh worker whose work, temporary and home folders are below `folder`."""
@@ -184,6 +181,7 @@ class Host:
 
     def close(self) -> None:
         """Ends everything; the supervisor kills the tree when the control socket closes."""
+        os.environ.pop(self.decoy, None)
         self._control.close()
         self.nursery.close()
         try:

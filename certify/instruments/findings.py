@@ -15,3 +15,7 @@ class Finding:
     line: int
     rule: str
     message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message}"

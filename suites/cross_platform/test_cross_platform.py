@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from packaging.specifiers import SpecifierSet
 
 from certify.candidate import Candidate
-from certify.checks import NotEvidenced, requirement
+from certify.checks import NotEvidenced, expect_none, requirement
 from certify.evidence import EvidenceBox
 from certify.host.remote import Ledger
 from certify.instruments import portability
@@ -27,17 +27,19 @@ def test_the_manifest_declares_three_systems(candidate: Candidate) -> None:
 
 @requirement("platform.file-names")
 def test_every_file_name_can_be_stored_everywhere(candidate: Candidate, evidence: EvidenceBox) -> None:
-    _report(portability.check_paths(entry.path for entry in candidate.submission.files), evidence)
+    expect_none(portability.check_paths(entry.path for entry in candidate.submission.files), evidence)
 
 
 @requirement("platform.imports")
 def test_no_module_of_one_system_is_imported_unguarded(candidate: Candidate, evidence: EvidenceBox) -> None:
-    _report(_in_sources(candidate, {"one-platform-import", "no-python", "unreadable", "too-large"}), evidence)
+    expect_none(
+        _in_sources(candidate, {"one-platform-import", "no-python", "unreadable", "too-large"}), evidence
+    )
 
 
 @requirement("platform.text-encoding")
 def test_text_files_are_opened_with_an_encoding(candidate: Candidate, evidence: EvidenceBox) -> None:
-    _report(_in_sources(candidate, {"no-encoding"}), evidence)
+    expect_none(_in_sources(candidate, {"no-encoding"}), evidence)
 
 
 @requirement("platform.python-range")
@@ -70,13 +72,3 @@ def _in_sources(candidate: Candidate, rules: Collection[str]) -> list[Finding]:
     for source in sources:
         findings += portability.check_source(source)
     return [finding for finding in findings if finding.rule in rules]
-
-
-def _report(findings: list[Finding], evidence: EvidenceBox) -> None:
-    lines = [
-        f"{row.file}:{row.line}: {row.message}" if row.line else f"{row.file}: {row.message}"
-        for row in findings
-    ]
-    if lines:
-        evidence.text("Findings", "\n".join(lines))
-    assert not lines, f"{len(lines)} found, first {lines[0]}"

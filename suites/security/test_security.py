@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from certify.candidate import Candidate
-from certify.checks import NotEvidenced, requirement
+from certify.checks import NotEvidenced, expect_none, requirement
 from certify.context import RunContext
 from certify.evidence import EvidenceBox
 from certify.host.remote import Ledger
@@ -19,17 +19,17 @@ from certify.submission import SubmissionError, digest_of
 
 @requirement("security.weights")
 def test_every_weights_file_is_safetensors(candidate: Candidate, evidence: EvidenceBox) -> None:
-    _report(check_weights(candidate.root, [entry.path for entry in candidate.submission.files]), evidence)
+    expect_none(check_weights(candidate.root, [entry.path for entry in candidate.submission.files]), evidence)
 
 
 @requirement("security.runtime-install")
 def test_nothing_is_installed_at_run_time(candidate: Candidate, evidence: EvidenceBox) -> None:
-    _report(_in_sources(candidate, {"runtime-install"}), evidence)
+    expect_none(_in_sources(candidate, {"runtime-install"}), evidence)
 
 
 @requirement("security.dynamic-code")
 def test_no_code_is_built_from_data(candidate: Candidate, evidence: EvidenceBox) -> None:
-    _report(_in_sources(candidate, {"dynamic-code", "shell", "unsafe-deserialisation"}), evidence)
+    expect_none(_in_sources(candidate, {"dynamic-code", "shell", "unsafe-deserialisation"}), evidence)
 
 
 @requirement("security.digest-unchanged")
@@ -84,13 +84,3 @@ def _judge_events(seen: list[tuple[str, str]], evidence: EvidenceBox, what: str)
 def _in_sources(candidate: Candidate, rules: Collection[str]) -> list[Finding]:
     sources, _ = read_sources(candidate.root, [entry.path for entry in candidate.submission.files])
     return [finding for source in sources for finding in code.check_source(source) if finding.rule in rules]
-
-
-def _report(findings: list[Finding], evidence: EvidenceBox) -> None:
-    lines = [
-        f"{row.file}:{row.line}: {row.message}" if row.line else f"{row.file}: {row.message}"
-        for row in findings
-    ]
-    if lines:
-        evidence.text("Findings", "\n".join(lines))
-    assert not lines, f"{len(lines)} found, first {lines[0]}"

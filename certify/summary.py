@@ -1,0 +1,37 @@
+"""The last lines of a run: verdict, counts, where the report is, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from certify.progress import safe
+from certify.record import Outcome, Results
+
+SHOWN = 8
+
+
+def last_words(results: Results, out: Path) -> str:
+    verdict = results.verdict
+    counts = Counter(row.outcome.value for row in results.requirements)
+    told = ", ".join(f"{number} {name}" for name, number in counts.items())
+    ran = sum(row.attempts > 0 for row in results.requirements)
+    lines = [f"{verdict.name} at profile {results.profile}: {told} ({ran} of {results.planned} planned ran)"]
+    lines += [f"  {safe(reason)}" for reason in verdict.reasons[:SHOWN]]
+    if len(verdict.reasons) > SHOWN:
+        lines.append(f"  ... and {len(verdict.reasons) - SHOWN} more")
+    lines.append(f"report: {out / 'report.html'}")
+    return "\n".join([*lines, _next_step(results)])
+
+
+def _next_step(results: Results) -> str:
+    failed = [row for row in results.requirements if row.counts and row.outcome is Outcome.FAILED]
+    if failed:
+        return f"next: {safe(failed[0].fix, 400)}\n      then: {failed[0].replay}"
+    if results.verdict.name == "INCOMPLETE":
+        return "next: see in the report what was not evidenced; `certify doctor` says what is lacking here."
+    if results.verdict.name == "ERROR":
+        return "next: a fault of the harness; its traceback is in the report and in journal.ndjson."
+    if results.profile == "quick":
+        return "next: `--profile store` is what a store's gate runs."
+    return "next: `certify report` makes the report again from the record."
