@@ -33,7 +33,17 @@ def plan_event(rows: Iterable[PlanRow]) -> list[dict[str, Any]]:
 
 
 def assemble(events: Iterable[Mapping[str, Any]]) -> Results:
-    """Results from a journal, whole or cut short. Raises ValueError where it holds no run and plan."""
+    """Results from a journal, whole or cut short.
+
+    Raises ValueError where it holds no run and plan, or where an event lacks what it must have.
+    """
+    try:
+        return _assemble(events)
+    except KeyError as missing:
+        raise ValueError(f"an event lacks {missing}") from None
+
+
+def _assemble(events: Iterable[Mapping[str, Any]]) -> Results:
     by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for event in events:
         by_kind.setdefault(str(event.get("event")), []).append(event)

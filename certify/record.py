@@ -184,7 +184,10 @@ class Journal:
         line = json.dumps(
             {"event": event, "time": round(time.time(), 3), **body}, ensure_ascii=False, default=str
         )
-        self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        data = line.encode("utf-8", "backslashreplace") + b"\n"
+        while data:
+            # A full disk shows as a short write first, then as an error.
+            data = data[self._file.write(data) :]
         os.fsync(self._file.fileno())
 
     def close(self) -> None:

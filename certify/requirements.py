@@ -130,7 +130,7 @@ def _read_suite(path: Path) -> Suite:
     name = path.parent.name
     try:
         table: Mapping[str, Any] = tomllib.loads(path.read_text("utf-8"))
-        rows = [{"suite": name, **row} for row in table.get("requirement", [])]
+        rows = [{**row, "suite": name} for row in table.get("requirement", [])]
         return Suite.model_validate({"name": name, **table, "requirement": rows})
     except (ValueError, TypeError) as error:
         raise CatalogueError(f"{path}: {error}") from error

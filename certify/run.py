@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import json
 import os
 import shlex
@@ -78,6 +79,10 @@ class Order:
 def main_restarted(text: str) -> int:
     """The run inside the clean Python; gives the exit code."""
     _end_with_parent()
+    for stream in (sys.stdout, sys.stderr):
+        # A locale without the signs that we print is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return _run_and_tell(text)
     except Exception:

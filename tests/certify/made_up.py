@@ -1,4 +1,4 @@
-"""Rows, plans and journals for tests, each with one thing to say."""
+"""Rows, plans, journals and a plugin for tests."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from certify.requirements import load_catalogue
 
 EVERY_TRAIT = frozenset({"native", "uses-lora", "generates-faces", "commercial", "above-50k"})
 EVERY_CAPABILITY = frozenset({"linux", "worker"})
+# A plugin that does what its prompt names.
+PUPPET, ENTRY = Path(__file__).parent / "host" / "puppet", "puppet:Puppet"
 ISOLATED = Isolation(level="L2", demanded="L2")
 
 

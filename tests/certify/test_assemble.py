@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from certify.assemble import assemble, plan_event
@@ -50,7 +50,6 @@ def test_results_survive_their_json() -> None:
     assert Results.model_validate(json.loads(results.to_json())) == results
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(whole_journal()) - 2))
 def test_a_journal_cut_anywhere_is_no_run_or_not_passed(cut: int) -> None:
     try:
@@ -65,7 +64,6 @@ def test_a_journal_cut_anywhere_is_no_run_or_not_passed(cut: int) -> None:
     assert all(row.message == "the run was interrupted before this" for row in unreached)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_failure_that_was_written_stands_though_the_journal_is_cut_behind_it(data: st.DataObject) -> None:
     journal = whole_journal(Outcome.FAILED)
@@ -124,3 +122,13 @@ def test_a_journal_without_run_and_plan_is_told(events: list[dict[str, object]])
 def test_the_plan_in_the_journal_explains_itself() -> None:
     for event in plan_event(whole_plan().rows):
         assert event["title"] and event["sentence"] and event["why"] and event["fix"] and event["source"]
+
+
+def test_an_event_without_what_it_must_have_is_told_as_damage() -> None:
+    with pytest.raises(ValueError, match="lacks 'demanded'"):
+        assemble(
+            [
+                {"event": "run", "certify": {}, "candidate": {}, "profile": "quick"},
+                {"event": "plan", "rows": []},
+            ]
+        )

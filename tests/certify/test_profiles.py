@@ -14,7 +14,7 @@ def test_the_order_names_every_profile() -> None:
     assert [PROFILES[name].name for name in ORDER] == list(ORDER)
 
 
-@pytest.mark.parametrize(("looser", "stricter"), list(zip(ORDER, ORDER[1:], strict=False)))
+@pytest.mark.parametrize(("looser", "stricter"), [("quick", "store"), ("store", "certified")])
 def test_each_profile_demands_at_least_what_the_one_before_does(looser: str, stricter: str) -> None:
     before, after = PROFILES[looser], PROFILES[stricter]
     assert LEVELS.index(after.isolation) >= LEVELS.index(before.isolation)

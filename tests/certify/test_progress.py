@@ -127,7 +127,9 @@ def test_silence_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(("terminal", "ci", "kind"), [(True, "", Live), (True, "1", PlainLines), (False, "", PlainLines)])
+@pytest.mark.parametrize(
+    ("terminal", "ci", "kind"), [(True, "", Live), (True, "1", PlainLines), (False, "", PlainLines)]
+)
 def test_the_live_display_is_for_terminals_that_are_no_ci_log(
     monkeypatch: pytest.MonkeyPatch, terminal: bool, ci: str, kind: type
 ) -> None:

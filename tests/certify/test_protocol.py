@@ -1,4 +1,4 @@
-"""Frames: what one side packs, the other gets; what no honest side sends is refused, and nothing else happens."""
+"""Frames: what one side packs, the other gets; what no honest side sends is refused."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ def test_a_number_that_is_none_is_refused(number: str) -> None:
         parse_header(b'{"seconds": [%s]}' % number.encode())
 
 
-@pytest.mark.parametrize("text", ['{"ok": true, "ok": false}', '{"a": {"b": 1, "b": 1}}', '{"a":1,"\\u0061":2}'])
+@pytest.mark.parametrize(
+    "text", ['{"ok": true, "ok": false}', '{"a": {"b": 1, "b": 1}}', '{"a":1,"\\u0061":2}']
+)
 def test_a_key_that_stands_twice_is_refused(text: str) -> None:
     with pytest.raises(ProtocolError, match="twice"):
         parse_header(text.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,14 @@ HEAVY = "torch diffusers transformers numpy pydantic rich certify.cli certify.re
 def python(code: str, *words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     path = f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
     command = [sys.executable, "-c", path + code, *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    # With the entry alone, whether or not this environment has it installed.
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment)
+
+
+def run_pytest(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    code = "import pytest, certify.pytest_entry as entry; sys.exit(pytest.main(sys.argv[1:], [entry]))"
+    return python(code, *words, cwd=cwd)
 
 
 def test_the_entry_imports_next_to_nothing() -> None:
@@ -42,9 +50,7 @@ def test_the_marks_and_fixtures_of_a_run_are_not_there(request):
 
 def test_an_ordinary_pytest_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "test_ordinary.py").write_text(ORDINARY.format(heavy=HEAVY), "utf-8")
-    code = "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    words = ["-p", "certify.pytest_entry", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
-    done = python(code, *words, "-q", "test_ordinary.py", cwd=tmp_path)
+    done = run_pytest(tmp_path, "-q", "-p", "no:cacheprovider", "test_ordinary.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
 
@@ -73,10 +79,7 @@ def test_only_the_words_certify_run_start_a_run(
 
 def test_pytest_certify_run_ends_with_the_code_of_the_run(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
-    code = "import pytest; sys.exit(pytest.main(['-p', 'certify.pytest_entry', *sys.argv[1:]]))"
-    # The words must come first, as they do where the entry point is installed.
-    code = code.replace("['-p', 'certify.pytest_entry', *sys.argv[1:]]", "sys.argv[1:], [certify.pytest_entry]")
-    done = python("import certify.pytest_entry; " + code, "certify", "run", "nowhere", cwd=tmp_path)
+    done = run_pytest(tmp_path, "certify", "run", "nowhere")
     assert done.returncode == 2
     assert "does not exist" in done.stderr
     assert "pytest.ini before certify began" in done.stderr

@@ -107,7 +107,7 @@ kinds_of_evidence = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sampled_from(list(Outcome)), st.lists(kinds_of_evidence, max_size=4))
 def test_a_result_read_back_from_json_is_the_same(outcome: Outcome, evidence: list[Value]) -> None:
     result = row(outcome, evidence=tuple(evidence), message="画")

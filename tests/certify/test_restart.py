@@ -1,4 +1,4 @@
-"""The clean restart: nothing of the caller's Python or secrets comes through, and exit codes keep their meaning."""
+"""The clean restart: nothing of the caller's comes through, and exit codes keep their meaning."""
 
 from __future__ import annotations
 

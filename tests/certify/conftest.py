@@ -1,0 +1,14 @@
+"""The suites' own mark, so that their modules can be looked into outside a run."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "requirement(id): the requirement that a suite's test measures")

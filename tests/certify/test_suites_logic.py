@@ -1,0 +1,193 @@
+"""What the suites decide by themselves, tried on made-up measurements."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from certify.checks import Broken, NotEvidenced
+from certify.evidence import EvidenceBox
+from certify.host.faults import CallRefused, Hung, LoadFailed, WorkerEnded
+from certify.host.remote import Generation, Ledger
+from certify.host.session import Event
+from certify.instruments.leaks import Sample
+from certify.requirements import suites_root
+from certify.soak import Soak
+
+
+def suite(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"suite_{name}", suites_root() / name / f"test_{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+leak_soak, sdk_contract = suite("leak_soak"), suite("sdk_contract")
+security, multilingual = suite("security"), suite("multilingual")
+cross_platform = suite("cross_platform")
+MIB = 1 << 20
+
+
+def a_soak(seconds: float = 86_400.0, leak: float = 0.0, fds: float = 0.0, samples: int = 160) -> Soak:
+    """A soak of 100,000 calls; `leak` bytes and `fds` open files more a call."""
+    calls = [round(100_000 * number / samples) for number in range(1, samples + 1)]
+    rows = [
+        Sample(call, seconds * call / 100_000, 300 * MIB + int(leak * call), 9 + int(fds * call), 1, 0, 2, 99)
+        for call in calls
+    ]
+    return Soak(rows, 100_000, seconds)
+
+
+def test_a_day_without_a_leak_passes() -> None:
+    leak_soak.test_a_day_without_a_leak(a_soak())
+
+
+def test_a_day_with_a_leak_is_broken() -> None:
+    with pytest.raises(Broken, match="memory: grows in both phases"):
+        leak_soak.test_a_day_without_a_leak(a_soak(leak=10_000))
+
+
+def test_a_day_with_a_leak_of_handles_is_broken() -> None:
+    with pytest.raises(Broken, match="fds"):
+        leak_soak.test_a_day_without_a_leak(a_soak(fds=0.01))
+
+
+@pytest.mark.parametrize("seconds", [0.0, 15.0, 86_399.9])
+@pytest.mark.parametrize("leak", [0.0, 10_000.0])
+def test_a_soak_shorter_than_a_day_says_nothing_of_a_day(seconds: float, leak: float) -> None:
+    with pytest.raises(NotEvidenced, match="24 hours takes 24 hours"):
+        leak_soak.test_a_day_without_a_leak(a_soak(seconds, leak))
+
+
+def test_a_day_with_too_few_samples_is_undecided() -> None:
+    with pytest.raises(NotEvidenced, match="Undecided"):
+        leak_soak.test_a_day_without_a_leak(a_soak(samples=20))
+
+
+def test_a_clean_soak_claims_what_it_did_and_keeps_the_curve(tmp_path: Path) -> None:
+    claims: list[str] = []
+    box = EvidenceBox(tmp_path, "leak.memory")
+    leak_soak.test_memory_does_not_grow_with_calls(a_soak(61), box, claims.append)
+    (claim,) = claims
+    assert claim.startswith("soak: 61 s, 100000 calls after 12 of warm-up")
+    assert "smallest leak it could see: 1.0 KiB a call" in claim
+    assert [item.name for item in box.items] == ["memory"]
+
+
+def test_a_leaking_soak_shows_the_curve_of_what_leaks(tmp_path: Path) -> None:
+    box = EvidenceBox(tmp_path, "leak.handles")
+    with pytest.raises(Broken, match="fds: grows"):
+        leak_soak.test_files_threads_and_processes_do_not_pile_up(a_soak(fds=0.01), box)
+    assert (tmp_path / "evidence" / "leak.handles-fds.csv").is_file()
+
+
+def test_one_soak_serves_all_and_its_fault_is_told_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def ended(*_: object) -> Soak:
+        asked.append(1)
+        raise WorkerEnded("killed by SIGKILL")
+
+    monkeypatch.setattr(leak_soak, "soak", ended)
+    once = leak_soak.Once()
+    run = cast(Any, SimpleNamespace(seed="1", profile=None))
+    for _ in range(3):
+        with pytest.raises(WorkerEnded):
+            once.get(run, None, print)
+    assert len(asked) == 1
+
+
+def test_the_remedies_must_stand_in_their_order() -> None:
+    good = ("Render in tiles.", 'Set memory_limit to "3GB".', "Start with medvram.")
+    assert sdk_contract._names_in_order(good)
+    assert sdk_contract._names_in_order((*good, "Buy memory."))
+    assert not sdk_contract._names_in_order((good[1], good[0], good[2]))
+    assert not sdk_contract._names_in_order(good[:2])
+    assert not sdk_contract._names_in_order(())
+
+
+def test_a_refusal_catches_what_the_plugin_raises_and_nothing_else() -> None:
+    for error in (CallRefused("no", code="ERR_INVALID_PROMPT"), LoadFailed("no")):
+        with sdk_contract.Refusal() as refused:
+            raise error
+        assert refused.error is error
+    with sdk_contract.Refusal() as refused:
+        pass
+    assert refused.error is None
+    with pytest.raises(Hung), sdk_contract.Refusal():
+        raise Hung("no answer")
+
+
+def a_generation(**more: Any) -> Generation:
+    request = {"prompt": "a 画", "width": 8, "height": 8}
+    table: dict[str, Any] = {
+        "request": request,
+        "pixels": np.zeros((8, 8, 3), np.uint8),
+        "png": b"",
+        "facts": {},
+    }
+    return Generation(**{**table, "seconds": 0.1, "requirement": "made.up", **more})
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        sdk_contract.test_no_request_ended_the_process,
+        sdk_contract.test_every_request_was_answered_in_time,
+        sdk_contract.test_every_answer_was_a_picture_of_the_size_asked_for,
+    ],
+)
+def test_judgements_over_a_run_without_a_call_are_no_pass(
+    tmp_path: Path, test: Callable[[Ledger, EvidenceBox], None]
+) -> None:
+    with pytest.raises(NotEvidenced, match="never asked"):
+        test(Ledger(), EvidenceBox(tmp_path, "a.b"))
+    test(Ledger(calls=1), EvidenceBox(tmp_path, "a.b"))
+
+
+def test_an_image_of_another_size_is_broken(tmp_path: Path) -> None:
+    ledger = Ledger(calls=1, generations=[a_generation(pixels=np.zeros((8, 16, 3), np.uint8))])
+    with pytest.raises(AssertionError, match="Asked for 8 x 8 pixels, an image of 16 x 8 came"):
+        sdk_contract.test_every_answer_was_a_picture_of_the_size_asked_for(ledger, EvidenceBox(tmp_path, "a"))
+
+
+def test_a_write_elsewhere_is_told_with_its_path(tmp_path: Path) -> None:
+    ledger = Ledger(calls=1, events=[("sdk.same-seed", Event(kind="write", detail="/etc/x"))])
+    with pytest.raises(AssertionError, match="1 writes outside its folders, first: /etc/x"):
+        security.test_nothing_was_written_elsewhere(ledger, EvidenceBox(tmp_path, "security.writes"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"), [(None, "has no prompt"), ("a ?", r"became 'a \?'"), ("a 画 ", r"became 'a \\u753b '")]
+)
+def test_a_prompt_that_did_not_come_back_is_told(kept: str | None, told: str) -> None:
+    with pytest.raises(AssertionError, match=told):
+        multilingual._compare("zh", a_generation(), kept, "PNG")
+    multilingual._compare("zh", a_generation(), "a 画", "PNG")
+
+
+def declares(*systems: str) -> Any:
+    return SimpleNamespace(manifest=SimpleNamespace(platforms=SimpleNamespace(os=list(systems))))
+
+
+def test_only_systems_that_ran_are_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross_platform, "this_system", lambda: "linux")
+    test = cross_platform.test_every_declared_system_was_run_natively
+    ran = Ledger(calls=1, generations=[a_generation()])
+    claims: list[str] = []
+    test(declares("linux"), ran, claims.append)
+    with pytest.raises(NotEvidenced, match="not run natively: windows, macos"):
+        test(declares("linux", "windows", "macos"), ran, claims.append)
+    with pytest.raises(NotEvidenced, match="not run natively: linux"):
+        test(declares("linux"), Ledger(calls=1), claims.append)
+    with pytest.raises(AssertionError, match="does not declare"):
+        test(declares("windows"), ran, claims.append)
+    assert claims[0] == "platforms: native run on linux; not run natively: none"
+    assert claims[2] == "platforms: native run on none; not run natively: linux"
