@@ -49,8 +49,13 @@ def _assemble(events: Iterable[Mapping[str, Any]]) -> Results:
         by_kind.setdefault(str(event.get("event")), []).append(event)
     if "run" not in by_kind or "plan" not in by_kind:
         raise ValueError("the journal holds no run: it ended before the plan was made")
-    run, plan = by_kind["run"][0], by_kind["plan"][-1]
+    for kind in ("run", "plan", "isolation", "end"):
+        if len(by_kind.get(kind, ())) > 1:
+            raise ValueError(f"the journal holds {kind} twice: it was altered")
+    run, plan = by_kind["run"][0], by_kind["plan"][0]
     measured = {row["id"]: RequirementResult.model_validate(row) for row in by_kind.get("requirement", [])}
+    if len(measured) < len(by_kind.get("requirement", ())):
+        raise ValueError("the journal holds a requirement twice: it was altered")
     ended = by_kind.get("end", [{}])[-1]
     rows = tuple(measured.get(row["id"]) or _unmeasured(row, bool(ended)) for row in plan["rows"])
     isolation = (

@@ -30,6 +30,10 @@ TRAITS = frozenset(
     }
 )
 
+_LEAST = (
+    "schema = 1; [plugin] name, version, sdk, entry, model_types, generates_faces; [platforms] os, python; "
+    "[licence] expression, files; [commercial] paid, revenue_tier"
+)
 _MANIFEST_LIMIT = 256 << 10
 _WHEEL_DEPTH = 2  # as deep as package/plugin.toml and name.data/data/plugin.toml
 _HEADER_LIMIT = 16 << 20
@@ -111,7 +115,8 @@ def _remedy(paths: list[str]) -> str:
         if "/" not in path and path != PYPROJECT and did_you_mean(path, [MANIFEST]):
             return f"Rename {path!r} to {MANIFEST}."
     return (
-        f"Write a {MANIFEST}: `certify init FOLDER` makes a plugin to start from, and the README shows one."
+        f"Write a {MANIFEST}; the least it holds: {_LEAST}.\n"
+        "  The project's examples/inkwash is one to start from, and its docs/plugin.md explains every key."
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import re
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from certify import __version__
+from certify import __version__, streams
 from certify.errors import UserError, did_you_mean, tell
 
 _EPILOG = "exit codes: 0 passed, 1 rejected, 2 usage or bad submission, 3 incomplete, 4 harness error"
@@ -39,22 +39,31 @@ def _words_of(parser: argparse.ArgumentParser) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; gives its exit code and never a traceback for a user's mistake."""
+    streams.ready()
+    code = _command(argv)
+    streams.settle()
+    return code
+
+
+def _command(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         code: int = arguments.command(arguments)
         return code
     except UserError as error:
-        return tell(error)
+        with suppress(OSError):
+            tell(error)
+        return error.exit_code
     except BrokenPipeError:
-        # The reader of our output went away (`certify list | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a long answer went away (`certify list | head`).
         return 0
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 2
     except Exception:
         # Python would leave with 1, which says "rejected".
-        print("certify: a fault of the harness, please report it:", file=sys.stderr)
-        traceback.print_exc()
+        with suppress(OSError):
+            print("certify: a fault of the harness, please report it:", file=sys.stderr)
+            traceback.print_exc()
         return 4
 
 
@@ -101,7 +110,11 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run = commands.add_parser("run", help="certifies a plugin", epilog=_EPILOG)
     _add_choice(run)
     run.add_argument("--out", metavar="DIR", help="where the run is written (default: certify-runs/NAME-N)")
-    run.add_argument("--seed", default="", help="root seed of prompts and seeds, to repeat a run")
+    run.add_argument(
+        "--seed",
+        default="",
+        help="root seed of prompts and seeds, to repeat a run: a whole number below 2**64",
+    )
     run.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     run.add_argument(
         "--model",
@@ -117,18 +130,20 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from certify.machine import check_device
     from certify.profiles import profile_named
     from certify.requirements import load_catalogue
     from certify.restart import run_cleanly
 
     profile_named(arguments.profile)
     load_catalogue().select(arguments.suite, arguments.requirement)
-    if not re.fullmatch(r"\d{0,20}", arguments.seed):
-        raise UserError(f'--seed takes a whole number, not "{arguments.seed}".')
+    _check_seed(arguments.seed)
+    check_device(arguments.device)
     if not 0 <= arguments.deadline < math.inf:
         raise UserError(f"--deadline takes a number of seconds above 0, not {arguments.deadline}.")
     plugin = Path(arguments.plugin).absolute()
     out = Path(arguments.out).absolute() if arguments.out else _next_folder(plugin)
+    _check_out(out, plugin)
     return run_cleanly(
         {
             "plugin": str(plugin),
@@ -145,13 +160,33 @@ def _run(arguments: argparse.Namespace) -> int:
     )
 
 
+def _check_seed(text: str) -> None:
+    # The length first: Python refuses to read thousands of digits.
+    if not re.fullmatch("[0-9]{0,20}", text) or int(text or 0) >= 2**64:
+        shown = text if len(text) <= 40 else f"{text[:40]}..."
+        raise UserError(f'--seed takes a whole number below 2**64 ({2**64}), not "{shown}".')
+
+
+def _check_out(out: Path, plugin: Path) -> None:
+    """A run gets a folder of its own. One that holds a run already is told when the run begins."""
+    if plugin.is_dir() and out.resolve().is_relative_to(plugin.resolve()):
+        raise UserError(
+            f"{out} lies inside the plugin, and would become a part of it.",
+            "Name a folder elsewhere with --out.",
+        )
+    if out.is_dir() and not (out / "journal.ndjson").exists() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty.", "Name a new or an empty folder with --out.")
+
+
 def _next_folder(plugin: Path) -> Path:
-    """`certify-runs/NAME-N` with the first free N."""
+    """`certify-runs/NAME-N` with the first free N, here or, inside the plugin's own folder, beside that."""
+    inside = plugin.is_dir() and Path.cwd().is_relative_to(plugin.resolve())
+    runs = (plugin.resolve().parent if inside else Path.cwd()) / "certify-runs"
     stem = plugin.resolve().name.split("-")[0] if plugin.suffix == ".whl" else plugin.resolve().stem
     number = 1
-    while (Path.cwd() / "certify-runs" / f"{stem}-{number}").exists():
+    while (runs / f"{stem}-{number}").exists():
         number += 1
-    return Path.cwd() / "certify-runs" / f"{stem}-{number}"
+    return runs / f"{stem}-{number}"
 
 
 def _models(pairs: Sequence[str]) -> dict[str, str]:
@@ -258,6 +293,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from certify.assemble import assemble
     from certify.record import read_journal
     from certify.run import write_outputs
+    from certify.streams import say
     from certify.summary import last_words
 
     journal = _record_of(arguments.run)
@@ -266,7 +302,7 @@ def _report(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise UserError(f"{journal}: {error}", "The record is damaged or was cut before the plan.") from None
     write_outputs(results, journal.parent)
-    print(last_words(results, journal.parent.absolute()))
+    say(last_words(results, journal.parent.absolute()))
     return results.verdict.exit_code
 
 

@@ -6,6 +6,8 @@ import difflib
 import sys
 from collections.abc import Iterable
 
+from certify.streams import say
+
 
 class UserError(Exception):
     """A mistake in what was asked or handed in: ends the command with exit code 2.
@@ -23,9 +25,9 @@ class UserError(Exception):
 
 def tell(error: UserError) -> int:
     """Says a user's mistake on stderr, and gives the exit code."""
-    print(f"certify: {error.message}", file=sys.stderr)
+    say(f"certify: {error.message}", sys.stderr)
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        say(f"  {error.hint}", sys.stderr)
     return error.exit_code
 
 

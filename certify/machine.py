@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from certify.errors import UserError
+
 SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 
 
@@ -41,6 +43,15 @@ def gpu_names() -> list[str]:
         return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
     finally:
         pynvml.nvmlShutdown()
+
+
+def check_device(device: str) -> None:
+    """Raises UserError where `cuda` is asked for and there is none: that is no fault of a candidate."""
+    if device == "cuda" and not gpu_names():
+        raise UserError(
+            "--device cuda: no NVIDIA GPU and driver were found here.",
+            "Leave --device out or use --device cpu; `certify doctor` says what this machine has.",
+        )
 
 
 def model_cache() -> Path:
@@ -96,7 +107,7 @@ def diagnose() -> list[Diagnosis]:
 
 def _diagnose_worker() -> Diagnosis:
     ok = "worker" in capabilities()
-    remedy = "" if ok else "Run certify on Linux; plan, list, explain and verify work everywhere."
+    remedy = "" if ok else "Run certify on Linux; plan, list, explain and report work everywhere."
     finding = "candidates can be run in a worker" if ok else "no /proc: candidates cannot be run here"
     return Diagnosis("worker", ok, finding, remedy)
 

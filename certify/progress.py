@@ -6,8 +6,9 @@ import os
 import re
 import sys
 import time
-from typing import Protocol
+from typing import IO, Protocol, cast
 
+from rich.cells import set_cell_size
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,6 +22,7 @@ from rich.progress import (
 )
 
 from certify.record import Outcome, RequirementResult
+from certify.streams import Outliving, say
 
 _SIGNS = {
     Outcome.PASSED: ("✓", "green"),
@@ -95,18 +97,24 @@ class PlainLines:
 
     def _say(self, line: str) -> None:
         self._last = time.monotonic()
-        print(line, flush=True)
+        say(line)
 
 
 class Live:
-    """A bar with what runs now, how far and how long; finished requirements scroll by above it."""
+    """A bar with what runs now, how far and how long; finished requirements scroll by above it.
+
+    The widths fit into 80 columns, after a day ("1 day, 0:00:00") too; the bar is for wider terminals.
+    """
+
+    NAME, LEFT = 25, 30
+    WIDE = 92
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar = Bar(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=10),
+            *([BarColumn(bar_width=10)] if console.width >= self.WIDE else []),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}", markup=False),
@@ -118,14 +126,15 @@ class Live:
 
     def begin(self, planned: int, seconds: float) -> None:
         self._seconds = seconds
-        self._task = self._bar.add_task("starting", total=planned, left=f"about {seconds:.0f} s in all")
+        name, left = self._name("starting"), self._rest(f"about {seconds:.0f} s in all")
+        self._task = self._bar.add_task(name, total=planned, left=left)
         self._bar.start()
 
     def start(self, identifier: str, title: str) -> None:
-        self._bar.update(self._task, description=identifier[:26], left=self._left())
+        self._bar.update(self._task, description=self._name(identifier), left=self._left())
 
     def note(self, text: str) -> None:
-        self._bar.update(self._task, left=safe(text, 34))
+        self._bar.update(self._task, left=self._rest(safe(text)))
 
     def finish(self, result: RequirementResult) -> None:
         mark, style = _SIGNS[result.outcome]
@@ -139,11 +148,18 @@ class Live:
 
     def _left(self) -> str:
         left = self._seconds - (time.monotonic() - self._started)
-        return f"about {left:.0f} s left" if left > 1 else "nearly done"
+        return self._rest(f"about {left:.0f} s left" if left > 1 else "nearly done")
+
+    def _name(self, text: str) -> str:
+        return set_cell_size(text, self.NAME)
+
+    def _rest(self, text: str) -> str:
+        return set_cell_size(text, self.LEFT)
 
 
 def choose_progress() -> Progress:
     """Live on a terminal that is no CI log; plain lines otherwise."""
-    if sys.stdout.isatty() and not os.environ.get("CI"):
-        return Live(Console())
+    # Python has no stdout at all where the caller closed it.
+    if sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("CI"):
+        return Live(Console(file=cast("IO[str]", Outliving(sys.stdout))))
     return PlainLines()

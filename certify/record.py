@@ -6,6 +6,7 @@ other output are computed from it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -173,11 +174,17 @@ def schema_text() -> str:
 
 
 class Journal:
-    """Appends events to `journal.ndjson`, each on disk before the next thing happens."""
+    """Appends events to `journal.ndjson`, each on disk before the next thing happens.
+
+    Keeps them in memory as well: the judge believes what it wrote, and `altered` tells whether the file still
+    is that.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.events: list[dict[str, Any]] = []
         self._file = path.open("ab", buffering=0)
+        self._digest = hashlib.sha256()
 
     def write(self, event: str, **body: Any) -> None:
         """One line `{"event", "time", ...}`; `time` is seconds since the epoch, by the judge's clock."""
@@ -185,10 +192,16 @@ class Journal:
             {"event": event, "time": round(time.time(), 3), **body}, ensure_ascii=False, default=str
         )
         data = line.encode("utf-8", "backslashreplace") + b"\n"
+        self.events.append(json.loads(data))
+        self._digest.update(data)
         while data:
             # A full disk shows as a short write first, then as an error.
             data = data[self._file.write(data) :]
         os.fsync(self._file.fileno())
+
+    def altered(self) -> bool:
+        """Whether the file holds anything but what was written here."""
+        return hashlib.sha256(self.path.read_bytes()).digest() != self._digest.digest()
 
     def close(self) -> None:
         self._file.close()

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from certify.assemble import assemble
 from certify.errors import UserError, did_you_mean
+from certify.machine import check_device
 from certify.record import Outcome, RequirementResult, Results, read_journal
 from certify.restart import run_cleanly
+from certify.streams import say
 
 _BROKEN = {Outcome.FAILED, Outcome.WARNED}
 
@@ -21,19 +23,20 @@ def replay(journal: Path, identifier: str) -> int:
     order, before = _recorded(journal, identifier)
     with tempfile.TemporaryDirectory(prefix="certify-") as folder:
         out = Path(folder) / "run"
-        code = run_cleanly({**order, "requirements": [identifier], "suites": [], "out": str(out)})
+        again = {**order, "requirements": [identifier], "suites": [], "out": str(out)}
+        code = run_cleanly(again, kept=False)
         try:
             after = _row(assemble(read_journal(out / "journal.ndjson")), identifier)
         except (OSError, ValueError):
-            print(f"CANNOT REPLAY {identifier}: the run ended with code {code} before it measured anything.")
+            say(f"CANNOT REPLAY {identifier}: the run ended with code {code} before it measured anything.")
             return 3
     if after.outcome is Outcome.PASSED:
-        print(f"{'FIXED' if before.outcome in _BROKEN else 'PASSED AGAIN'} {identifier}")
+        say(f"{'FIXED' if before.outcome in _BROKEN else 'PASSED AGAIN'} {identifier}")
         return 0
     if after.outcome in _BROKEN:
-        print(f"STILL FAILING {identifier}: {after.message}")
+        say(f"STILL FAILING {identifier}: {after.message}")
         return 1
-    print(f"CANNOT REPLAY {identifier}: {after.message}")
+    say(f"CANNOT REPLAY {identifier}: {after.message}")
     return 3
 
 
@@ -46,6 +49,7 @@ def _recorded(journal: Path, identifier: str) -> tuple[dict[str, object], Requir
     order = next(event["order"] for event in events if event["event"] == "run")
     if not Path(order["plugin"]).exists():
         raise UserError(f"The plugin of that run is gone: {order['plugin']}.")
+    check_device(order.get("device", "auto"))
     return order, _row(results, identifier)
 
 

@@ -87,13 +87,18 @@ class Catalogue:
         return by_id[identifier]
 
     def select(self, suites: Iterable[str], identifiers: Iterable[str]) -> frozenset[str]:
-        """Ids chosen by suite names and requirement ids; everything where neither is given."""
+        """Ids chosen by suite names and requirement ids; everything where neither is given.
+
+        A judgement over the whole run needs the run: with one of those, all that asks the plugin is chosen.
+        """
         chosen = {self.find(identifier).id for identifier in identifiers}
         for name in suites:
             if name not in self.titles:
                 hint = did_you_mean(name, self.titles) or "Known suites: " + ", ".join(self.titles) + "."
                 raise UserError(f'There is no suite "{name}".', hint)
             chosen |= {row.id for row in self.requirements if row.suite == name}
+        if any(row.when == "end" for row in self.requirements if row.id in chosen):
+            chosen |= {row.id for row in self.requirements if row.when == "run"}
         return frozenset(chosen or {row.id for row in self.requirements})
 
 

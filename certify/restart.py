@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import certify
+from certify.streams import say
 
-# What fails before the run begins is the harness's fault: 4. Python by itself leaves with 1, "rejected".
+# What escapes from a run is the harness's fault: 4. Python by itself leaves with 1, "rejected".
 _CHILD = """
 import sys
 sys.path.append(sys.argv[1])
 try:
+    from certify.streams import settle
     from certify.run import main_restarted
+    code = main_restarted(sys.argv[2])
+    settle()
 except Exception:
     sys.excepthook(*sys.exc_info())
-    sys.exit(4)
-sys.exit(main_restarted(sys.argv[2]))
+    code = 4
+sys.exit(code)
 """
 _KEPT = (
     "PATH",
@@ -50,8 +55,12 @@ def clean_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT if name in os.environ}
 
 
-def run_cleanly(order: dict[str, Any]) -> int:
-    """Starts the run that `order` describes, waits for it, and gives back its exit code."""
+def run_cleanly(order: dict[str, Any], kept: bool = True) -> int:
+    """Starts the run that `order` describes, waits for it, and gives back its exit code.
+
+    A run that a signal killed is a harness error, 4; what it measured is pointed to where `kept` says that
+    its folder stays.
+    """
     parent = str(Path(certify.__path__[0]).resolve().parent)
     command = [sys.executable, "-I", "-B", "-c", _CHILD, parent, json.dumps(order)]
     with tempfile.TemporaryDirectory(prefix="certify-") as empty:
@@ -64,4 +73,19 @@ def run_cleanly(order: dict[str, Any]) -> int:
         finally:
             signal.signal(signal.SIGINT, previous)
             signal.signal(signal.SIGTERM, terminate)
-    return code if code >= 0 else 4
+    if code >= 0:
+        # Python's own codes (120: the last flush failed) are none of ours.
+        return min(code, 4)
+    say(_ended_by(-code, Path(order["out"]) if kept else None), sys.stderr)
+    return 4
+
+
+def _ended_by(number: int, out: Path | None) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        name = f"signal {number}"
+    told = f"certify: the run was ended by {name}"
+    if out is None or not (out / "journal.ndjson").is_file():
+        return f"{told}."
+    return f"{told}; `certify report {shlex.quote(str(out))}` shows what was measured."

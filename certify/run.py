@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
-import io
 import json
 import os
 import shlex
@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from certify import SPEC_REVISION, __version__
 from certify.assemble import assemble, plan_event
@@ -37,8 +39,9 @@ from certify.outputs.junit import to_junit
 from certify.plan import Plan, make_plan
 from certify.profiles import Profile, profile_named
 from certify.progress import Progress, choose_progress
-from certify.record import Journal, Results, read_journal
+from certify.record import Journal, Results
 from certify.requirements import Catalogue, load_catalogue, suite_digest
+from certify.streams import ready, say
 from certify.submission import open_submission
 from certify.summary import last_words
 from certify.verdict import EXIT_ERROR, EXIT_INCOMPLETE
@@ -47,7 +50,7 @@ from reference_engine.models.folder import check_folder
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 # From Linux's prctl.h.
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 @dataclass(frozen=True)
@@ -79,37 +82,38 @@ class Order:
 def main_restarted(text: str) -> int:
     """The run inside the clean Python; gives the exit code."""
     _end_with_parent()
-    for stream in (sys.stdout, sys.stderr):
-        # A locale without the signs that we print is no reason to fail.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    ready()
     try:
         return _run_and_tell(text)
     except Exception:
-        print("certify: a fault of the harness, please report it:", file=sys.stderr)
-        traceback.print_exc()
+        say("certify: a fault of the harness, please report it:", sys.stderr)
+        say(traceback.format_exc(), sys.stderr)
         return EXIT_ERROR
+    finally:
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _run_and_tell(text: str) -> int:
     try:
         order = Order.from_json(text)
         results, out = execute(order, choose_progress())
-        print(last_words(results, out), flush=True)
+        say(last_words(results, out))
         return results.verdict.exit_code
     except UserError as error:
         return tell(error)
     except HostError as error:
-        print(f"certify: the harness could not work here: {error}\nSee `certify doctor`.", file=sys.stderr)
+        say(f"certify: the harness could not work here: {error}\nSee `certify doctor`.", sys.stderr)
         return EXIT_ERROR
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:
             raise
         where = error.filename or "the run's folder"
-        print(f"certify: {where} could not be written: {error.strerror}.", file=sys.stderr)
+        say(f"certify: {where} could not be written: {error.strerror}.", sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
-        print("certify: interrupted before anything was measured.", file=sys.stderr)
+        say("certify: interrupted before anything was measured.", sys.stderr)
         return EXIT_INCOMPLETE
 
 
@@ -121,7 +125,10 @@ def _end_with_parent() -> None:
 
     signal.signal(signal.SIGTERM, interrupt)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        # What outlives a killed supervisor comes to us, and goes with us.
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def execute(
@@ -145,7 +152,7 @@ def execute(
         order = Order(**{**order.to_dict(), "seed": order.seed or fresh_root_seed()})
         with Journal(out / "journal.ndjson") as journal:
             _measure(order, catalogue, candidate, plan, journal, out, scratch, progress, host)
-    results = assemble(read_journal(out / "journal.ndjson"))
+    results = assemble(journal.events)
     write_outputs(results, out)
     return results, out
 
@@ -211,6 +218,8 @@ def _measure(
         return
     finally:
         progress.end()
+    if journal.altered():
+        trouble.append("journal.ndjson was altered by another process while the run worked")
     journal.write("end", seconds=round(time.monotonic() - started, 3), trouble=trouble)
 
 
@@ -298,18 +307,24 @@ def _config(
 
 def _tiny_model(host: Host, scratch: Path, model_type: str, profile: Profile) -> str:
     """Has the tiny model built, in a worker that no candidate has touched."""
-    session = Session(host, scratch / "prepare")
-    try:
-        reply = session.ask("prepare", profile.load_deadline, model_types=[model_type])
-    finally:
-        session.end()
-    return str(reply.body["models"][model_type])
+    if model_type not in host.models:
+        session = Session(host, scratch / "prepare")
+        try:
+            reply = session.ask("prepare", profile.load_deadline, model_types=[model_type])
+        finally:
+            session.end()
+        host.models[model_type] = str(reply.body["models"][model_type])
+    return host.models[model_type]
 
 
 def repeat_command(order: Order, *more: str) -> str:
     """The command that does this run again with the same seed; `more` narrows it."""
     words = ["certify", "run", order.shown or order.plugin, *more]
     words += ["--seed", order.seed, "--profile", order.profile]
+    if order.device != "auto":
+        words += ["--device", order.device]
+    if order.deadline:
+        words += ["--deadline", f"{order.deadline:g}"]
     for name, folder in order.models.items():
         words += ["--model", f"{name}={folder}"]
     return shlex.join(words)

@@ -96,7 +96,7 @@ def _run(
         if due_by_calls or now - last_time >= profile.soak_seconds / CHECKPOINTS:
             last_call, last_time = done.calls, now
             _checkpoint(worker, done)
-            note(f"soak: {done.calls} calls, {done.seconds:.0f} of {stretch * profile.soak_seconds:.0f} s")
+            note(f"{done.calls} calls, {done.seconds:.0f} of {stretch * profile.soak_seconds:.0f} s")
 
 
 def _checkpoint(worker: SoakedWorker, done: Soak) -> None:

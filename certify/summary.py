@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -21,10 +22,10 @@ def last_words(results: Results, out: Path) -> str:
     if len(verdict.reasons) > SHOWN:
         lines.append(f"  ... and {len(verdict.reasons) - SHOWN} more")
     lines.append(f"report: {out / 'report.html'}")
-    return "\n".join([*lines, _next_step(results)])
+    return "\n".join([*lines, _next_step(results, out)])
 
 
-def _next_step(results: Results) -> str:
+def _next_step(results: Results, out: Path) -> str:
     failed = [row for row in results.requirements if row.counts and row.outcome is Outcome.FAILED]
     if failed:
         return f"next: {safe(failed[0].fix, 400)}\n      then: {failed[0].replay}"
@@ -34,4 +35,4 @@ def _next_step(results: Results) -> str:
         return "next: a fault of the harness; its traceback is in the report and in journal.ndjson."
     if results.profile == "quick":
         return "next: `--profile store` is what a store's gate runs."
-    return "next: `certify report` makes the report again from the record."
+    return f"next: `certify report {shlex.quote(str(out))}` makes the report again from the record."

@@ -300,6 +300,6 @@ def _counts(results: Results) -> tuple[Count, ...]:
 def _commands(results: Results) -> tuple[tuple[str, str], ...]:
     return (
         ("Repeat the whole run, with the same seed", results.repeat),
-        ("Repeat one requirement of this run", "certify replay RUN REQUIREMENT"),
-        ("Write this report again from the record", "certify report RUN"),
+        ("Repeat one requirement (from this run's folder)", "certify replay . REQUIREMENT"),
+        ("Write this report again (from this run's folder)", "certify report ."),
     )

@@ -1,72 +1,249 @@
 """What can be seen from inside without the kernel's help: Python's audit events.
 
-A plugin with native code can go round it; so it only ever adds a finding, and never clears a plugin.
+Native code goes round it, a plugin can tamper with its own process, and an `os.open` relative to an open
+folder does not say which; so the watch only ever adds a finding, and never clears a plugin.
+
+Each event is one line `{"kind": ..., "detail": ...}`, written at once to a pipe that forks inherit. Kinds:
+
+- `network`: `VERB HOST:PORT`; connect, bind, sendto, sendmsg, getaddrinfo, gethostbyname or gethostbyaddr
+- `resolved`: `HOST ADDRESS`, what a lookup answered
+- `local`: `VERB NAME`, sockets that do not leave the machine
+- `process`: a program that was started
+- `write`: a path outside the allowed folders
+- `overflow`: the kind of which there was more than is told
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import os
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
-MAX_EVENTS = 100
-_NETWORK = {"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"}
-_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-_CHANGES = {
-    "os.remove",
-    "os.rename",
-    "os.rmdir",
-    "os.mkdir",
-    "os.truncate",
-    "os.link",
-    "os.symlink",
-    "os.chmod",
+MAX_OF_A_KIND = 150
+# Below PIPE_BUF (POSIX: at least 512), so that lines of several processes never mix.
+MAX_LINE = 400
+
+Tell = Callable[[str, str], None]
+Acts = Sequence[tuple[str, str]]
+
+_DEVICES = frozenset(f"/dev/{name}" for name in ("null", "tty", "urandom", "zero", "full"))
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+# By event: where the path stands among the arguments, and where its folder's descriptor (-1: nowhere).
+_OF_ENTRIES = {
+    "os.remove": ((0, 1),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((1, 3),),
+    "os.symlink": ((1, 2),),
+    "os.mkdir": ((0, 2),),
+    "os.rmdir": ((0, 1),),
 }
-_DEVICES = ("/dev/null", "/dev/tty", "/dev/shm", "/dev/urandom", "/proc/self")
+_OF_FILES = {
+    "os.truncate": ((0, -1),),
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.utime": ((0, 3),),
+    "os.setxattr": ((0, -1),),
+    "os.removexattr": ((0, -1),),
+}
+_LOOKUPS: dict[str, Callable[[Any], list[str]]] = {
+    "getaddrinfo": lambda answer: [row[4][0] for row in answer],
+    "gethostbyname": lambda answer: [answer],
+    "gethostbyname_ex": lambda answer: answer[2],
+}
 
 
 class Watch:
-    """Collects events; `allowed` are folders in which the plugin may write."""
+    """Tells `descriptor` (a non-blocking pipe) what this process and its forks do from now on, for good.
 
-    def __init__(self, allowed: Sequence[str]) -> None:
-        self._allowed = tuple(os.path.realpath(folder) for folder in allowed) + _DEVICES
-        self._events: list[dict[str, str]] = []
-        sys.addaudithook(self._see)
+    The plugin may write below the folders `allowed`. Nothing is kept on the instance, where a plugin would
+    find it. Raises OSError where the descriptor is not open.
+    """
 
-    def take(self) -> list[dict[str, str]]:
-        events, self._events = self._events, []
-        return events
+    __slots__ = ()
 
-    def _see(self, name: str, arguments: tuple[Any, ...]) -> None:
-        if name in _NETWORK:
-            self._note("network", f"{name.partition('.')[2]} {_address(name, arguments)}")
-        elif (name == "open" and _writes(arguments)) or name in _CHANGES:
-            self._note_path(arguments[0])
-
-    def _note_path(self, path: Any) -> None:
-        if isinstance(path, (str, bytes)):
-            real = os.path.realpath(os.fsdecode(path))
-            if not real.startswith(self._allowed):
-                self._note("write", real)
-
-    def _note(self, kind: str, detail: str) -> None:
-        event = {"kind": kind, "detail": detail.encode("utf-8", "backslashreplace").decode()[:300]}
-        if len(self._events) < MAX_EVENTS and event not in self._events:
-            self._events.append(event)
+    def __init__(self, allowed: Sequence[str], descriptor: int) -> None:
+        tell = _teller(descriptor)
+        _tell_lookups(tell)
+        sys.addaudithook(_hook(tuple(os.path.realpath(folder) for folder in allowed), tell))
 
 
-def _writes(arguments: tuple[Any, ...]) -> bool:
-    mode, flags = arguments[1], arguments[2]
-    if isinstance(mode, str):
-        return any(letter in mode for letter in "wax+")
-    return isinstance(flags, int) and bool(flags & _WRITES)
+def _hook(allowed: tuple[str, ...], tell: Tell) -> Callable[[str, tuple[Any, ...]], None]:
+    readers = _READERS
+
+    def hook(name: str, arguments: tuple[Any, ...]) -> None:
+        reader = readers.get(name)
+        if reader is None:
+            return
+        # Whatever is raised here would be raised in the midst of the plugin. Nothing below raises an event
+        # that is read, so there is no way round in circles.
+        with suppress(Exception):
+            for kind, detail in reader(name, arguments):
+                if kind != "write" or _is_elsewhere(detail, allowed):
+                    tell(kind, detail)
+
+    return hook
 
 
-def _address(name: str, arguments: tuple[Any, ...]) -> str:
-    if name == "socket.getaddrinfo":
-        return f"{arguments[0]}:{arguments[1]}"
-    address = arguments[1] if len(arguments) > 1 else ""
-    if isinstance(address, tuple) and len(address) >= 2:
-        return f"{address[0]}:{address[1]}"
-    return str(address)
+def _teller(descriptor: int) -> Tell:
+    """Writes each event once a process, or once again if the pipe was full; forks know what was told."""
+    pipe = _identity(descriptor)
+    told: dict[str, set[bytes]] = {}
+    write = os.write
+
+    def tell(kind: str, detail: str) -> None:
+        line, of_this_kind = _line(kind, detail), told.setdefault(kind, set())
+        if line in of_this_kind:
+            return
+        if len(of_this_kind) >= MAX_OF_A_KIND:
+            tell("overflow", kind)
+            return
+        with suppress(OSError):
+            # A child that closes every descriptor may get this number for a file of its own.
+            if _identity(descriptor) == pipe:
+                write(descriptor, line)
+                of_this_kind.add(line)
+
+    return tell
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def _line(kind: str, detail: str) -> bytes:
+    # Lone surrogates cannot travel.
+    text = detail.encode("utf-8", "backslashreplace").decode()[:MAX_LINE]
+    while True:
+        line = json.dumps({"kind": kind, "detail": text}, ensure_ascii=False).encode() + b"\n"
+        if len(line) <= MAX_LINE:
+            return line
+        text = text[: len(text) * 7 // 8]
+
+
+def _tell_lookups(tell: Tell) -> None:
+    for name, addresses_in in _LOOKUPS.items():
+        setattr(socket, name, _told_lookup(getattr(socket, name), addresses_in, tell))
+
+
+def _told_lookup(
+    look_up: Callable[..., Any], addresses_in: Callable[[Any], list[str]], tell: Tell
+) -> Callable[..., Any]:
+    @functools.wraps(look_up)
+    def told(*arguments: Any, **named: Any) -> Any:
+        answer = look_up(*arguments, **named)
+        with suppress(Exception):
+            host = _text(arguments[0] if arguments else named["host"])
+            for address in addresses_in(answer):
+                if address != host:
+                    tell("resolved", f"{host} {address}")
+        return answer
+
+    return told
+
+
+def _read_address(name: str, arguments: tuple[Any, ...]) -> Acts:
+    """(host, port, ...) is the network; text is a name on this machine; bare numbers are the kernel's."""
+    verb, address = name.partition(".")[2], arguments[1]
+    if isinstance(address, tuple):
+        if isinstance(address[0], (str, bytes, bytearray)):
+            return [("network", f"{verb} {_text(address[0])}:{address[1]}")]
+        return [("local", f"{verb} {address}")]
+    # None: the address was told when the socket was connected.
+    return [] if address is None else [("local", f"{verb} {_text(address)}".replace("\0", "@"))]
+
+
+def _read_lookup(name: str, arguments: tuple[Any, ...]) -> Acts:
+    port = arguments[1] if len(arguments) > 1 else 0
+    return [("network", f"{name.partition('.')[2]} {_text(arguments[0])}:{port}")]
+
+
+def _read_program(name: str, arguments: tuple[Any, ...]) -> Acts:
+    program = _text(arguments[0])
+    # os.system takes a whole command; what follows the program may be anybody's prompt.
+    return [("process", program.split()[0] if name == "os.system" else program)]
+
+
+def _read_open(_: str, arguments: tuple[Any, ...]) -> Acts:
+    path, mode, flags = arguments
+    if not (flags & _WRITING or (mode and any(letter in mode for letter in "wax+"))):
+        return ()
+    # A descriptor was told when it was opened.
+    return () if isinstance(path, int) else [("write", os.path.realpath(_text(path)))]
+
+
+def _read_entries(name: str, arguments: tuple[Any, ...]) -> Acts:
+    """Names that come, go or change in a folder: the folder is resolved, the name is not."""
+    acts = []
+    for entry in _paths(_OF_ENTRIES[name], arguments):
+        inside = entry.name not in ("", "..")
+        place = Path(os.path.realpath(entry.parent), entry.name) if inside else Path(os.path.realpath(entry))
+        # os.makedirs(..., exist_ok=True) tries it with folders that are there.
+        if name != "os.mkdir" or not os.path.lexists(place):
+            acts.append(("write", str(place)))
+    return acts
+
+
+def _read_files(name: str, arguments: tuple[Any, ...]) -> Acts:
+    """Changes to a file itself: links are followed to it."""
+    if not isinstance(arguments[0], int):
+        return [("write", os.path.realpath(file)) for file in _paths(_OF_FILES[name], arguments)]
+    place = _place_of(arguments[0])
+    # A descriptor that can be truncated was told when it was opened, or is shared memory.
+    return () if name == "os.truncate" or place.startswith("/memfd:") else [("write", place)]
+
+
+def _read_database(_: str, arguments: tuple[Any, ...]) -> Acts:
+    """SQLite's own names (https://www.sqlite.org/uri.html): empty and `:memory:` have no file."""
+    name = _text(arguments[0])
+    if name.startswith("file:"):
+        uri = urlsplit(name)
+        if parse_qs(uri.query).get("mode") in (["ro"], ["memory"]):
+            return ()
+        name = unquote(uri.path)
+    return () if name in ("", ":memory:") else [("write", os.path.realpath(name))]
+
+
+_READERS: dict[str, Callable[[str, tuple[Any, ...]], Acts]] = {
+    **dict.fromkeys(("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"), _read_address),
+    **dict.fromkeys(("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"), _read_lookup),
+    **dict.fromkeys(("subprocess.Popen", "os.posix_spawn", "os.exec", "os.system"), _read_program),
+    **dict.fromkeys(_OF_ENTRIES, _read_entries),
+    **dict.fromkeys(_OF_FILES, _read_files),
+    "open": _read_open,
+    "sqlite3.connect": _read_database,
+}
+
+
+def _paths(positions: Sequence[tuple[int, int]], arguments: tuple[Any, ...]) -> Iterator[Path]:
+    for at, folder_at in positions:
+        folder = arguments[folder_at] if folder_at >= 0 else -1
+        yield Path(_place_of(folder) if folder >= 0 else "", _text(arguments[at]))
+
+
+def _place_of(descriptor: int) -> str:
+    """Where an open file lies; a pipe or a socket seems to lie below /proc/self."""
+    return os.path.realpath(f"/proc/self/fd/{descriptor}")
+
+
+def _is_elsewhere(place: str, allowed: tuple[str, ...]) -> bool:
+    folders = (*allowed, os.path.realpath("/proc/self"))
+    return place not in _DEVICES and not any(
+        place == folder or place.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders
+    )
+
+
+def _text(value: Any) -> str:
+    """The text that the system gets; the methods of a class derived from str or bytes have no say."""
+    if isinstance(value, (bytes, bytearray)):
+        return os.fsdecode(b"".join([value]))
+    if isinstance(value, str):
+        return str.__str__(value)
+    return _text(os.fspath(value)) if isinstance(value, os.PathLike) else str(value)

@@ -1,7 +1,7 @@
 """The worker: loads one candidate and answers requests over two pipes. Nothing that it says is believed.
 
 Requests carry a nonce that the answer repeats. Answers are `{"nonce", "ok": true, ...}` with a payload, or
-`{"nonce", "ok": false, "error": {...}}`; either carries the `events` that the watch saw meanwhile.
+`{"nonce", "ok": false, "error": {...}}`. What the watch sees goes out on a pipe of its own.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MAX_TEXT = 4000
 M_MMAP_THRESHOLD = -3
 
 
-def serve(requests: int, answers_to: int) -> None:
+def serve(requests: int, answers_to: int, events: int) -> None:
     """Answers frames until the stream ends or `bye` comes."""
     faulthandler.enable(file=2)
     _reseed()
-    worker = Worker()
+    worker = Worker(events)
     while (frame := read_frame(requests)) is not None:
         if frame.header["op"] == "bye":
             return
@@ -49,10 +49,10 @@ def _reseed() -> None:
 
 
 class Worker:
-    def __init__(self) -> None:
+    def __init__(self, events: int) -> None:
+        self._events = events
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
-        self.watch: Watch | None = None
         self.plugin: Any = None
 
     def answer(self, frame: Frame) -> tuple[dict[str, Any], bytes]:
@@ -66,12 +66,11 @@ class Worker:
         try:
             body, payload = operation(header)
             outcome: dict[str, Any] = {"ok": True, **body}
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             outcome, payload = {"ok": False, "error": describe_error(error)}, b""
         finally:
             faulthandler.cancel_dump_traceback_later()
-        events = self.watch.take() if self.watch else []
-        return {"nonce": header["nonce"], "events": events, **outcome}, payload
+        return {"nonce": header["nonce"], **outcome}, payload
 
     def on_prepare(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Builds the tiny models before any candidate is near; answers their folders."""
@@ -91,7 +90,7 @@ class Worker:
 
     def on_load(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         sys.dont_write_bytecode = True
-        self.watch = Watch(allowed=header["allowed"])
+        Watch(header["allowed"], self._events)
         adapter = importlib.import_module(f"certify.guest.adapters.{header['kind'].replace('-', '_')}")
         self.plugin = adapter.open_plugin(header["root"], header["entry"], header["config"])
         return {"signature": answers.describe_signature(self.plugin)}, b""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -19,6 +21,7 @@ import certify
 from certify.host.faults import HostError
 from certify.record import Act
 
+EVENT_ROOM = 1 << 20
 LIMITS = {"processes": 64, "memory": 12 << 30}
 RLIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 1024, "RLIMIT_FSIZE": 4 << 30}
 _NURSERY = (
@@ -37,9 +40,10 @@ class Process:
     answers: int
     stdout: int
     stderr: int
+    events: int
 
     def close(self) -> None:
-        for descriptor in (self.requests, self.answers, self.stdout, self.stderr):
+        for descriptor in (self.requests, self.answers, self.stdout, self.stderr, self.events):
             os.close(descriptor)
 
 
@@ -62,6 +66,10 @@ class Host:
         # Stands in our environment from here to the end; the self-test looks whether a worker sees it.
         self.decoy = "DECOY_" + secrets.token_hex(8)
         os.environ[self.decoy] = "decoy"
+        # The tiny models built for this host, by model type: in its own folder, out of any candidate's reach
+        # before it is loaded.
+        self.models: dict[str, str] = {}
+        self.lost = ""
         self._started: int | None = None
         self._killed: set[int] = set()
         self._control, control_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -104,22 +112,24 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=worker_environment(self.scratch),
+                env=self._environment(self.scratch),
                 pass_fds=(control.fileno(), nursery.fileno()),
                 start_new_session=True,
             )
 
     def start_worker(self, folder: Path) -> Process:
         """A fresh worker whose work, temporary and home folders are below `folder`."""
+        if self.lost:
+            raise HostError(self.lost)
         self._wait_until_ready()
         for name in ("work", "tmp", "home"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         ours, theirs = _pipes()
-        order = {"folder": str(folder), "environment": worker_environment(folder), "limits": RLIMITS}
+        order = {"folder": str(folder), "environment": self._environment(folder), "limits": RLIMITS}
         try:
             socket.send_fds(self.nursery, [json.dumps(order).encode()], theirs)
         except OSError as error:
-            raise HostError(f"the nursery is gone: {error}; {self.log_tail()}") from None
+            raise self._loss(f"the nursery is gone ({error.strerror})") from None
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
@@ -139,16 +149,19 @@ class Host:
             [self.nursery, self._control], [], [], max(0.0, deadline - time.monotonic())
         )
         if not ready:
-            raise HostError("the nursery did not answer in time: " + self.log_tail())
+            raise self._loss("the worker's keepers did not answer in time")
         self.note_events()
 
     def note_events(self) -> None:
         """Takes what the nursery and the supervisor have told meanwhile, without waiting."""
         for channel in (self.nursery, self._control):
             while select.select([channel], [], [], 0)[0]:
-                message = channel.recv(65536)
+                try:
+                    message = channel.recv(65536)
+                except OSError:
+                    message = b""
                 if not message:
-                    raise HostError("the worker's keeper ended: " + self.log_tail())
+                    raise self._loss("the worker's keepers ended")
                 self._note(json.loads(message))
 
     def _note(self, message: dict[str, Any]) -> None:
@@ -163,11 +176,24 @@ class Host:
         elif "killed" in message:
             self._killed.add(message["killed"])
         elif "nursery" in message:
-            raise HostError("the nursery ended: " + self.log_tail())
+            raise self._loss(f"the nursery was {describe_exit(message['nursery'])}")
+
+    def _loss(self, reason: str) -> HostError:
+        """The end of this host, said again to whoever asks from now on."""
+        self.lost = f"{reason}; the last line of their log: {self.log_tail()}"
+        return HostError(self.lost)
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        return worker_environment(folder, self.scratch / "cache")
 
     def kill(self, pid: int) -> None:
         """Ends a worker and everything that came from it; returns when all of it is gone."""
-        self._control.send(json.dumps({"kill": pid}).encode())
+        if self.lost:
+            return
+        try:
+            self._control.send(json.dumps({"kill": pid}).encode())
+        except OSError as error:
+            raise self._loss(f"the supervisor is gone ({error.strerror})") from None
         deadline = time.monotonic() + 10
         while pid not in self._killed:
             self._take(deadline)
@@ -175,9 +201,10 @@ class Host:
 
     def log_tail(self) -> str:
         try:
-            return self._log.read_text("utf-8", "replace")[-500:].strip() or "no message"
+            lines = self._log.read_text("utf-8", "replace").split("\n")
         except OSError:
             return "no log"
+        return next((line.strip()[-300:] for line in reversed(lines) if line.strip()), "none")
 
     def close(self) -> None:
         """Ends everything; the supervisor kills the tree when the control socket closes."""
@@ -197,32 +224,30 @@ class Host:
         self.close()
 
 
-def _pipes() -> tuple[tuple[int, int, int, int], list[int]]:
-    """Our ends (requests, answers, stdout, stderr), and the worker's ends in the same order."""
+def _pipes() -> tuple[list[int], list[int]]:
+    """Our ends (requests, answers, stdout, stderr, events), and the worker's ends in the same order."""
     request_read, request_write = os.pipe()
-    answer_read, answer_write = os.pipe()
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
-    for descriptor in (request_write, answer_read, out_read, err_read):
+    outputs = [os.pipe() for _ in range(4)]
+    ours = [request_write, *(read for read, _ in outputs)]
+    theirs = [request_read, *(write for _, write in outputs)]
+    # A worker that is watched must not wait for us to read.
+    for descriptor in (*ours, theirs[-1]):
         os.set_blocking(descriptor, False)
-    return (request_write, answer_read, out_read, err_read), [
-        request_read,
-        answer_write,
-        out_write,
-        err_write,
-    ]
+    if sys.platform == "linux":
+        # Room for all that the watch of one process can tell while nobody reads.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(theirs[-1], fcntl.F_SETPIPE_SZ, EVENT_ROOM)
+    return ours, theirs
 
 
-def worker_environment(folder: Path) -> dict[str, str]:
+def worker_environment(folder: Path, cache: Path) -> dict[str, str]:
     """All that a worker sees of the environment: nothing of the judge's, and nothing that says "test"."""
-    from certify.machine import model_cache
-
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
         "LANG": "C.UTF-8",
-        "SD_CERTIFY_CACHE": str(model_cache()),
+        "SD_CERTIFY_CACHE": str(cache),
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(folder / "home" / "huggingface"),
         "TOKENIZERS_PARALLELISM": "false",

@@ -17,12 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from certify.host.faults import CallRefused, CandidateFault, Hung, Misspoke
+from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke
 from certify.host.launch import Host
 from certify.host.session import Event, Reply, Session, load_candidate
 
 Pixels = npt.NDArray[np.uint8]
 GIVE_UP_AFTER = 2
+MAX_EVENTS = 1000
+# A picture with this many times the pixels asked for, or a PNG of this many times their bytes, is no answer.
+MAX_AREA, MAX_PNG = 4, 2
 
 
 class _Picture(BaseModel):
@@ -55,13 +58,13 @@ class Signature(BaseModel):
     parameters: tuple[Parameter, ...] = Field(max_length=50)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Generation:
     """A picture that came back: RGB pixels (height, width, 3), the PNG's bytes, and what was told of it."""
 
     request: Mapping[str, Any]
-    pixels: Pixels
-    png: bytes
+    pixels: Pixels = field(repr=False)
+    png: bytes = field(repr=False)
     facts: Mapping[str, str | int | bool]
     seconds: float
     requirement: str
@@ -78,6 +81,14 @@ class Ledger:
     generations: list[Generation] = field(default_factory=list)
     faults: list[tuple[str, CandidateFault]] = field(default_factory=list)
     events: list[tuple[str, Event]] = field(default_factory=list)
+
+    def enter_event(self, requirement: str, event: Event) -> None:
+        """Keeps so many events of a kind; what goes beyond is told as an overflow, not dropped unsaid."""
+        kept = sum(other.kind == event.kind for _, other in self.events)
+        if kept < MAX_EVENTS:
+            self.events.append((requirement, event))
+        elif kept == MAX_EVENTS and event.kind != "overflow":
+            self.enter_event(requirement, Event(kind="overflow", detail=event.kind))
 
     def faults_of(self, *kinds: type[CandidateFault]) -> list[tuple[str, CandidateFault]]:
         return [(requirement, fault) for requirement, fault in self.faults if isinstance(fault, kinds)]
@@ -123,7 +134,11 @@ class RemotePlugin:
             raise Unreachable(self._broken)
         if self._session is None or not self._session.alive:
             try:
-                self._session, self._signature = self._open(self.opening.config)
+                if self._signature is None:
+                    self._session, self._signature = self._open(self.opening.config)
+                else:
+                    with self._entered():
+                        self._session, self._signature = self._open(self.opening.config)
             except CandidateFault as fault:
                 self._broken = f"The plugin did not load ({fault.message[:200]}): see sdk.entry-loads."
                 raise
@@ -138,7 +153,8 @@ class RemotePlugin:
             raise Unreachable(self._broken)
 
     def _open(self, config: Mapping[str, Any]) -> tuple[Session, Signature]:
-        session = Session(self._host, self._scratch / f"worker-{next(self._numbers)}")
+        folder = self._scratch / f"worker-{next(self._numbers)}"
+        session = Session(self._host, folder, on_event=self._note_event)
         try:
             reply = load_candidate(
                 session,
@@ -149,7 +165,6 @@ class RemotePlugin:
                 config=dict(config),
                 allowed=[str(session.folder), str(self.opening.root)],
             )
-            self._note_events(reply)
             return session, _signature(reply)
         except CandidateFault:
             session.end()
@@ -165,19 +180,29 @@ class RemotePlugin:
     def _generate(self, session: Session, request: dict[str, Any], keep: bool = True) -> Generation:
         self.ledger.calls += 1
         self.on_call()
-        try:
-            reply = session.ask("generate", self.opening.call_deadline, request=request)
-            self._note_events(reply)
-            generation = _generation(reply, request, self.requirement)
-        except CallRefused:
-            raise
-        except CandidateFault as fault:
-            self.ledger.faults.append((self.requirement, fault))
-            session.end()
-            raise
+        with self._entered():
+            try:
+                reply = session.ask("generate", self.opening.call_deadline, request=request)
+                generation = _generation(reply, request, self.requirement)
+            except CallRefused:
+                raise
+            except CandidateFault:
+                session.end()
+                raise
         if keep:
             self.ledger.generations.append(generation)
         return generation
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Enters a fault into the ledger; an exception of the plugin is no fault."""
+        try:
+            yield
+        except (CallRefused, LoadFailed):
+            raise
+        except CandidateFault as fault:
+            self.ledger.faults.append((self.requirement, fault))
+            raise
 
     def _check_patience(self) -> None:
         """A plugin that hangs again and again would cost a deadline for each requirement."""
@@ -193,7 +218,8 @@ class RemotePlugin:
         """
         self._check_patience()
         self._ready()
-        session, _ = self._open({**self.opening.config, **config})
+        with self._entered():
+            session, _ = self._open({**self.opening.config, **config})
         try:
             yield lambda prompt, **parameters: self._generate(session, {"prompt": prompt, **parameters})
         finally:
@@ -204,14 +230,15 @@ class RemotePlugin:
         """A worker of its own for a soak, whose process can be measured from outside."""
         self._check_patience()
         self._ready()
-        session, _ = self._open(self.opening.config)
+        with self._entered():
+            session, _ = self._open(self.opening.config)
         try:
             yield SoakedWorker(self, session)
         finally:
             session.end()
 
-    def _note_events(self, reply: Reply) -> None:
-        self.ledger.events += [(self.requirement, event) for event in reply.events]
+    def _note_event(self, event: Event) -> None:
+        self.ledger.enter_event(self.requirement, event)
 
     def close(self) -> None:
         if self._session is not None:
@@ -238,12 +265,15 @@ class SoakedWorker:
         return self._plugin._generate(self._session, dict(request), keep=keep)
 
     def freeze(self) -> None:
-        self._session.ask("freeze", self._plugin.opening.call_deadline)
+        self._ask("freeze")
 
     def quiesce(self) -> bool:
         """Collect and trim; False where the plugin has switched Python's collector off."""
-        reply = self._session.ask("quiesce", self._plugin.opening.call_deadline)
-        return reply.body.get("collector") is True
+        return self._ask("quiesce").body.get("collector") is True
+
+    def _ask(self, operation: str) -> Reply:
+        with self._plugin._entered():
+            return self._session.ask(operation, self._plugin.opening.call_deadline)
 
 
 def _signature(reply: Reply) -> Signature:
@@ -259,10 +289,17 @@ def _generation(reply: Reply, request: dict[str, Any], requirement: str) -> Gene
         raise Misspoke(f"no picture came back, but {str(reply.body['no_picture'])[:300]}", shown)
     try:
         picture = _Picture.model_validate(
-            {key: value for key, value in reply.body.items() if key not in ("nonce", "ok", "events")}
+            {key: value for key, value in reply.body.items() if key not in ("nonce", "ok")}
         )
     except ValidationError as error:
         raise Misspoke(f"not a picture: {error.error_count()} fields out of form", shown) from None
+    asked = int(request.get("width", 1024)) * int(request.get("height", 1024))
+    if picture.width * picture.height > MAX_AREA * asked:
+        raise Misspoke(
+            f"an image of {picture.width} x {picture.height} pixels, far over what was asked", shown
+        )
+    if picture.png_bytes > MAX_PNG * picture.pixel_bytes + (1 << 20):
+        raise Misspoke(f"a PNG of {picture.png_bytes} bytes for {picture.pixel_bytes} bytes of pixels", shown)
     if picture.pixel_bytes != picture.width * picture.height * 3:
         raise Misspoke("the pixels do not fit the size that was told", shown)
     if len(reply.payload) != picture.pixel_bytes + picture.png_bytes:

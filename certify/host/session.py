@@ -7,6 +7,7 @@ import os
 import secrets
 import selectors
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,6 @@ class _Answer(BaseModel):
 
     nonce: str
     ok: bool
-    events: list[Event] = Field(default=[], max_length=100)
     error: _Error | None = None
 
 
@@ -72,15 +72,16 @@ class Ring:
 class Reply:
     body: dict[str, Any]
     payload: bytes
-    events: list[Event]
     seconds: float
 
 
 class Session:
     """A worker and the pipes to it. Any fault ends it: after one, `alive` is False and the tree is gone."""
 
-    def __init__(self, host: Host, folder: Path) -> None:
+    def __init__(self, host: Host, folder: Path, on_event: Callable[[Event], None] = lambda _: None) -> None:
         self.host = host
+        self._on_event = on_event
+        self._event_text = b""
         self.folder = folder
         self.process: Process = host.start_worker(folder)
         self.alive = True
@@ -110,12 +111,13 @@ class Session:
             self.end()
             raise
         seconds = time.monotonic() - started
+        self._take_events()
         if answer.error is not None:
             error = answer.error
             raise CallRefused(
                 error.message, shown, error.traceback, error.code, error.type, tuple(error.remedies)
             )
-        return Reply(frame.header, frame.payload, answer.events, seconds)
+        return Reply(frame.header, frame.payload, seconds)
 
     def _check(self, frame: Frame, nonce: str, shown: str) -> _Answer:
         try:
@@ -131,7 +133,7 @@ class Session:
     def _exchange(self, data: bytes, deadline: float, shown: str) -> Frame:
         pending = memoryview(data)
         with selectors.DefaultSelector() as selector:
-            for descriptor in (*self._outputs, self.host.nursery):
+            for descriptor in (*self._outputs, self.host.nursery.fileno()):
                 selector.register(descriptor, selectors.EVENT_READ)
             selector.register(self.process.requests, selectors.EVENT_WRITE)
             while not self._frames:
@@ -168,7 +170,9 @@ class Session:
             data = os.read(descriptor, _PIECE)
         except BlockingIOError:
             return -1
-        if descriptor == self.process.stdout:
+        if descriptor == self.process.events:
+            self._hear(data)
+        elif descriptor == self.process.stdout:
             self.stdout.add(data)
         elif descriptor == self.process.stderr:
             self.stderr.add(data)
@@ -186,9 +190,24 @@ class Session:
                 if self._read(descriptor, shown) <= 0:
                     break
 
+    def _hear(self, data: bytes) -> None:
+        """Whole lines of events; what is out of form is noise of a plugin that writes where it should not."""
+        *lines, self._event_text = (self._event_text + data[-LOG_LIMIT:]).split(b"\n")
+        self._event_text = self._event_text[-LOG_LIMIT:]
+        for line in lines:
+            try:
+                self._on_event(Event.model_validate_json(line))
+            except ValidationError:
+                self._on_event(Event(kind="noise", detail="a line on the event pipe that is no event"))
+
+    def _take_events(self) -> None:
+        while self._read(self.process.events, "") > 0:
+            pass
+
     @property
-    def _outputs(self) -> tuple[int, int, int]:
-        return self.process.answers, self.process.stdout, self.process.stderr
+    def _outputs(self) -> tuple[int, ...]:
+        process = self.process
+        return process.answers, process.stdout, process.stderr, process.events
 
     def _how_it_ended(self) -> str:
         limit = self.host.passed_limits.get(self.pid)
@@ -201,8 +220,11 @@ class Session:
         if not self.alive:
             return
         self.alive = False
-        self.host.kill(self.pid)
-        self.process.close()
+        try:
+            self.host.kill(self.pid)
+        finally:
+            self._take_events()
+            self.process.close()
 
 
 def load_candidate(session: Session, deadline: float, **body: Any) -> Reply:

@@ -54,6 +54,8 @@ def _start(command: list[str], control: socket.socket) -> int:
     pid = os.fork()
     if pid == 0:
         control.close()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         os.setsid()
         os.execv(command[0], command)
     return pid
@@ -113,8 +115,10 @@ def _enforce(control: socket.socket, nursery: int, limits: dict[str, int]) -> No
 def _memory_of(tree: set[int], limit: int) -> int:
     """Bytes held by a tree. RssAnon is cheap, but counts what forks share once for each of them; where it is
     over the limit, the proportional share (Pss) is read, which costs milliseconds."""
-    held = sum(_field(pid, "status", "RssAnon:") for pid in tree)
-    return held if held <= limit else sum(_field(pid, "smaps_rollup", "Pss_Anon:") for pid in tree)
+    held = sum(_field(pid, "status", "RssAnon:") + _field(pid, "status", "RssShmem:") for pid in tree)
+    if held <= limit:
+        return held
+    return sum(_field(pid, "smaps_rollup", name) for pid in tree for name in ("Pss_Anon:", "Pss_Shmem:"))
 
 
 def _field(pid: int, file: str, name: str) -> int:

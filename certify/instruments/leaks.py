@@ -44,8 +44,8 @@ Floats = NDArray[np.float64]
 class Sample:
     """One reading after `call` calls and `seconds`, summed over the candidate's process tree.
 
-    `rss_anon` is anonymous memory plus swap, `file_bytes` the size of the `files` below the candidate's own
-    folder.
+    `rss_anon` is anonymous and shared memory plus swap, `file_bytes` the size of the `files` below the
+    candidate's own folder.
     """
 
     call: int

@@ -6,28 +6,36 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 
 
-def undeclared(acts: Sequence[str], declared: Iterable[str]) -> list[str]:
-    """The acts (`connect HOST:PORT`, `getaddrinfo HOST:PORT`, `bind ...`) that no declared host explains.
+def undeclared(events: Sequence[tuple[str, str]], declared: Iterable[str]) -> list[str]:
+    """The network acts that no declared host explains, in order.
 
-    A host is declared by its exact name, with or without a port. A connection to a bare address is explained
-    where a declared name was looked up before it, since the name is then no longer to be seen.
+    `events` are (kind, detail) in the order in which they were seen: `network` with `VERB HOST:PORT`,
+    `resolved` with `HOST ADDRESS`; other kinds are passed over. A host is declared by its exact name, with or
+    without a port. A bare address is explained where a declared name was seen before to resolve to it; but
+    never for `bind`, which waits for callers.
     """
-    hosts = {host.rpartition(":")[0] or host for host in (text.lower() for text in declared)}
-    looked_up = False
+    hosts = {_host(text.partition(":")[0]) for text in declared}
+    resolved: set[str] = set()
     beyond = []
-    for act in acts:
-        verb, _, address = act.partition(" ")
-        host = address.rpartition(":")[0].strip("[]").lower()
-        if host in hosts:
-            looked_up = looked_up or verb == "getaddrinfo"
-        elif not (verb == "connect" and looked_up and _is_address(host)):
-            beyond.append(act)
+    for kind, detail in events:
+        if kind == "resolved":
+            name, _, address = detail.rpartition(" ")
+            if _host(name) in hosts:
+                resolved.add(_host(address))
+        elif kind == "network":
+            verb, _, target = detail.partition(" ")
+            host = _host(target.rpartition(":")[0])
+            if host not in hosts and (verb == "bind" or host not in resolved):
+                beyond.append(detail)
     return beyond
 
 
-def _is_address(host: str) -> bool:
+def _host(text: str) -> str:
+    """One spelling for one host: names without case and closing dot, addresses in their shortest form."""
+    name = text.strip("[]").lower().rstrip(".")
     try:
-        ipaddress.ip_address(host)
+        address = ipaddress.ip_address(name)
     except ValueError:
-        return False
-    return True
+        return name
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

@@ -53,13 +53,13 @@ def open_sockets(pids: Iterable[int]) -> tuple[str, ...]:
 
 
 def _read_proc(pid: int) -> tuple[int, int, int]:
-    """Bytes of RssAnon + VmSwap, open descriptors, threads. A zombie has no memory lines."""
+    """Bytes of RssAnon + RssShmem + VmSwap, open descriptors, threads. A zombie has no memory lines."""
     try:
         status = (_PROC / str(pid) / "status").read_text("utf-8", "replace")
     except OSError:
         return 0, 0, 0
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    memory = sum(int(lines.get(key, "0").split()[0]) for key in ("RssAnon", "VmSwap")) * 1024
+    memory = sum(int(lines.get(key, "0").split()[0]) for key in ("RssAnon", "RssShmem", "VmSwap")) * 1024
     return memory, len(_descriptors(pid)), int(lines.get("Threads", "0"))
 
 

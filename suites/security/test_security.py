@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from certify.candidate import Candidate
-from certify.checks import NotEvidenced, expect_none, requirement
+from certify.checks import Broken, NotEvidenced, expect_none, requirement
 from certify.context import RunContext
 from certify.evidence import EvidenceBox
 from certify.host.remote import Ledger
@@ -15,6 +15,11 @@ from certify.instruments.network import undeclared
 from certify.instruments.source import read_sources
 from certify.instruments.weights import check_weights
 from certify.submission import SubmissionError, digest_of
+
+_HOW = (
+    "Python audit events inside the worker and its forks; native code, other programs, and a plugin that "
+    "tampers with its own process are not seen at this level"
+)
 
 
 @requirement("security.weights")
@@ -49,17 +54,22 @@ def test_no_undeclared_host_was_contacted(
     candidate: Candidate, ledger: Ledger, evidence: EvidenceBox
 ) -> None:
     _was_asked(ledger)
-    acts = [(identifier, event.detail) for identifier, event in ledger.events if event.kind == "network"]
-    beyond = set(undeclared([detail for _, detail in acts], candidate.manifest.network.hosts))
-    seen = [(identifier, detail) for identifier, detail in acts if detail in beyond]
-    _judge_events(seen, evidence, "undeclared uses of the network")
+    events = [(event.kind, event.detail) for _, event in ledger.events]
+    beyond = set(undeclared(events, candidate.manifest.network.hosts))
+    _tell(_seen(ledger, "local"), evidence, "Local sockets")
+    _judge(
+        [act for act in _seen(ledger, "network") if act[1] in beyond],
+        ledger,
+        evidence,
+        "network",
+        "undeclared uses of the network",
+    )
 
 
 @requirement("security.writes")
 def test_nothing_was_written_elsewhere(ledger: Ledger, evidence: EvidenceBox) -> None:
     _was_asked(ledger)
-    seen = [(identifier, event.detail) for identifier, event in ledger.events if event.kind == "write"]
-    _judge_events(seen, evidence, "writes outside its folders")
+    _judge(_seen(ledger, "write"), ledger, evidence, "write", "writes outside its folders")
 
 
 def _was_asked(ledger: Ledger) -> None:
@@ -67,18 +77,28 @@ def _was_asked(ledger: Ledger) -> None:
         raise NotEvidenced("The plugin was never asked: see sdk.entry-loads.")
 
 
-def _judge_events(seen: list[tuple[str, str]], evidence: EvidenceBox, what: str) -> None:
-    evidence.value(
-        "how it was watched", "Python audit events inside the worker; native code is not seen at this level"
-    )
-    if seen:
-        evidence.text(
-            "Seen",
-            "\n".join(
-                f"{detail}  (while measuring {identifier or 'loading'})" for identifier, detail in seen
-            ),
-        )
-    assert not seen, f"{len(seen)} {what}, first: {seen[0][1]}"
+def _judge(
+    broken: list[tuple[str, str]], ledger: Ledger, evidence: EvidenceBox, kind: str, what: str
+) -> None:
+    evidence.value("how it was watched", _HOW)
+    _tell(_seen(ledger, "process"), evidence, "Programs started")
+    _tell(broken, evidence, "Seen")
+    assert not broken, f"{len(broken)} {what}, first: {broken[0][1]}"
+    # What was not kept cannot be cleared.
+    if any(detail == kind for _, detail in _seen(ledger, "overflow")):
+        raise Broken(f"More events of kind {kind} than can be kept.")
+
+
+def _seen(ledger: Ledger, kind: str) -> list[tuple[str, str]]:
+    """(requirement that was being measured, what was seen); each once."""
+    acts = ((identifier, event.detail) for identifier, event in ledger.events if event.kind == kind)
+    return list(dict.fromkeys(acts))
+
+
+def _tell(acts: list[tuple[str, str]], evidence: EvidenceBox, name: str) -> None:
+    if acts:
+        lines = (f"{detail}  (while measuring {identifier or 'loading'})" for identifier, detail in acts)
+        evidence.text(name, "\n".join(lines))
 
 
 def _in_sources(candidate: Candidate, rules: Collection[str]) -> list[Finding]:

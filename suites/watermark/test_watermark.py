@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from certify.instruments.xmp import xmp_source_type
 from reference_engine.marking.payload import DEFAULT_PAYLOAD
 
 SHOWN = 4
+# A flat picture is no fault; a plugin most of whose pictures are flat cannot be shown to mark.
+UNABLE_SHARE = 0.1
 
 
 @requirement("mark.declared")
@@ -42,8 +45,11 @@ def test_every_image_carries_the_declared_mark(
         f"{len(unmarked)} of {able} images carry no mark; the first has {unmarked[0][1].k} of "
         f"{unmarked[0][1].n} bits (p = {unmarked[0][1].p_value:.2g}; the mark needs p <= 1e-6)."
     )
-    if not able:
-        raise NotEvidenced(f"None of {len(readings)} images could carry the mark (too flat or too small).")
+    evidence.value("images that cannot carry a mark (too flat or too small)", unable)
+    if unable > UNABLE_SHARE * len(readings):
+        raise NotEvidenced(
+            f"{unable} of {len(readings)} images could not carry the mark (too flat or too small)."
+        )
     evidence.value("images that carry the mark", f"{able} of {able}")
     bound = unmarked_bound(able)
     claim(f"marks: {able} of {able} images marked; with 95 % confidence fewer than {bound:.1%} are unmarked")
@@ -87,7 +93,7 @@ def test_a_plugin_for_faces_declares_marks_and_terms(candidate: Candidate) -> No
 
 def _generations(ledger: Ledger) -> list[Generation]:
     if not ledger.generations:
-        raise NotEvidenced("No image came back in this run: see sdk.entry-loads.")
+        raise NotEvidenced("No image came back in this run.")
     return ledger.generations
 
 
@@ -97,10 +103,15 @@ def _read_mark(candidate: Candidate, generation: Generation) -> MarkReading:
     return is_marked(generation.pixels, marks.payload or DEFAULT_PAYLOAD, method)
 
 
+@cache
+def _decoded(generation: Generation) -> Png:
+    return read_png(generation.png, max_pixels=max(generation.pixels.size, 1))
+
+
 def _pngs(generations: list[Generation]) -> Iterator[tuple[Generation, Png]]:
     for generation in generations:
         try:
-            yield generation, read_png(generation.png)
+            yield generation, _decoded(generation)
         except PngError as error:
             raise Broken(
                 f"A PNG cannot be read (while measuring {generation.requirement}): {error}"

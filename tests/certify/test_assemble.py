@@ -16,7 +16,7 @@ from certify.plan import make_plan
 from certify.profiles import PROFILES
 from certify.record import Journal, Outcome, Results, read_journal
 from certify.requirements import load_catalogue
-from tests.certify.made_up import EVERY_CAPABILITY, begin_run, whole_plan, write_run, written
+from tests.certify.made_up import EVERY_CAPABILITY, begin_run, whole_plan, written
 
 ALL = load_catalogue().select([], [])
 
@@ -95,10 +95,9 @@ def test_what_the_plan_left_out_keeps_its_reason(tmp_path: Path) -> None:
 
 
 def test_trouble_in_the_end_is_an_error(tmp_path: Path) -> None:
-    with Journal(tmp_path / "j") as journal:
-        write_run(journal, whole_plan(), {})
-        journal.write("end", seconds=2, trouble=["the nursery ended", "twice"])
-    verdict = assemble(read_journal(tmp_path / "j")).verdict
+    *events, end = read_journal(written(tmp_path / "j", whole_plan()))
+    events.append({**end, "trouble": ["the nursery ended", "twice"]})
+    verdict = assemble(events).verdict
     assert (verdict.name, verdict.reasons) == ("ERROR", ("the nursery ended; twice",))
 
 
@@ -111,6 +110,14 @@ def test_isolation_that_was_never_measured_is_none(tmp_path: Path) -> None:
     results = assemble(events)
     assert (results.isolation.level, results.isolation.demanded) == ("L0", "L2")
     assert results.verdict.name == "INCOMPLETE"
+
+
+@pytest.mark.parametrize("kind", ["run", "plan", "isolation", "requirement", "end"])
+def test_what_stands_twice_in_a_journal_is_an_alteration(tmp_path: Path, kind: str) -> None:
+    events = read_journal(written(tmp_path / "j", whole_plan()))
+    again = next(event for event in events if event["event"] == kind)
+    with pytest.raises(ValueError, match="twice"):
+        assemble([*events, again])
 
 
 @pytest.mark.parametrize("events", [[], [{"event": "run"}], [{"event": "plan", "rows": []}], [{}]])

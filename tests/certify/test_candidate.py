@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -90,9 +91,9 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
-        ({"a.py": ""}, "certify init"),
-        ({"a.py": "", "pyproject.toml": "[project]\n"}, "certify init"),
-        ({"a.py": "", "pyproject.toml": "tool = 3\n"}, "certify init"),
+        ({"a.py": ""}, "docs/plugin.md"),
+        ({"a.py": "", "pyproject.toml": "[project]\n"}, "Write a plugin.toml"),
+        ({"a.py": "", "pyproject.toml": "tool = 3\n"}, "examples/inkwash"),
         ({"plugins.toml": MANIFEST}, "Rename 'plugins.toml' to plugin.toml."),
         ({"inkwash/plugin.toml": MANIFEST, "README": ""}, "There is one at 'inkwash/plugin.toml'"),
     ],
@@ -103,6 +104,19 @@ def test_without_a_manifest_the_author_is_told_what_to_do(
     with pytest.raises(SubmissionError, match=r"has neither plugin\.toml nor") as caught:
         read(tmp_path, content)
     assert hint in caught.value.hint
+
+
+def test_the_least_manifest_that_is_told_is_enough_and_needed(tmp_path: Path) -> None:
+    with pytest.raises(SubmissionError) as caught:
+        read(tmp_path / "none", {"a.py": ""})
+    least = caught.value.hint.partition("the least it holds: ")[2].partition(".\n")[0]
+    told = re.findall(r"\[?\w+\]?", least.replace("schema = 1", "schema"))
+    assert told == re.findall(r"^(?:\[\w+\]|\w+)", MANIFEST, re.MULTILINE)
+    lines = MANIFEST.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if not line.startswith("["):
+            with pytest.raises(ManifestErrors):
+                read(tmp_path / str(number), {"plugin.toml": "".join(lines[:number] + lines[number + 1 :])})
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from certify import cli
 from certify.cli import main
 from certify.errors import UserError
+from certify.record import Outcome
 from certify.requirements import load_catalogue
 from tests.certify.made_up import whole_plan, written
 from tests.defects.catalogue import SOUND, sound
@@ -130,8 +133,13 @@ def test_mistakes_in_the_manifest_are_told_with_their_line(
         (["--model", "v1.5"], 'TYPE=FOLDER, not "v1.5"'),
         (["--model", "v9.9=/tmp"], "Known model types: v1.4, v1.5, v2.0."),
         (["--model", "v1.5=/nowhere/at/all"], "/nowhere/at/all is not a folder"),
-        (["--seed", "five"], '--seed takes a whole number, not "five"'),
+        (["--seed", "five"], '18446744073709551616), not "five"'),
         (["--seed", "-1"], "--seed"),
+        (["--seed", str(2**64)], "below 2**64 (18446744073709551616)"),
+        (["--seed", "1" * 5000], 'not "' + "1" * 40 + '..."'),
+        (["--seed", "٣"], "--seed"),
+        (["--out", str(SOUND / "run")], "lies inside the plugin"),
+        (["--out", str(SOUND)], "lies inside the plugin"),
         (["--deadline", "-1"], "above 0"),
         (["--deadline", "nan"], "not nan"),
         (["--deadline", "inf"], "not inf"),
@@ -145,6 +153,66 @@ def test_a_wrong_option_of_run_is_told_before_anything_starts(
 ) -> None:
     monkeypatch.setattr("certify.restart.run_cleanly", lambda order: pytest.fail("it started"))
     assert sentence in mistake(capfd, "run", str(SOUND), *words)
+
+
+@pytest.fixture
+def ordered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The orders of the runs that a command would have started; each ends with 0."""
+    orders: list[dict[str, Any]] = []
+
+    def take(order: dict[str, Any], kept: bool = True) -> int:
+        orders.append(order)
+        return 0
+
+    monkeypatch.setattr("certify.restart.run_cleanly", take)
+    return orders
+
+
+def test_the_largest_seed_is_taken(ordered: list[dict[str, Any]]) -> None:
+    assert main(["run", str(SOUND), "--seed", str(2**64 - 1)]) == 0
+    assert [order["seed"] for order in ordered] == [str(2**64 - 1)]
+
+
+@pytest.mark.parametrize(("gpus", "code"), [([], 2), (["a GPU"], 0)])
+def test_cuda_without_a_gpu_is_a_mistake_of_the_user_and_no_rejection(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: Captured,
+    ordered: list[dict[str, Any]],
+    gpus: list[str],
+    code: int,
+) -> None:
+    monkeypatch.setattr("certify.machine.gpu_names", lambda: gpus)
+    assert main(["run", str(SOUND), "--device", "cuda"]) == code
+    assert len(ordered) == (code == 0)
+    assert ("--device cpu" in capfd.readouterr().err) == (code == 2)
+
+
+def test_a_folder_that_holds_something_is_not_written_into(
+    tmp_path: Path, capfd: Captured, ordered: list[dict[str, Any]]
+) -> None:
+    (tmp_path / "mine.txt").touch()
+    assert "is not empty" in mistake(capfd, "run", SOUND, "--out", tmp_path)
+    assert not ordered
+
+
+def test_a_folder_that_holds_a_run_is_told_as_such(tmp_path: Path, capfd: Captured) -> None:
+    (tmp_path / "journal.ndjson").touch()
+    assert "already holds a run" in mistake(capfd, "run", SOUND, "--out", tmp_path)
+
+
+def test_an_empty_folder_is_taken_for_the_run(tmp_path: Path, ordered: list[dict[str, Any]]) -> None:
+    assert main(["run", str(SOUND), "--out", str(tmp_path)]) == 0
+    assert ordered[0]["out"] == str(tmp_path)
+
+
+@pytest.mark.parametrize("within", ["", "sound"])
+def test_a_run_started_in_the_plugins_folder_is_written_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ordered: list[dict[str, Any]], within: str
+) -> None:
+    plugin = sound().build(tmp_path / "plugin")
+    monkeypatch.chdir(plugin / within)
+    assert main(["run", str(plugin)]) == 0
+    assert ordered[0]["out"] == str(tmp_path / "certify-runs" / "plugin-1")
 
 
 def test_an_unknown_command_names_the_nearest(capfd: Captured) -> None:
@@ -212,10 +280,44 @@ def test_help_and_version_succeed(capsys: Captured, words: list[str]) -> None:
     assert "certify" in capsys.readouterr().out
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    command = f"{sys.executable} -m certify list --json | head -c 10; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+def in_bash(*words: object, rest: str) -> tuple[int, str]:
+    """The exit code of `certify WORDS` within a line of bash, and what came on stderr."""
+    command = shlex.join([sys.executable, "-m", "certify", *map(str, words)])
+    line = f"{command} {rest}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "rest", "code"),
+    [
+        (["list", "--json"], "| head -c 10", 0),
+        (["list"], "| true", 0),
+        (["--help"], "| true", 0),
+        (["list"], ">&-", 0),
+        (["list"], "<&- >&- 2>&-", 0),
+        (["explain", "leak.memroy"], "2>&1 | true", 2),
+        (["explain", "leak.memroy"], "2>&-", 2),
+    ],
+)
+def test_a_reader_that_goes_away_is_no_error(words: list[str], rest: str, code: int) -> None:
+    assert in_bash(*words, rest=rest) == (code, "")
+
+
+# The code of a narrow run of a sound plugin is 3: the rest was not measured.
+@pytest.mark.parametrize("rest", ["| head -1", "<&- >&- 2>&-"])
+def test_a_run_whose_reader_goes_away_keeps_its_code(tmp_path: Path, rest: str) -> None:
+    out = tmp_path / "run"
+    words = ("run", SOUND, "--requirement", "mark.declared", "--out", out)
+    assert in_bash(*words, rest=rest) == (3, "")
+    assert json.loads((out / "results.json").read_text("utf-8"))["verdict"]["name"] == "INCOMPLETE"
+    assert (out / "report.html").is_file()
+
+
+def test_a_report_whose_reader_goes_away_keeps_the_verdicts_code(tmp_path: Path) -> None:
+    first = whole_plan().to_run[0].requirement.id
+    written(tmp_path / "journal.ndjson", whole_plan(), {first: Outcome.FAILED})
+    assert in_bash("report", tmp_path, rest="| true") == (1, "")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["list"], ["explain", "leak.memory"], ["plan", str(SOUND)]])

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
+import sys
 import unicodedata
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from certify import progress
 from certify.progress import Live, PlainLines, Silent, choose_progress, safe, sign
 from certify.record import Outcome
+from certify.requirements import load_catalogue
+from certify.streams import say
 from tests.certify.made_up import row
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
@@ -115,6 +123,101 @@ def test_the_live_display_shows_results_and_takes_markup_for_text() -> None:
     assert "✗ a.b  [red]broke[/nothing] \\x1b[2J" in shown
     assert "✓ c.d" in shown
     assert "not shown" not in shown
+
+
+def frames(width: int, show: Callable[[Live], None]) -> list[str]:
+    """Every state of the display on a terminal of `width` columns, without its escapes."""
+    stream = io.StringIO()
+    live = Live(Console(file=stream, force_terminal=True, width=width, color_system=None))
+    live.begin(99, 86_400)
+    show(live)
+    live.end()
+    shown = re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", stream.getvalue())
+    return [frame for frame in shown if frame.strip()]
+
+
+@pytest.mark.parametrize("width", [80, Live.WIDE])
+@pytest.mark.parametrize("note", ["", "3 calls", "a note that is far longer than the room for it", "画" * 40])
+def test_the_live_display_fits_into_its_terminal(width: int, note: str) -> None:
+    longest = max((row.id for row in load_catalogue().requirements), key=len)
+    day = timedelta(days=1, hours=3)
+
+    def show(live: Live) -> None:
+        live._bar.tasks[0].start_time = live._bar.get_time() - day.total_seconds()
+        live.start(longest, "")
+        if note:
+            live.note(note)
+        live._bar.refresh()
+
+    shown = frames(width, show)
+    assert all(cell_len(frame) <= width and "…" not in frame for frame in shown)
+    # One line a state: name, count and time stand in the same one.
+    last = shown[-1]
+    assert longest in last and "0/99" in last and "1 day, 3:00:00" in last
+    assert note[:10] in last
+
+
+class _Gone(io.StringIO):
+    """A terminal or pipe whose reader is gone."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+
+GONE = [BrokenPipeError(errno.EPIPE, "gone"), OSError(errno.EIO, "hung up"), ValueError("closed file")]
+
+
+@pytest.mark.parametrize("error", GONE)
+def test_no_display_ends_a_run_whose_reader_goes_away(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    gone = _Gone(error)
+    monkeypatch.setattr("sys.stdout", gone)
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(gone, "isatty", lambda: True)
+    live = choose_progress()
+    assert isinstance(live, Live)
+    for display in (PlainLines(), live):
+        display.begin(2, 10)
+        display.start("a.b", "A and B")
+        display.note("x")
+        display.finish(row(Outcome.FAILED, "a.b", message="broke"))
+        display.end()
+    say("last words")
+
+
+def test_what_is_said_after_the_reader_went_away_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr("sys.stdout", stream)
+        say("read")
+        assert os.read(reading, 100) == b"read\n"
+        os.close(reading)
+        say("not read")
+        say("nor this")
+        stream.write("and this neither")
+        stream.flush()
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_closed_or_missing_stdout_gets_plain_lines_that_go_nowhere(
+    monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr("sys.stdout", stream if closed else None)
+    say("nobody hears this")
+    if not closed:
+        assert isinstance(choose_progress(), PlainLines)
+
+
+def test_words_for_stderr_go_there(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a mistake", sys.stderr)
+    assert capsys.readouterr() == ("", "a mistake\n")
 
 
 def test_silence_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

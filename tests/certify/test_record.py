@@ -118,3 +118,13 @@ def test_a_result_read_back_from_json_is_the_same(outcome: Outcome, evidence: li
 def test_an_unknown_outcome_is_refused() -> None:
     with pytest.raises(ValidationError):
         RequirementResult.model_validate({"id": "a", "suite": "b", "level": "must", "outcome": "fine"})
+
+
+def test_a_journal_knows_whether_its_file_was_altered(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.ndjson") as journal:
+        journal.write("run", name="a")
+        assert not journal.altered()
+        with journal.path.open("ab") as other:
+            other.write(b'{"event": "requirement", "id": "mark.every-image", "outcome": "passed"}\n')
+        assert journal.altered()
+        assert [event["event"] for event in journal.events] == ["run"]

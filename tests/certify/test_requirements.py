@@ -205,3 +205,11 @@ def test_the_digest_of_the_suites_changes_when_a_file_moves_and_not_by_caches(tm
     assert suite_digest(root) == before
     (root / "security" / "test_security.py").rename(root / "security" / "test_other.py")
     assert suite_digest(root) != before
+
+
+def test_a_judgement_over_the_whole_run_chooses_all_that_asks_the_plugin() -> None:
+    catalogue = load_catalogue()
+    chosen = catalogue.select([], ["mark.every-image"])
+    asking = {row.id for row in catalogue.requirements if row.when == "run"}
+    assert chosen == asking | {"mark.every-image"}
+    assert catalogue.select([], ["sdk.same-seed"]) == {"sdk.same-seed"}

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,9 +47,9 @@ def test_what_a_run_needs_comes_through_unchanged(monkeypatch: pytest.MonkeyPatc
     assert "TERM" not in kept
 
 
-def child(monkeypatch: pytest.MonkeyPatch, code: str) -> int:
+def child(monkeypatch: pytest.MonkeyPatch, code: str, out: Path = Path("/nowhere"), kept: bool = True) -> int:
     monkeypatch.setattr(restart, "_CHILD", code)
-    return run_cleanly({"plugin": "/x"})
+    return run_cleanly({"plugin": "/x", "out": str(out)}, kept)
 
 
 def test_the_child_is_isolated_and_stands_in_an_empty_folder(
@@ -62,17 +63,51 @@ def test_the_child_is_isolated_and_stands_in_an_empty_folder(
     )
     assert child(monkeypatch, told) == 0
     isolated, no_bytecode, files, order, environment = json.loads(capfd.readouterr().out)
-    assert (isolated, no_bytecode, files, json.loads(order)) == (1, True, [], {"plugin": "/x"})
+    assert (isolated, no_bytecode, files, json.loads(order)["plugin"]) == (1, True, [], "/x")
     assert not set(environment) & set(FOREIGN)
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 3, 4])
-def test_the_childs_exit_code_is_given_back(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    assert child(monkeypatch, f"raise SystemExit({code})") == code
+@pytest.mark.parametrize(("code", "given"), [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (120, 4)])
+def test_the_childs_exit_code_is_given_back(monkeypatch: pytest.MonkeyPatch, code: int, given: int) -> None:
+    assert child(monkeypatch, f"raise SystemExit({code})") == given
 
 
-def test_a_child_that_is_killed_is_a_harness_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert child(monkeypatch, f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})") == 4
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
+@pytest.mark.parametrize(
+    ("kept", "measured", "rest"),
+    [
+        (True, True, "; `certify report '{out}'` shows what was measured."),
+        (True, False, "."),
+        (False, True, "."),
+    ],
+)
+def test_a_run_that_is_killed_is_a_harness_error_and_points_to_what_was_measured(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    kept: bool,
+    measured: bool,
+    rest: str,
+) -> None:
+    out = tmp_path / "my run"
+    out.mkdir()
+    if measured:
+        (out / "journal.ndjson").touch()
+    assert child(monkeypatch, KILLED, out, kept) == 4
+    told = "certify: the run was ended by SIGKILL" + rest.format(out=out) + "\n"
+    assert capfd.readouterr() == ("", told)
+
+
+def test_what_escapes_from_a_run_is_a_harness_error_and_no_rejection(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = restart._CHILD.replace("main_restarted(sys.argv[2])", "1 / 0")
+    assert broken != restart._CHILD
+    assert child(monkeypatch, broken) == 4
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_a_run_that_cannot_even_begin_is_a_harness_error_and_no_rejection(

@@ -211,4 +211,4 @@ def test_how_far_it_is_is_told_at_each_checkpoint(soaked: Soaked) -> None:
     notes: list[str] = []
     done, _ = soaked(pace=0.1, note=notes.append)
     assert len(notes) == len(done.samples)
-    assert notes[-1] == f"soak: {done.calls} calls, 15 of 15 s"
+    assert notes[-1] == f"{done.calls} calls, 15 of 15 s"

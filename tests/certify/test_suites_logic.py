@@ -147,7 +147,7 @@ def a_generation(**more: Any) -> Generation:
 def test_judgements_over_a_run_without_a_call_are_no_pass(
     tmp_path: Path, test: Callable[[Ledger, EvidenceBox], None]
 ) -> None:
-    with pytest.raises(NotEvidenced, match="never asked"):
+    with pytest.raises(NotEvidenced, match="asked for nothing"):
         test(Ledger(), EvidenceBox(tmp_path, "a.b"))
     test(Ledger(calls=1), EvidenceBox(tmp_path, "a.b"))
 
@@ -185,9 +185,8 @@ def test_only_systems_that_ran_are_evidence(monkeypatch: pytest.MonkeyPatch) -> 
     test(declares("linux"), ran, claims.append)
     with pytest.raises(NotEvidenced, match="not run natively: windows, macos"):
         test(declares("linux", "windows", "macos"), ran, claims.append)
-    with pytest.raises(NotEvidenced, match="not run natively: linux"):
+    with pytest.raises(NotEvidenced, match="No image came back"):
         test(declares("linux"), Ledger(calls=1), claims.append)
     with pytest.raises(AssertionError, match="does not declare"):
         test(declares("windows"), ran, claims.append)
     assert claims[0] == "platforms: native run on linux; not run natively: none"
-    assert claims[2] == "platforms: native run on none; not run natively: linux"

@@ -1,27 +1,75 @@
 from __future__ import annotations
 
+import pytest
+
 from certify.instruments.network import undeclared
 
 
-def test_without_declared_hosts_every_act_is_beyond() -> None:
-    acts = ["getaddrinfo example.org:443", "connect 192.0.2.7:443", "bind 127.0.0.1:0", "connect /run/x.sock"]
-    assert undeclared(acts, []) == acts
+def network(*acts: str) -> list[tuple[str, str]]:
+    return [("network", act) for act in acts]
 
 
-def test_a_declared_host_may_be_looked_up_and_connected_to() -> None:
-    acts = ["getaddrinfo example.org:443", "connect 192.0.2.7:443", "connect 2001:db8::7:443"]
-    assert undeclared(acts, ["Example.org:443"]) == []
+LOOKED_UP = [
+    ("network", "getaddrinfo example.org:443"),
+    ("resolved", "example.org 192.0.2.7"),
+    ("resolved", "example.org 2001:db8::7"),
+]
 
 
-def test_a_host_that_only_begins_or_ends_like_a_declared_one_is_beyond() -> None:
-    acts = ["getaddrinfo example.org.evil.test:443", "getaddrinfo notexample.org:443"]
-    assert undeclared(acts, ["example.org"]) == acts
+def test_without_declared_hosts_every_network_act_is_beyond() -> None:
+    acts = ["getaddrinfo example.org:443", "connect 192.0.2.7:443", "bind 127.0.0.1:0", "sendto ::1:9"]
+    assert undeclared(network(*acts), []) == acts
 
 
-def test_an_address_before_any_declared_lookup_is_beyond() -> None:
-    acts = ["connect 192.0.2.7:443", "getaddrinfo example.org:443"]
-    assert undeclared(acts, ["example.org"]) == ["connect 192.0.2.7:443"]
+def test_other_kinds_are_passed_over() -> None:
+    assert undeclared([("local", "connect /run/x.sock"), ("write", "/etc/x"), ("process", "ls")], []) == []
 
 
-def test_a_declared_address_is_no_finding() -> None:
-    assert undeclared(["connect 127.0.0.1:9"], ["127.0.0.1"]) == []
+@pytest.mark.parametrize(
+    "act",
+    [
+        "connect 192.0.2.7:443",
+        "sendto 192.0.2.7:53",
+        "sendmsg 2001:db8::7:53",
+        "connect ::ffff:192.0.2.7:443",
+        "connect 2001:DB8:0:0:0:0:0:7:443",
+        "connect Example.org.:443",
+        "gethostbyname example.org:0",
+    ],
+)
+def test_a_declared_host_may_be_looked_up_and_called(act: str) -> None:
+    assert undeclared([*LOOKED_UP, ("network", act)], ["EXAMPLE.org:443"]) == []
+
+
+def test_an_address_to_which_no_declared_host_resolved_is_beyond() -> None:
+    events = [*LOOKED_UP, *network("connect 192.0.2.8:443")]
+    assert undeclared(events, ["example.org"]) == ["connect 192.0.2.8:443"]
+
+
+def test_a_lookup_that_was_not_seen_to_resolve_excuses_nothing() -> None:
+    events = network("getaddrinfo example.org:443", "connect 192.0.2.7:443")
+    assert undeclared(events, ["example.org"]) == ["connect 192.0.2.7:443"]
+
+
+def test_what_an_undeclared_host_resolved_to_is_beyond() -> None:
+    events = [*LOOKED_UP, *network("connect 192.0.2.7:443")]
+    assert undeclared(events, ["other.test"]) == ["getaddrinfo example.org:443", "connect 192.0.2.7:443"]
+
+
+def test_an_address_that_is_called_before_its_lookup_is_beyond() -> None:
+    events = [*network("connect 192.0.2.7:443"), *LOOKED_UP]
+    assert undeclared(events, ["example.org"]) == ["connect 192.0.2.7:443"]
+
+
+@pytest.mark.parametrize("name", ["example.org.evil.test", "notexample.org", "example.org 192.0.2.7 x"])
+def test_a_host_that_only_begins_or_ends_like_a_declared_one_is_beyond(name: str) -> None:
+    assert undeclared(network(f"getaddrinfo {name}:443"), ["example.org"]) == [f"getaddrinfo {name}:443"]
+
+
+def test_waiting_for_callers_is_beyond_even_at_an_address_of_a_declared_host() -> None:
+    events = [("resolved", "localhost 127.0.0.1"), *network("bind 127.0.0.1:80", "bind :80")]
+    assert undeclared(events, ["localhost"]) == ["bind 127.0.0.1:80", "bind :80"]
+
+
+def test_a_declared_address_may_be_called_and_bound() -> None:
+    assert undeclared(network("connect 127.0.0.1:9", "bind 127.0.0.1:0"), ["127.0.0.1"]) == []

@@ -223,6 +223,13 @@ def test_the_command_for_the_whole_run_is_shown_as_recorded(tmp_path: Path) -> N
     assert repeat in unescape(render_report(sample(repeat=repeat), tmp_path))
 
 
+def test_the_commands_of_a_report_work_as_they_stand_in_the_runs_folder(tmp_path: Path) -> None:
+    text = unescape(render_report(sample(), tmp_path))
+    for command in ("certify replay . REQUIREMENT", "certify report ."):
+        assert f"<code>{command}</code>" in text
+    assert text.count("(from this run's folder)") == 2
+
+
 def test_a_picture_is_inlined_and_a_missing_one_is_noted(tmp_path: Path) -> None:
     write_evidence(tmp_path)
     page = Page(render_report(sample(), tmp_path))

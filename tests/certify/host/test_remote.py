@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from certify.host.faults import Hung, LoadFailed, Misspoke, WorkerEnded
-from certify.host.remote import RemotePlugin, Unreachable
+from certify.host.remote import MAX_EVENTS, Ledger, RemotePlugin, Unreachable
+from certify.host.session import Event
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are run on Linux")
 Remote = Callable[..., RemotePlugin]
@@ -86,3 +87,14 @@ def test_a_soaked_worker_is_measured_by_its_own_pid_and_keeps_no_images(remote: 
         assert worker.pid > 0
         assert (worker.folder / "work").is_dir()
     assert (plugin.ledger.calls, len(plugin.ledger.generations)) == (2, 1)
+
+
+def test_events_beyond_the_most_that_is_kept_are_told_and_not_dropped() -> None:
+    ledger = Ledger()
+    for number in range(MAX_EVENTS + 5):
+        ledger.enter_event("sdk.same-seed", Event(kind="network", detail=str(number)))
+    ledger.enter_event("sdk.same-seed", Event(kind="write", detail="/etc/x"))
+    kinds = [event.kind for _, event in ledger.events]
+    assert kinds.count("network") == MAX_EVENTS
+    assert "overflow" in kinds
+    assert kinds[-1] == "write"

@@ -145,9 +145,10 @@ def test_an_answer_left_over_from_another_request_is_refused(opened: Opened) -> 
 def test_a_daemon_that_left_its_parents_is_gone_with_the_worker(host: Host, opened: Opened) -> None:
     session = opened()
     ask(session, "daemon")
-    nursery = psutil.Process(session.pid).ppid()
-    orphans = [row.pid for row in psutil.Process(host._supervisor.pid).children() if row.pid != nursery]
-    assert len(living(orphans)) == 1
+    # Its keeper has adopted it, so it counts with the worker that it came from.
+    worker, daemon = [row.pid for row in psutil.Process(session.pid).children()]
+    orphans = [daemon]
+    assert len(living([worker, daemon])) == 2
     session.end()
     assert living([*orphans, session.pid]) == []
 
@@ -194,8 +195,8 @@ def test_a_worker_holds_no_descriptor_but_its_pipes_and_its_loops(opened: Opened
             ask(opened(), "descriptors")
     links = [link for link in json.loads(refused.value.message) if "/fd" not in link and link != "gone"]
     kinds = Counter(link.partition(":")[0] for link in links)
-    # Requests, answers, stdout and stderr; the event loop wakes itself by a pair of sockets.
-    assert kinds == {"/dev/null": 1, "pipe": 4, "anon_inode": 1, "socket": 2}
+    # Requests, answers, stdout, stderr and events; the event loop wakes itself by a pair of sockets.
+    assert kinds == {"/dev/null": 1, "pipe": 5, "anon_inode": 1, "socket": 2}
 
 
 def test_closing_the_host_leaves_no_process(tmp_path: Path) -> None:
@@ -205,7 +206,7 @@ def test_closing_the_host_leaves_no_process(tmp_path: Path) -> None:
         )
         supervisor = psutil.Process(host._supervisor.pid)
         pids = [supervisor.pid, *(row.pid for row in supervisor.children(recursive=True))]
-        assert len(pids) == 4, "the supervisor, the nursery, the worker and its daemon"
+        assert len(pids) == 5, "the supervisor, the nursery, the keeper, the worker and its daemon"
     assert living(pids) == []
 
 
@@ -228,6 +229,6 @@ def test_when_the_judge_is_killed_nothing_of_the_candidate_lives_on(tmp_path: Pa
         assert judge.stdout is not None
         assert judge.stdout.readline() == "ready\n"
         pids = [row.pid for row in psutil.Process(judge.pid).children(recursive=True)]
-        assert len(pids) == 4, "the supervisor, the nursery, the worker and its daemon"
+        assert len(pids) == 5, "the supervisor, the nursery, the keeper, the worker and its daemon"
         judge.send_signal(signal.SIGKILL)
     wait_until_gone(pids, 5)
