@@ -23,7 +23,12 @@ def test_a_run_that_is_ended_leaves_a_record_and_no_process(tmp_path: Path, numb
     out = tmp_path / "run"
     command = [CERTIFY, "run", str(SOUND), "--out", str(out)]
     run = subprocess.Popen(
-        command, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=ROOT,
+        start_new_session=True,
+        preexec_fn=_hear_ctrl_c,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     _wait_until_started(out / "journal.ndjson", "leak.memory")
     family = psutil.Process(run.pid).children(recursive=True)
@@ -45,6 +50,11 @@ def test_a_run_that_is_ended_leaves_a_record_and_no_process(tmp_path: Path, numb
     assert again.returncode == 3
     assert "The run was interrupted" in again.stdout
     assert (out / "report.html").is_file()
+
+
+def _hear_ctrl_c() -> None:
+    """A shell starts what runs in its background with SIGINT ignored; this run is in nobody's background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_until_started(journal: Path, identifier: str) -> None:
