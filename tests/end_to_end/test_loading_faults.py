@@ -30,7 +30,7 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with Host(tmp_path_factory.mktemp("host"), warm=False, limits={"memory": 1 << 30}) as running:
+    with Host(tmp_path_factory.mktemp("host"), warm=False, limits={"memory": 3 << 30}) as running:
         yield running
 
 
