@@ -49,6 +49,8 @@ from reference_engine.errors import SDKError
 from reference_engine.models.folder import check_folder
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+# Seconds for the engine to build its tiny model: our own work, whatever a plugin's deadlines are.
+PREPARE_DEADLINE = 300.0
 # From Linux's prctl.h.
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -277,7 +279,7 @@ def _context(
         root=worker_root,
         kind=candidate.kind,
         entry=candidate.manifest.plugin.entry or "",
-        config=_config(order, candidate, host, scratch, plan.profile),
+        config=_config(order, candidate, host, scratch),
         load_deadline=plan.profile.load_deadline,
         call_deadline=plan.profile.call_deadline,
     )
@@ -295,22 +297,20 @@ def _context(
     )
 
 
-def _config(
-    order: Order, candidate: Candidate, host: Host, scratch: Path, profile: Profile
-) -> dict[str, Any]:
+def _config(order: Order, candidate: Candidate, host: Host, scratch: Path) -> dict[str, Any]:
     """The author's own config, on the first model type of the manifest, with the weights of this run."""
     model_type = candidate.manifest.plugin.model_types[0]
-    folder = order.models.get(model_type) or _tiny_model(host, scratch, model_type, profile)
+    folder = order.models.get(model_type) or _tiny_model(host, scratch, model_type)
     config = {"model_type": model_type, **candidate.manifest.config}
     return {**config, "model": {"path": folder}, "device": order.device}
 
 
-def _tiny_model(host: Host, scratch: Path, model_type: str, profile: Profile) -> str:
+def _tiny_model(host: Host, scratch: Path, model_type: str) -> str:
     """Has the tiny model built, in a worker that no candidate has touched."""
     if model_type not in host.models:
         session = Session(host, scratch / "prepare")
         try:
-            reply = session.ask("prepare", profile.load_deadline, model_types=[model_type])
+            reply = session.ask("prepare", PREPARE_DEADLINE, model_types=[model_type])
         finally:
             session.end()
         host.models[model_type] = str(reply.body["models"][model_type])
