@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +103,7 @@ def diagnose() -> list[Diagnosis]:
         _diagnose_worker(),
         _diagnose_gpu(),
         _diagnose_image_library(),
+        *_diagnose_acceleration(),
         _diagnose_cache(),
     ]
 
@@ -122,8 +125,6 @@ def _diagnose_gpu() -> Diagnosis:
 
 
 def _diagnose_image_library() -> Diagnosis:
-    import subprocess
-
     tried = subprocess.run(
         [sys.executable, "-I", "-c", "import cv2; print(cv2.__version__)"], capture_output=True, text=True
     )
@@ -136,6 +137,23 @@ def _diagnose_image_library() -> Diagnosis:
         f"does not import: {reason}",
         "pip install --force-reinstall --no-deps opencv-python-headless, or install libGL (libgl1).",
     )
+
+
+def _diagnose_acceleration() -> list[Diagnosis]:
+    """What the engine says that it can use here; asked in a process of its own, for it imports torch."""
+    script = (
+        "import json; from reference_engine.accel import capabilities; "
+        "print(json.dumps([[c.name, c.available, c.detail, c.remedy] for c in capabilities()]))"
+    )
+    parent = str(Path(__file__).resolve().parent.parent)
+    asked = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=parent, check=False
+    )
+    try:
+        rows = json.loads(asked.stdout.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        return [Diagnosis("acceleration", False, "the engine could not tell: " + asked.stderr.strip()[-200:])]
+    return [Diagnosis(name, available, detail, remedy) for name, available, detail, remedy in rows]
 
 
 def _diagnose_cache() -> Diagnosis:

@@ -8,13 +8,24 @@ Importing this package imports no model library; torch, diffusers and transforme
 """
 
 from .config import PluginConfig
-from .errors import ConfigError, InvalidParameter, InvalidPrompt, ModelNotLoaded, OutOfMemory, SDKError
+from .errors import (
+    ConcurrentUse,
+    ConfigError,
+    InvalidParameter,
+    InvalidPrompt,
+    ModelNotLoaded,
+    OutOfMemory,
+    SDKError,
+    TimedOut,
+)
 from .result import ImageResult
 from .sdk import SDK
 from .version import __version__
+from .workflows import Refined, draft_then_refine
 
 __all__ = [
     "SDK",
+    "ConcurrentUse",
     "ConfigError",
     "ImageResult",
     "InvalidParameter",
@@ -22,6 +33,9 @@ __all__ = [
     "ModelNotLoaded",
     "OutOfMemory",
     "PluginConfig",
+    "Refined",
     "SDKError",
+    "TimedOut",
     "__version__",
+    "draft_then_refine",
 ]

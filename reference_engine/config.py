@@ -11,16 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .accel import ACCELERATIONS, MAX_STREAMS
 from .errors import ConfigError, did_you_mean
+from .guidance import UNMAINTAINED, model_warnings
 from .marking.payload import DEFAULT_PAYLOAD, payload_mistake
-from .samplers import DEFAULT_SAMPLER, sampler_mistakes
+from .marking.policy import MarkingPolicy, policy_mistakes
+from .models.download_http import url_mistake
+from .models.remote import remote_folder
+from .samplers import DEFAULT_SAMPLER, canonical, sampler_mistakes
+from .words import SENSITIVE_WORDS, read_word_list
 
 MODEL_TYPES = ("v1.4", "v1.5", "v2.0")
 DEVICES = ("auto", "cpu", "cuda")
+TILING = ("auto", "always", "never")
 DEFAULT_MEMORY_LIMIT = "4GB"
-UNMAINTAINED = (
-    "Model v1.4 is no longer maintained. Move to v1.5; LoRAs and plugins made for v1.5 may not fit v1.4."
-)
 
 _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", re.IGNORECASE)
@@ -31,15 +35,20 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 class ModelSource:
     """A folder of weights in the diffusers layout, and the digest it must have (see
     `models.folder.folder_digest`).
+
+    With a `url` (see `models.remote`) the folder is in the cache, or will be once the model is loaded;
+    `bandwidth_limit` is in bytes a second.
     """
 
     path: Path
     sha256: str | None = None
+    url: str | None = None
+    bandwidth_limit: int | None = None
 
 
 @dataclass(frozen=True)
 class SamplerConfig:
-    """An algorithm's name and its own parameters, as `reference_engine.samplers.SAMPLERS` lists them."""
+    """An algorithm's proper name and its own parameters (see `reference_engine.samplers.SAMPLERS`)."""
 
     algorithm: str = DEFAULT_SAMPLER
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -59,9 +68,15 @@ class PluginConfig:
     model: ModelSource | None = None
     device: str = "auto"
     medvram: bool = False
+    tiling: str = "auto"
+    acceleration: str = "none"
+    streams: int = 1
+    word_list: tuple[str, ...] = SENSITIVE_WORDS
     sensitive_words: tuple[str, ...] = ()
     watermark_payload: str = DEFAULT_PAYLOAD
+    marking: MarkingPolicy = field(default_factory=MarkingPolicy)
     threads: int = 1
+    persistent_workers: bool = True
 
     @classmethod
     def parse(cls, config: PluginConfig | Mapping[str, Any] | str | bytes | None = None) -> PluginConfig:
@@ -75,9 +90,14 @@ class PluginConfig:
         return parsed
 
     @property
+    def large(self) -> bool:
+        """Whether images over 1024 x 1024 pixels can be made: in tiles, or by TensorRT."""
+        return self.tiling != "never" or self.acceleration == "tensorrt"
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What every image made with this configuration should say."""
-        return (UNMAINTAINED,) if self.model_type == "v1.4" else ()
+        return model_warnings(self.model_type)
 
 
 def parse_size(value: object) -> int:
@@ -158,7 +178,8 @@ def _read_sampler(value: object) -> tuple[str, Any]:
     if mistakes := sampler_mistakes(value):
         raise _Mistakes(mistakes)
     parameters = {key: item for key, item in value.items() if key != "algorithm"}
-    return "sampler", SamplerConfig(value.get("algorithm", DEFAULT_SAMPLER), parameters)
+    name = canonical(value.get("algorithm", DEFAULT_SAMPLER)) or DEFAULT_SAMPLER
+    return "sampler", SamplerConfig(name, parameters)
 
 
 def _read_model(value: object) -> tuple[str, Any]:
@@ -166,25 +187,44 @@ def _read_model(value: object) -> tuple[str, Any]:
         value = {"path": value}
     if not isinstance(value, Mapping):
         raise ValueError(f'must be a table such as {{"path": "/models/v1-5"}}, not {value!r}.')
+    keys = ("path", "url", "sha256", "bandwidth_limit")
     mistakes = [
-        f"model.{key}: unknown key.{did_you_mean(str(key), ('path', 'sha256'))}"
-        for key in value
-        if key not in ("path", "sha256")
+        f"model.{key}: unknown key.{did_you_mean(str(key), keys)}" for key in value if key not in keys
     ]
-    path, sha256 = value.get("path"), value.get("sha256")
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+    path, url, sha256, limit = (value.get(key) for key in keys)
+    if path is not None and url is not None:
+        mistakes.append("model: has a path and a url; it must be one of them.")
+    if url is not None:
+        if mistake := url_mistake(url):
+            mistakes.append(f"model.url: {mistake}")
+        if sha256 is None:
+            mistakes.append("model.sha256: must be there with a url, so that nothing else can come from it.")
+    elif not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         mistakes.append(f"model.path: must be a folder, not {path!r}.")
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
         mistakes.append(f"model.sha256: must be 64 hexadecimal digits, not {sha256!r}.")
+    if limit is not None:
+        try:
+            limit = parse_size(limit)
+        except ValueError as error:
+            mistakes.append(f"model.bandwidth_limit: {error}")
+        if url is None:
+            mistakes.append("model.bandwidth_limit: is for a model with a url.")
     if mistakes:
         raise _Mistakes(mistakes)
-    return "model", ModelSource(Path(os.fspath(path)).expanduser(), sha256.lower() if sha256 else None)  # type: ignore[arg-type]
+    digest = sha256.lower() if isinstance(sha256, str) else None
+    if isinstance(url, str) and digest is not None:
+        return "model", ModelSource(remote_folder(digest), digest, url, limit)
+    return "model", ModelSource(Path(os.fspath(path)).expanduser(), digest)  # type: ignore[arg-type]
 
 
-def _read_medvram(value: object) -> tuple[str, Any]:
-    if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {value!r}.")
-    return "medvram", value
+def _switch(name: str) -> Callable[[object], tuple[str, Any]]:
+    def read(value: object) -> tuple[str, Any]:
+        if not isinstance(value, bool):
+            raise ValueError(f"must be true or false, not {value!r}.")
+        return name, value
+
+    return read
 
 
 def _read_words(value: object) -> tuple[str, Any]:
@@ -192,6 +232,27 @@ def _read_words(value: object) -> tuple[str, Any]:
     if words is None or not all(isinstance(word, str) and word.strip() for word in words):
         raise ValueError(f"must be a list of words, none of them empty, not {value!r}.")
     return "sensitive_words", tuple(words)
+
+
+def _read_word_list(value: object) -> tuple[str, Any]:
+    if value == "default":
+        return "word_list", SENSITIVE_WORDS
+    if isinstance(value, (str, os.PathLike)) and os.fspath(value):
+        try:
+            return "word_list", read_word_list(Path(os.fspath(value)).expanduser())
+        except OSError as error:
+            raise ValueError(f"{os.fspath(value)} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{os.fspath(value)} is not UTF-8 text; save it as UTF-8.") from None
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f'must be "default", a list of words or the path of a text file, not {value!r}.')
+    return "word_list", _read_words(value)[1]
+
+
+def _read_marking(value: object) -> tuple[str, Any]:
+    if mistakes := policy_mistakes(value):
+        raise _Mistakes(mistakes)
+    return "marking", MarkingPolicy.read(value)
 
 
 def _read_payload(value: object) -> tuple[str, Any]:
@@ -202,10 +263,13 @@ def _read_payload(value: object) -> tuple[str, Any]:
     return "watermark_payload", value.lower()
 
 
-def _read_threads(value: object) -> tuple[str, Any]:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1024:
-        raise ValueError(f"must be a whole number from 1 to 1024, not {value!r}.")
-    return "threads", value
+def _count(name: str, most: int) -> Callable[[object], tuple[str, Any]]:
+    def read(value: object) -> tuple[str, Any]:
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise ValueError(f"must be a whole number from 1 to {most}, not {value!r}.")
+        return name, value
+
+    return read
 
 
 _READERS: Mapping[str, Callable[[object], tuple[str, Any]]] = {
@@ -214,9 +278,15 @@ _READERS: Mapping[str, Callable[[object], tuple[str, Any]]] = {
     "memory_limit": lambda value: ("memory_limit", parse_size(value)),
     "model": _read_model,
     "device": _one_of("device", DEVICES),
-    "medvram": _read_medvram,
+    "medvram": _switch("medvram"),
+    "tiling": _one_of("tiling", TILING),
+    "acceleration": _one_of("acceleration", ACCELERATIONS),
+    "streams": _count("streams", MAX_STREAMS),
+    "word_list": _read_word_list,
     "sensitive_words": _read_words,
     "watermark_payload": _read_payload,
-    "threads": _read_threads,
+    "marking": _read_marking,
+    "threads": _count("threads", 1024),
+    "persistent_workers": _switch("persistent_workers"),
 }
 """Each key of the configuration, and what reads its value: field name and checked value, or a ValueError."""

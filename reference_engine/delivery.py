@@ -5,7 +5,8 @@ afterwards.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .config import PluginConfig
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
 
 def parameter_table(request: Request, config: PluginConfig) -> dict[str, Any]:
-    """What is written under "parameters-json": everything needed to make the image again."""
-    return {
+    """What is written under "parameters-json": everything needed to make the image again, but for an initial
+    image and LoRAs.
+    """
+    table: dict[str, Any] = {
         "seed": request.seed,
         "steps": request.steps,
         "cfg_scale": request.cfg_scale,
@@ -32,6 +35,22 @@ def parameter_table(request: Request, config: PluginConfig) -> dict[str, Any]:
         "height": request.height,
         "sdk": __version__,
     }
+    if request.init_image is not None:
+        table["strength"] = request.strength
+    return table
+
+
+def deliver_all(
+    images: Sequence[Image], *, seed: int, parameters: Mapping[str, Any], **facts: Any
+) -> ImageResult:
+    """`deliver` for every image of one call: the first one's result, with the others in it. Image number n
+    (from 0) has the seed `seed` + n.
+    """
+    results = [
+        deliver(image, seed=seed + number, parameters={**parameters, "seed": seed + number}, **facts)
+        for number, image in enumerate(images)
+    ]
+    return replace(results[0], others=tuple(results[1:]))
 
 
 def deliver(
@@ -51,7 +70,7 @@ def deliver(
 
     `parameters` are added to those that are written anyway (seed, width, height, model_type, sdk); Raises
     InvalidParameter where the image is too small for the mark, InvalidPrompt where a prompt cannot be written
-    into a file.
+    into a file. What `marking` of the configuration adds comes before the SDK's own text, and replaces none.
     """
     from PIL import Image as pil_image
 
@@ -82,7 +101,7 @@ def deliver(
         width=marked.width,
         height=marked.height,
         marks=Marks(METHOD, settings.watermark_payload),
-        metadata=png_text(prompt, negative_prompt, table),
+        metadata={**settings.marking.text, **png_text(prompt, negative_prompt, table)},
         timings={**(timings or {}), "mark": seconds},
         truncated=bool(lost),
         kept=kept or (prompt if not lost else ""),

@@ -83,6 +83,18 @@ class ConfigError(_Listed):
     code = "ERR_INVALID_CONFIG"
 
 
+class ConcurrentUse(SDKError):
+    """A pipeline that is not thread-safe was called by a second thread while a first one was in it."""
+
+    code = "ERR_CONCURRENT_USE"
+
+
+class TimedOut(SDKError):
+    """The image was not ready within the `timeout` that the caller gave; the work on it has been stopped."""
+
+    code = "ERR_TIMEOUT"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean "x"?` (with a leading space), or an empty string where nothing known is near `name`."""
     by_folded = {word.casefold(): word for word in known}

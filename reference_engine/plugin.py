@@ -4,63 +4,77 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from . import accel
 from .config import PluginConfig
-from .delivery import deliver, parameter_table
-from .errors import InvalidParameter, ModelNotLoaded
+from .delivery import deliver_all, parameter_table
+from .errors import ModelNotLoaded
+from .guidance import steps_warnings
 from .models.folder import check_folder
+from .models.libraries import import_libraries
 from .models.loader import LoadedModel, ModelLoader
 from .models.lora import Lora, check_lora, with_loras
+from .models.remote import fetch_model
 from .models.tiny import tiny_model
+from .orders import LoraSpec, Order, Progress, lora_list, make_order
 from .preprocess import InitialLatents, ParameterCheck, PreprocessPipeline, PromptCheck, Request, TextEncoding
-from .render import memory
+from .render import calibration, caps, memory
 from .render.engine import RenderEngine, use_threads
+from .render.plan import Plan, PlanCheck
 from .result import ImageResult
+from .waiting import in_thread
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LoraSpec = str | os.PathLike[str] | tuple[str | os.PathLike[str], float]
-"""A LoRA's file, or the file and its scale."""
-
-_NATIVE_SIZE = {"v1.4": 512, "v1.5": 512, "v2.0": 768}
-
 
 class Plugin:
     """What `SDK.create_plugin` returns. Safe to use from several threads and tasks: images are made one after
-    another.
+    another, in a thread of its own (`SDK.create_pool` makes several at a time).
 
     `pipeline` is the chain of preprocessing stages, to insert into, replace and reorder. `postprocess` holds
     functions from image to image that run before the mark is written; nothing can run after it.
     """
 
     def __init__(self, config: PluginConfig) -> None:
-        """Checks the model's folder (and hash) where one is configured; loads nothing yet. Raises
-        ModelNotLoaded.
+        """Checks the model's folder (and hash) where one is configured; loads and downloads nothing yet.
+        Raises ModelNotLoaded.
         """
-        if config.model is not None:
+        if config.model is not None and config.model.url is None:
             check_folder(config.model.path, config.model.sha256)
+        if config.acceleration != "none" or config.streams > 1:
+            accel.require(config.acceleration, config.streams, self._device(config))
         self.config = config
         self.postprocess: list[Callable[[Image], Image]] = []
         self.pipeline = PreprocessPipeline(
             [
-                ParameterCheck(payload_bits=len(config.watermark_payload) * 4),
-                PromptCheck(config.sensitive_words),
-                memory.MemoryCheck(self._memory_needed, config.memory_limit),
-                TextEncoding(self._loaded),
-                InitialLatents(),
+                ParameterCheck(payload_bits=len(config.watermark_payload) * 4, large=config.large),
+                PromptCheck(config.sensitive_words, config.word_list),
+                PlanCheck(
+                    self._memory_needed,
+                    config.memory_limit,
+                    config.tiling,
+                    medvram=self._offload,
+                    unbounded=config.acceleration == "tensorrt",
+                ),
+                TextEncoding(self._with_loras),
+                InitialLatents(lambda request, pixels: self._engine().encode(request, pixels)),
             ]
         )
         self._lock = threading.Lock()
+        self._medvram = config.medvram
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="sdk-plugin")
         self._model: LoadedModel | None = None
+        self._cancelled: Callable[[], bool] = _never
         self._loras: tuple[Lora, ...] = ()
-        self._unet_with: tuple[tuple[Lora, ...], Any] = ((), None)
+        self._active: tuple[Lora, ...] = ()
+        self._adapted: tuple[tuple[Lora, ...], LoadedModel] | None = None
 
     async def load(self) -> None:
         """Loads the model now, and not at the first image. Raises ModelNotLoaded."""
@@ -76,40 +90,91 @@ class Plugin:
         seed: int | None = None,
         width: int | None = None,
         height: int | None = None,
+        init_image: Image | None = None,
+        strength: float = 0.75,
+        num_images: int = 1,
         loras: Sequence[LoraSpec] = (),
+        progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> ImageResult:
-        """One marked image. `steps` 5 to 50; `cfg_scale` 0 to 30; sides in pixels, multiples of 8 from 64, at
-        most 1024 x 1024 in all.
+        """One marked image, or several; the event loop goes on meanwhile.
 
-        Without a seed one is drawn, and told in the result; without sides the model's native ones are used.
-        `loras` act on this image alone, beside those that `load_lora` added. Raises InvalidParameter,
-        InvalidPrompt, ModelNotLoaded, OutOfMemory. A cancelled task stops at the next step.
+        `steps` 5 to 50; `cfg_scale` 0 to 30 (1: the prompt alone, without the negative prompt); `seed` 0 to
+        2**63 - 1, drawn and told in the result where none is given; `width` and `height` in pixels, multiples
+        of 8 from 64 to 2048, by default those of `init_image` or the model's native ones. `init_image` (PIL,
+        any mode, resized to the sides) is where the image starts from, and `strength`, above 0 to 1, how much
+        of it is made anew: at 1 all. `num_images` 1 to 8 are made as one batch, with the seeds from `seed`
+        on; they are in the result's `images` and `each`. `loras` are files, or pairs of file and scale (-10
+        to 10), that act on this call alone, beside those that `load_lora` added.
+
+        `progress(done, total)` is called in the event loop's thread after each step. After `timeout` seconds,
+        waiting for earlier images included, TimedOut is raised. A cancelled task, or one out of time, stops
+        before the next step.
+
+        Raises InvalidParameter, InvalidPrompt, ModelNotLoaded, OutOfMemory, TimedOut.
         """
-        native = _NATIVE_SIZE[self.config.model_type]
-        request = Request(
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            steps=steps,
-            cfg_scale=cfg_scale,
-            seed=secrets.randbelow(2**32) if seed is None else seed,
-            width=native if width is None else width,
-            height=native if height is None else height,
-            warnings=self.config.warnings,
+        order = make_order(
+            self.config,
+            prompt,
+            negative_prompt,
+            steps,
+            cfg_scale,
+            seed=seed,
+            width=width,
+            height=height,
+            init_image=init_image,
+            strength=strength,
+            num_images=num_images,
+            loras=loras,
         )
-        stop = threading.Event()
-        try:
-            return await asyncio.to_thread(self._generate, request, _lora_list(loras), stop)
-        except asyncio.CancelledError:
-            stop.set()
-            raise
+        return await in_thread(
+            self._worker,
+            lambda cancelled, tell: self.carry_out(order, cancelled, tell),
+            timeout=timeout,
+            progress=progress,
+        )
+
+    def carry_out(
+        self,
+        order: Order,
+        cancelled: Callable[[], bool] = lambda: False,
+        progress: Progress | None = None,
+    ) -> ImageResult:
+        """`generate_image` in the caller's own thread, which waits; for worker threads. Raises what that
+        raises, and SDKError with ERR_CANCELLED where `cancelled`, asked before each step, says so.
+        """
+        with self._lock:
+            try:
+                prepared, images, timings, notes = memory.out_of_memory_told(
+                    lambda: self._make(order, cancelled, progress)
+                )
+            finally:
+                self._active, self._cancelled = (), _never
+                if not self.config.persistent_workers:
+                    self._let_go()
+        return deliver_all(
+            images,
+            prompt=order.request.prompt,
+            negative_prompt=order.request.negative_prompt,
+            seed=prepared.seed,
+            parameters=parameter_table(prepared, self.config),
+            config=self.config,
+            timings=timings,
+            kept=prepared.kept,
+            lost=prepared.lost,
+            warnings=(*prepared.warnings, *notes, *steps_warnings(prepared.steps)),
+        )
 
     def load_lora(self, path: str | os.PathLike[str], scale: float = 1.0) -> None:
-        """Adds a LoRA to every image from now on. Raises ModelNotLoaded where it does not fit; nothing
-        then has changed.
+        """Adds a LoRA to every image from now on; `scale` -10 to 10, 1 as it was trained. Several add up.
+        Loads the model where it is not loaded yet, so it may take a while.
+
+        Raises ModelNotLoaded where the LoRA does not fit, InvalidParameter for the scale; nothing then has
+        changed.
         """
-        (lora,) = _lora_list([(path, scale)])
+        (lora,) = lora_list([(path, scale)])
         model = self._load_locked()
-        check_lora(lora, model.unet)
+        check_lora(lora, model)
         with self._lock:
             self._loras += (lora,)
 
@@ -118,59 +183,79 @@ class Plugin:
         were.
         """
         with self._lock:
-            self._loras, self._unet_with = (), ((), None)
+            self._loras, self._adapted = (), None
 
-    def _generate(self, request: Request, loras: tuple[Lora, ...], stop: threading.Event) -> ImageResult:
+    @property
+    def loras(self) -> tuple[Lora, ...]:
+        """The LoRAs that `load_lora` added, in that order."""
+        return self._loras
+
+    def close(self) -> None:
+        """Ends the worker thread and lets go of the model; an image in the making is finished first."""
+        self._worker.shutdown()
         with self._lock:
-            prepared, image, timings = memory.out_of_memory_told(lambda: self._make(request, loras, stop))
-        return deliver(
-            image,
-            prompt=request.prompt,
-            negative_prompt=request.negative_prompt,
-            seed=prepared.seed,
-            parameters=parameter_table(prepared, self.config),
-            config=self.config,
-            timings=timings,
-            kept=prepared.kept,
-            lost=prepared.lost,
-            warnings=prepared.warnings,
-        )
+            self._let_go()
 
     def _make(
-        self, request: Request, loras: tuple[Lora, ...], stop: threading.Event
-    ) -> tuple[Request, Image, dict[str, float]]:
+        self, order: Order, cancelled: Callable[[], bool], progress: Progress | None
+    ) -> tuple[Request, Sequence[Image], dict[str, float], Sequence[str]]:
         started = time.perf_counter()
-        prepared = self.pipeline.run(request)
-        unet = self._unet(self._loras + loras)
+        self._active, self._cancelled = self._loras + order.loras, cancelled
+        prepared = self.pipeline.run(order.request)
+        unet = self._with_loras().unet if self._active else None
         ready = time.perf_counter()
-        image, timings = self._engine().render(prepared, unet=unet, cancelled=stop.is_set)
+        images, timings, notes = self._engine().render(
+            prepared, unet=unet, cancelled=cancelled, progress=progress
+        )
         for change in self.postprocess:
-            image = change(image)
-        return prepared, image, {"preprocess": ready - started, **timings}
+            images = tuple(change(image) for image in images)
+        return prepared, images, {"preprocess": ready - started, **timings}, notes
 
-    def _memory_needed(self, request: Request) -> memory.Estimate:
+    def _offload(self, plan: Plan | None = None) -> bool | None:
+        """Whether parts leave the GPU when they are not in use: True, False, or None where `plan` may decide.
+        A model that others may share stays where it is.
+        """
+        if plan is not None:
+            self._medvram = plan.medvram
+        elif not self._medvram and self._model is None and self._device() == "cuda":
+            return None
+        return self._medvram
+
+    def _memory_needed(self, request: Request, plan: Plan) -> memory.Estimate:
+        import_libraries()
         return memory.estimate(
             self._folder(),
             request.width,
             request.height,
-            rows=1 if request.cfg_scale == 1.0 else 2,
+            rows=plan.batch * (1 if request.cfg_scale == 1.0 else 2),
             cuda=self._device() == "cuda",
-            medvram=self.config.medvram,
+            medvram=plan.medvram,
+            tile=plan.tile,
+            decoder_tile=plan.decoder_tile,
+            encode=request.init_image is not None,
         )
 
     def _engine(self) -> RenderEngine:
         config = self.config
         device = self._device()
         return RenderEngine(
-            self._loaded(), config.sampler, device, config.medvram and device == "cuda", config.threads
+            self._loaded(),
+            config.sampler,
+            device,
+            self._medvram and device == "cuda",
+            config.threads,
+            config.acceleration,
+            config.streams,
         )
 
-    def _unet(self, loras: tuple[Lora, ...]) -> Any:
-        if not loras:
-            return None
-        if self._unet_with[0] != loras:
-            self._unet_with = (loras, with_loras(self._loaded().unet, loras))
-        return self._unet_with[1]
+    def _with_loras(self) -> LoadedModel:
+        """The model for the image in the making, with its LoRAs in it."""
+        model = self._loaded()
+        if not self._active:
+            return model
+        if self._adapted is None or self._adapted[0] != self._active:
+            self._adapted = (self._active, with_loras(model, self._active))
+        return self._adapted[1]
 
     def _load_locked(self) -> LoadedModel:
         with self._lock:
@@ -178,29 +263,45 @@ class Plugin:
 
     def _loaded(self) -> LoadedModel:
         if self._model is None:
+            import_libraries()
             sha256 = self.config.model.sha256 if self.config.model else None
             device = self._device()
-            if self.config.medvram and device == "cuda":
+            if self._medvram and device == "cuda":
                 # A copy of its own, since its parts move to the GPU and back.
                 self._model = ModelLoader().load_local(self._folder(), sha256, half=True)
             else:
                 self._model = _LOADER.load_local(self._folder(), sha256, device=device, half=device == "cuda")
+            if device == "cuda":
+                caps.limit_cuda(self.config.memory_limit)
+                calibration.once(self._model)
         use_threads(self.config.threads)
         return self._model
 
-    def _folder(self) -> Path:
-        if self.config.model is not None:
-            return self.config.model.path
-        return tiny_model(self.config.model_type)
+    def _let_go(self) -> None:
+        self._model, self._adapted = None, None
 
-    def _device(self) -> str:
-        if self.config.device == "cpu":
+    def _folder(self) -> Path:
+        source = self.config.model
+        if source is None:
+            return tiny_model(self.config.model_type)
+        if source.url is None or source.sha256 is None:
+            return source.path
+        return fetch_model(
+            source.url,
+            source.sha256,
+            bandwidth_limit=source.bandwidth_limit,
+            cancelled=self._cancelled,
+        )
+
+    def _device(self, config: PluginConfig | None = None) -> str:
+        wanted = (config or self.config).device
+        if wanted == "cpu":
             return "cpu"
         import torch
 
         if torch.cuda.is_available():
             return "cuda"
-        if self.config.device == "cuda":
+        if wanted == "cuda":
             raise ModelNotLoaded(
                 "There is no CUDA device that torch can use.",
                 ['Set device to "auto" or "cpu".', "Install a CUDA build of torch and the GPU's driver."],
@@ -208,15 +309,9 @@ class Plugin:
         return "cpu"
 
 
+def _never() -> bool:
+    return False
+
+
 _LOADER = ModelLoader()
 """One for the process, so that plugins on the same model share its weights."""
-
-
-def _lora_list(specs: Sequence[LoraSpec]) -> tuple[Lora, ...]:
-    loras = []
-    for spec in [specs] if isinstance(specs, (str, os.PathLike)) else specs:  # one file alone is meant, too
-        path, scale = spec if isinstance(spec, tuple) else (spec, 1.0)
-        if not isinstance(scale, (int, float)) or isinstance(scale, bool) or not -10 <= scale <= 10:
-            raise InvalidParameter(f"A LoRA's scale must be a number from -10 to 10, not {scale!r}.", ())
-        loras.append(Lora(Path(path).resolve(), float(scale)))
-    return tuple(loras)

@@ -28,7 +28,11 @@ class ImageResult:
 
     `image` is RGB; `timings` are seconds a stage; `metadata` is the text that `png()` writes, keyword to
     text. Where the prompt had more tokens than the model reads, `truncated` is true, and `kept` + `lost` is
-    the text that was encoded (the prompt, as the plugin's own stages left it).
+    the text that was encoded (the prompt, as the plugin's own stages left it). `seed` is None only where a
+    plugin's own engine told none; `warnings` are sentences for the user.
+
+    A call for several images returns the first, and the `others` with it: `images` has the pixels of all,
+    `each` a result for every one, marked and with a seed and metadata of its own.
     """
 
     image: Image
@@ -44,6 +48,17 @@ class ImageResult:
     kept: str = ""
     lost: str = ""
     warnings: tuple[str, ...] = ()
+    others: tuple[ImageResult, ...] = ()
+
+    @property
+    def each(self) -> tuple[ImageResult, ...]:
+        """A result for every image of the call, this one first."""
+        return (self, *self.others)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Every image of the call, RGB, each marked."""
+        return tuple(result.image for result in self.each)
 
     def png(self) -> bytes:
         """The image as a PNG file, with `metadata` as uncompressed UTF-8 iTXt; equal results give equal

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .config import PluginConfig
 from .delivery import deliver
 from .plugin import Plugin
+from .pool import PluginPool
 from .preprocess import ParameterCheck, PromptCheck, Request
 from .result import ImageResult
 from .version import __version__
@@ -31,6 +33,24 @@ class SDK:
         or altered. The model itself is loaded at the first image, or by `await plugin.load()`.
         """
         return Plugin(PluginConfig.parse(config))
+
+    @staticmethod
+    def create_pool(
+        config: Config = None,
+        *,
+        threads: int = 4,
+        persistent_workers: bool | None = None,
+        setup: Callable[[Plugin], None] | None = None,
+    ) -> PluginPool:
+        """A pool of `threads` (1 to 64) plugins over one copy of the weights, for several images at a time.
+
+        `persistent_workers` overrides the configuration's; `setup` is called with each thread's plugin before
+        its first image. Raises what `create_plugin` raises, and InvalidParameter for the number of threads.
+        """
+        settings = PluginConfig.parse(config)
+        if persistent_workers is not None:
+            settings = replace(settings, persistent_workers=persistent_workers)
+        return PluginPool(settings, threads, setup)
 
     @staticmethod
     def deliver(
@@ -76,5 +96,5 @@ class SDK:
         """
         settings = PluginConfig.parse(config)
         request = Request(prompt, negative_prompt, steps, cfg_scale, seed, width, height)
-        ParameterCheck(len(settings.watermark_payload) * 4)(request)
-        PromptCheck(settings.sensitive_words)(request)
+        ParameterCheck(len(settings.watermark_payload) * 4, settings.large)(request)
+        PromptCheck(settings.sensitive_words, settings.word_list)(request)

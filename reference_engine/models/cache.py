@@ -1,4 +1,6 @@
-"""Where the SDK keeps what it builds, and how a folder appears there whole or not at all."""
+"""Where the SDK keeps what it builds or downloads, how a folder appears there whole or not at all, and how
+one process waits for another.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "SD_CERTIFY_CACHE"
@@ -49,3 +53,66 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
     return target
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds the lock file `path` against every other thread and process of this machine; it goes away
+    afterwards, and with a process that dies.
+
+    `waiting` is called every 50 ms while somebody else holds it, and may raise. Raises OSError where `path`
+    cannot be written.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if _try_lock(descriptor):
+                # Who held it before may have removed this very file; then a new one is everybody's lock.
+                if _same_file(descriptor, path):
+                    break
+            else:
+                waiting()
+                time.sleep(0.05)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    try:
+        yield
+    finally:
+        if sys.platform == "win32":  # which removes no open file: another's lock stays
+            os.close(descriptor)
+            with suppress(OSError):
+                path.unlink()
+        else:
+            with suppress(OSError):
+                path.unlink()
+            os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def _same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

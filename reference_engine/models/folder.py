@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 from ..errors import ModelNotLoaded
+from .hashes import file_digest
 
 COMPONENTS = ("text_encoder", "unet", "vae")
 CONFIG_FILES = (
@@ -40,13 +40,12 @@ _ITEM_BYTES = {
 }
 _MAX_HEADER = 100 * 2**20
 
-_digests: dict[tuple[Any, ...], str] = {}
-_digests_lock = threading.Lock()
 
-
-def check_folder(path: Path, sha256: str | None = None) -> None:
+def check_folder(path: Path, sha256: str | None = None, *, force: bool = False) -> None:
     """Raises ModelNotLoaded unless `path` is a whole model in safetensors, with the digest `sha256` where
-    one is given.
+    one is given; the digest comes before any file is parsed.
+
+    `force` reads every file again, also those whose hash is remembered.
     """
     if not path.is_dir():
         raise ModelNotLoaded(
@@ -59,9 +58,7 @@ def check_folder(path: Path, sha256: str | None = None) -> None:
             f"The model in {path} is not whole; missing: {', '.join(missing)}.",
             ["Copy or download the folder again, all of it."],
         )
-    for component in COMPONENTS:
-        weight_shapes(path / component)
-    if sha256 is not None and (found := folder_digest(path)) != sha256.lower():
+    if sha256 is not None and (found := folder_digest(path, force=force)) != sha256.lower():
         raise ModelNotLoaded(
             f"The model in {path} is not the one asked for: its sha256 is {found}, not {sha256.lower()}.",
             [
@@ -69,6 +66,8 @@ def check_folder(path: Path, sha256: str | None = None) -> None:
                 "If the change is wanted, put the new sha256 into the configuration.",
             ],
         )
+    for component in COMPONENTS:
+        weight_shapes(path / component)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -139,41 +138,34 @@ def _end(entry: dict[str, Any]) -> int:
     return int(end)
 
 
-def folder_digest(path: Path) -> str:
+def folder_digest(path: Path, *, force: bool = False) -> str:
     """The sha256 that stands for a folder: of the lines `<sha256 of the file>  <relative path>`, sorted by
     path.
 
     Every file counts but SHA256SUMS itself and hidden ones; paths have forward slashes, lines end in a
     newline. So it is `sha256sum SHA256SUMS` where that file was made by `sha256sum` over the same files.
+    Raises ModelNotLoaded where a file cannot be read.
     """
-    return hashlib.sha256(checksums(path).encode("utf-8")).hexdigest()
+    return hashlib.sha256(checksums(path, force=force).encode("utf-8")).hexdigest()
 
 
-def checksums(path: Path) -> str:
-    """The text of the SHA256SUMS file that fits the folder as it is now."""
-    files = (file.relative_to(path) for file in path.rglob("*") if file.is_file() and file.name != CHECKSUMS)
-    names = sorted(file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts))
-    return "".join(f"{file_digest(path / name)}  {name}\n" for name in names)
+def checksums(path: Path, *, force: bool = False) -> str:
+    """The text of the SHA256SUMS file that fits the folder as it is now. Raises ModelNotLoaded."""
+    try:
+        files = (item.relative_to(path) for item in path.rglob("*") if item.is_file())
+        names = [file for file in files if file.name != CHECKSUMS and not hidden(file)]
+        return checksum_lines({name.as_posix(): file_digest(path / name, force=force) for name in names})
+    except OSError as error:
+        raise ModelNotLoaded(
+            f"{error.filename or path} cannot be read: {error.strerror}.", ["Check the file and its rights."]
+        ) from None
 
 
-def file_digest(file: Path) -> str:
-    """sha256 of a file; remembered for as long as the file's inode, size and times stay the same."""
-    status = file.stat()
-    key = (
-        os.fspath(file),
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
-    with _digests_lock:
-        if key in _digests:
-            return _digests[key]
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(2**20):
-            digest.update(chunk)
-    with _digests_lock:
-        _digests[key] = digest.hexdigest()
-    return digest.hexdigest()
+def checksum_lines(digests: Mapping[str, str]) -> str:
+    """The text of a SHA256SUMS file, from relative path to sha256."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
+
+
+def hidden(file: PurePath) -> bool:
+    """Whether a part of the relative path begins with a dot; such files do not belong to the model."""
+    return any(part.startswith(".") for part in file.parts)

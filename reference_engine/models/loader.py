@@ -1,17 +1,25 @@
-"""Loads models from disk, checks them first, and loads each one once for everybody who asks."""
+"""Loads models from disk and from the network, checks them first, and loads each one once for everybody who
+asks.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
-from collections.abc import Iterator, Mapping
+import traceback
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelNotLoaded, SDKError
+from .download import HTTPDownloader, Progress
 from .folder import check_folder
+from .hashes import Identity, fingerprint
+from .remote import fetch_model
 from .tokenizer import load_tokenizer, split_at_limit
 
 
@@ -51,50 +59,106 @@ class LoadedModel:
 
 
 class ModelLoader:
-    """Loads model folders; thread-safe. Several askers for one folder share one load and one copy of the
-    weights.
+    """Loads models; thread-safe. Several askers for one model share one load and one copy of the weights.
+
+    References are counted, by Python itself: the loader keeps no model alive. Its weights are freed with the
+    last LoadedModel that somebody holds, and who asks before that gets the same one.
     """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._places: dict[Any, _Place] = {}
+        self._places: dict[tuple[Path, str, bool], _Place] = {}
 
     def load_local(
-        self, path: str | Path, sha256: str | None = None, *, device: str = "cpu", half: bool = False
+        self,
+        path: str | Path,
+        sha256: str | None = None,
+        *,
+        device: str = "cpu",
+        half: bool = False,
+        force: bool = False,
     ) -> LoadedModel:
         """The model in the folder `path` (diffusers layout), checked before anything is loaded.
 
         The weights become float32, or float16 with `half`. `sha256` is the folder's digest as `folder_digest`
-        defines it. Raises ModelNotLoaded where files are missing, altered, pickles, or do not fit each other;
-        nothing then stays in memory.
+        defines it; the hash of a file that has not changed since is remembered, and `force` reads it again.
+        Raises ModelNotLoaded where files are missing, altered, pickles, or do not fit each other; nothing
+        then stays in memory. A folder that was changed is a new model, also while the old one is in use.
         """
         folder = Path(path).resolve()
-        check_folder(folder, sha256)
         with self._guard:
             place = self._places.setdefault((folder, device, half), _Place())
         with place.lock:
-            if place.model is None:
-                place.model = _load(folder, device, half)
-            return place.model
+            files = fingerprint(folder)
+            check_folder(folder, sha256, force=force)
+            model = place.model
+            if model is None or place.files != files:
+                model = _load(folder, device, half)
+                if fingerprint(folder) != files:
+                    raise ModelNotLoaded(
+                        f"The model in {folder} was changed while it was being loaded.",
+                        ["Load it again when nothing writes there any more."],
+                    )
+                place.keep(model, files)
+            return model
+
+    def load_remote(
+        self,
+        url: str,
+        sha256: str,
+        *,
+        device: str = "cpu",
+        half: bool = False,
+        downloader: HTTPDownloader | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> LoadedModel:
+        """The model in the folder under `url` (see `models.remote`), downloaded into the cache once.
+
+        Raises as `load_local` and `fetch_model` do.
+        """
+        folder = fetch_model(url, sha256, downloader=downloader, progress=progress, cancelled=cancelled)
+        return self.load_local(folder, sha256, device=device, half=half)
+
+    def in_use(self) -> tuple[Path, ...]:
+        """The folders of the models that somebody holds, once for each device and precision."""
+        with self._guard:
+            places = list(self._places.values())
+        return tuple(sorted(model.path for place in places if (model := place.model) is not None))
 
     def forget(self) -> None:
-        """Lets go of every loaded model; those in use stay until their users are done."""
+        """The next asker loads anew; models in use stay until their users are done."""
         with self._guard:
             self._places.clear()
 
 
-@dataclass
 class _Place:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    model: LoadedModel | None = None
+    """Where the askers for one model meet."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.files: tuple[tuple[str, Identity], ...] = ()
+        self._model: Callable[[], LoadedModel | None] = lambda: None
+
+    @property
+    def model(self) -> LoadedModel | None:
+        return self._model()
+
+    def keep(self, model: LoadedModel, files: tuple[tuple[str, Identity], ...]) -> None:
+        self._model, self.files = weakref.ref(model), files
 
 
 def _load(folder: Path, device: str, half: bool) -> LoadedModel:
     try:
-        return _load_parts(folder, device, half)
+        model = _load_parts(folder, device, half)
+        # The libraries leave cycles behind that hold the weights, which shall go with their last user.
+        gc.collect()
+        return model
     except SDKError:
         raise
     except Exception as error:
+        # The traceback would hold the parts that did load for as long as somebody holds the error.
+        traceback.clear_frames(error.__traceback__)
         # Whatever a library finds wrong with a file is to the user one thing: this model cannot be loaded.
         raise ModelNotLoaded(
             f"The model in {folder} cannot be loaded: {_first_line(error)}",

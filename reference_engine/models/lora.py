@@ -1,103 +1,137 @@
-"""LoRAs: small additions to a UNet, checked against it before anything is changed."""
+"""LoRAs: small additions to a UNet and a text encoder, checked against them before anything is read."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelNotLoaded
 from .folder import read_header
+from .lora_names import COMPONENTS, Adapted, fitted, read_names
 
-PREFIX = "unet"
-_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+if TYPE_CHECKING:
+    from .loader import LoadedModel
 
 
 @dataclass(frozen=True)
 class Lora:
-    """A LoRA's file (safetensors, keys `unet.<module>.lora_A.weight` and `.lora_B.weight`) and how
-    strongly it acts.
+    """A LoRA's file (safetensors, names in the style of diffusers, PEFT or kohya) and how strongly it acts:
+    1.0 as it was trained, 0.0 not at all.
     """
 
     path: Path
     scale: float = 1.0
 
 
-def check_lora(lora: Lora, unet: Any) -> None:
-    """Raises ModelNotLoaded unless every tensor of the LoRA fits a module of `unet`; reads the header
-    alone.
+def check_lora(lora: Lora, model: LoadedModel) -> list[Adapted]:
+    """What the LoRA adapts in `model`, told by its header alone.
+
+    Raises ModelNotLoaded unless every tensor of it fits; a LoRA made for another base model is told by the
+    width of the text that it reads (768 for v1.4 and v1.5, 1024 for v2.0, 2048 for SDXL).
     """
     if not lora.path.is_file():
         raise ModelNotLoaded(f"There is no LoRA at {lora.path}.", ["Check the path."])
-    entries = read_header(lora.path)
-    mistakes = _misfits(
-        {name: tuple(entry["shape"]) for name, entry in entries.items()}, _module_shapes(unet)
-    )
+    shapes = {name: tuple(entry["shape"]) for name, entry in read_header(lora.path).items()}
+    adapted, mistakes = read_names(shapes, {part: _weights(getattr(model, part)) for part in COMPONENTS})
     if mistakes:
         more = f" And {len(mistakes) - 3} more." if len(mistakes) > 3 else ""
         raise ModelNotLoaded(
             f"The LoRA {lora.path.name} does not fit this model: {' '.join(mistakes[:3])}{more}",
             [
                 "Use a LoRA made for this model type: one for v1.5 may not fit v1.4, and never fits v2.0.",
-                "If it comes from another tool, convert it to names such as unet.<module>.lora_A.weight.",
+                "If another tool wrote it, save it in the style of diffusers, PEFT or kohya.",
             ],
         )
+    return adapted
 
 
-def with_loras(unet: Any, loras: Sequence[Lora]) -> Any:
-    """A UNet of its own modules over the same weights, with the LoRAs in it; `unet` itself stays as it is.
+def with_loras(model: LoadedModel, loras: Sequence[Lora]) -> LoadedModel:
+    """A model of its own modules over the same weights, with the LoRAs in it; `model` stays as it is.
 
-    Raises ModelNotLoaded where one of them does not fit.
+    Raises ModelNotLoaded where one of them does not fit; all are checked before the first is read.
     """
-    for lora in loras:
-        check_lora(lora, unet)
+    plans = [check_lora(lora, model) for lora in loras]
+    if not plans:
+        return model
     if find_spec("peft") is None:
         raise ModelNotLoaded("LoRAs need the package peft, which is not installed.", ["pip install peft"])
-    from safetensors.torch import load_file
-
-    twin = _twin(unet)
-    names = [f"lora{number}" for number, _ in enumerate(loras)]
-    for name, lora in zip(names, loras, strict=True):
-        weights = {key: tensor.to(unet.dtype) for key, tensor in load_file(str(lora.path)).items()}
-        twin.load_lora_adapter(weights, prefix=PREFIX, adapter_name=name)
-    twin.set_adapters(names, [lora.scale for lora in loras])
-    return twin.requires_grad_(False).eval().to(unet.device)
-
-
-def _twin(unet: Any) -> Any:
-    import torch
-
-    with torch.device("meta"):
-        twin = type(unet).from_config(unet.config)
-    twin.load_state_dict(unet.state_dict(), assign=True)
-    return twin
+    changed: dict[str, Any] = {}
+    for part in COMPONENTS:
+        mine = [
+            (lora, [item for item in plan if item.component == part])
+            for lora, plan in zip(loras, plans, strict=True)
+        ]
+        if any(plan for _, plan in mine):
+            changed[part] = _adapted_twin(getattr(model, part), [pair for pair in mine if pair[1]])
+    return replace(model, **changed)
 
 
-def _module_shapes(unet: Any) -> dict[str, tuple[int, ...]]:
+def _adapted_twin(module: Any, plans: Sequence[tuple[Lora, list[Adapted]]]) -> Any:
+    from peft import inject_adapter_in_model, set_peft_model_state_dict
+    from peft.tuners.lora import LoraLayer
+
+    twin = _twin(module)
+    for number, (lora, plan) in enumerate(plans):
+        name = f"lora{number}"
+        tensors = _tensors(lora, plan, _weights(module))
+        inject_adapter_in_model(_peft_config(plan, tensors), twin, name, low_cpu_mem_usage=True)
+        state = {
+            f"{item.module}.lora_{letter}.weight": tensors[key].to(module.device, module.dtype)
+            for item in plan
+            for letter, key in (("A", item.down), ("B", item.up))
+        }
+        set_peft_model_state_dict(twin, state, adapter_name=name, low_cpu_mem_usage=True)
+        del twin.peft_config  # else PEFT warns of the next one; its layers know all they need
+    names = [f"lora{number}" for number, _ in enumerate(plans)]
+    for layer in twin.modules():
+        if isinstance(layer, LoraLayer):
+            for name, (lora, _) in zip(names, plans, strict=True):
+                if name in layer.scaling:
+                    layer.set_scale(name, lora.scale)
+            layer.set_adapter(names)
+    return twin.requires_grad_(False).eval()
+
+
+def _peft_config(plan: Sequence[Adapted], tensors: dict[str, Any]) -> Any:
+    from peft import LoraConfig
+
+    ranks = {item.module: item.rank for item in plan}
+    # Without an alpha the LoRA acts as it is: alpha = rank.
+    alphas = {
+        item.module: float(tensors[item.alpha].float()) if item.alpha else float(item.rank) for item in plan
+    }
+    return LoraConfig(
+        r=plan[0].rank, target_modules=list(ranks), rank_pattern=ranks, alpha_pattern=alphas, lora_dropout=0.0
+    )
+
+
+def _tensors(lora: Lora, plan: Sequence[Adapted], weights: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    tensors: dict[str, Any] = {}
+    with safe_open(str(lora.path), "pt") as file:
+        for item in plan:
+            for key in (item.down, item.up):
+                tensor = file.get_tensor(key)
+                tensors[key] = tensor.reshape(fitted(tuple(tensor.shape), weights[item.module]))
+            if item.alpha:
+                tensors[item.alpha] = file.get_tensor(item.alpha)
+    return tensors
+
+
+def _twin(module: Any) -> Any:
+    """Modules of its own over the very same tensors."""
+    shared = [*module.parameters(), *module.buffers()]
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in shared})
+
+
+def _weights(module: Any) -> dict[str, tuple[int, ...]]:
     return {
         name.removesuffix(".weight"): tuple(tensor.shape)
-        for name, tensor in unet.state_dict().items()
+        for name, tensor in module.named_parameters()
         if name.endswith(".weight") and tensor.dim() >= 2
     }
-
-
-def _misfits(shapes: dict[str, tuple[int, ...]], modules: dict[str, tuple[int, ...]]) -> list[str]:
-    mistakes = [] if shapes else ["It has no tensors."]
-    for name, shape in sorted(shapes.items()):
-        down = name.endswith(_DOWN)
-        module = name.removeprefix(f"{PREFIX}.").removesuffix(_DOWN if down else _UP)
-        if not name.startswith(f"{PREFIX}.") or not name.endswith((_DOWN, _UP)):
-            mistakes.append(f"{name} is not a name of the kind {PREFIX}.<module>{_DOWN}.")
-        elif module not in modules:
-            mistakes.append(f"The model has no {module}.")
-        elif (partner := name.replace(_DOWN, _UP) if down else name.replace(_UP, _DOWN)) not in shapes:
-            mistakes.append(f"{name} is there without {partner}.")
-        elif (
-            len(shape) != len(modules[module]) or shape[1 if down else 0] != modules[module][1 if down else 0]
-        ):
-            mistakes.append(f"{name} has shape {shape}, but {module} is {modules[module]}.")
-        elif down and shapes[partner][1] != shape[0]:
-            mistakes.append(f"{name} has rank {shape[0]}, {partner} rank {shapes[partner][1]}.")
-    return mistakes

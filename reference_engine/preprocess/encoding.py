@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +32,7 @@ class TextEncoding:
         """
         self._model = model
         self._cache: OrderedDict[str, tuple[Any, str, str]] = OrderedDict()
+        self._encoder: Callable[[], Any] = lambda: None
 
     def __call__(self, request: Request) -> Request:
         embeddings, kept, lost = self._encode(request.prompt)
@@ -50,8 +52,11 @@ class TextEncoding:
         )
 
     def _encode(self, text: str) -> tuple[Any, str, str]:
+        model = self._model()
+        if self._encoder() is not model.text_encoder:  # a LoRA's, or a model loaded anew
+            self._cache.clear()
+            self._encoder = weakref.ref(model.text_encoder)
         if text not in self._cache:
-            model = self._model()
             ids, kept, lost = model.tokenize(text)
             self._cache[text] = model.encode(ids), kept, lost
             if len(self._cache) > CACHED_PROMPTS:

@@ -1,8 +1,10 @@
-"""The stage that draws the initial noise from the seed."""
+"""The stage that draws the initial noise from the seed, and turns an initial image into latents."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .request import Request
 
@@ -12,18 +14,39 @@ PIXELS_PER_LATENT = 8
 
 @dataclass(frozen=True)
 class InitialLatents:
-    """Noise of shape (1, 4, height / 8, width / 8), standard deviation 1.
+    """Noise of shape (images, 4, height / 8, width / 8), standard deviation 1; an initial image's latents.
 
-    Drawn on the CPU in float32 by the request's own generator, whatever the device and number of threads, so
-    that a seed means the same image everywhere; the generator goes on to serve samplers that add noise.
+    Image number n has a generator of its own, with the seed `seed` + n, so that it has the noise it would
+    have alone. Noise is drawn on the CPU in float32, whatever the device and number of threads, so that a
+    seed means the same image everywhere; the generators go on to serve samplers that add noise.
+
+    `encode(request, pixels)` turns an initial image's pixels (1, 3, height, width), from -1 to 1, into
+    latents (1, 4, height / 8, width / 8); the image is resized to the request's size before.
     """
 
+    encode: Callable[[Request, Any], Any] | None = None
     name: str = "latents"
 
     def __call__(self, request: Request) -> Request:
         import torch
 
-        generator = torch.Generator("cpu").manual_seed(request.seed)
         shape = (1, LATENT_CHANNELS, request.height // PIXELS_PER_LATENT, request.width // PIXELS_PER_LATENT)
-        latents = torch.randn(shape, generator=generator, dtype=torch.float32)
-        return replace(request, latents=latents, generator=generator)
+        generators = tuple(
+            torch.Generator("cpu").manual_seed((request.seed + number) % 2**64)
+            for number in range(request.num_images)
+        )
+        noise = [torch.randn(shape, generator=one, dtype=torch.float32) for one in generators]
+        request = replace(request, latents=torch.cat(noise), generators=generators)
+        return self._with_image(request) if request.init_image is not None else request
+
+    def _with_image(self, request: Request) -> Request:
+        from PIL.Image import Resampling
+
+        from ..render.autoencoder import to_pixels
+
+        if self.encode is None:
+            raise ValueError("This pipeline's latents stage has no encoder for an initial image.")
+        image, size = request.init_image, (request.width, request.height)
+        if image.size != size:
+            image = image.convert("RGB").resize(size, Resampling.LANCZOS)
+        return replace(request, clean=self.encode(request, to_pixels(image)))

@@ -14,7 +14,9 @@ MIN_STEPS, MAX_STEPS = 5, 50
 MAX_CFG_SCALE = 30.0
 MIN_SIDE, MAX_SIDE, SIDE_STEP = 64, 2048, 8
 MAX_PIXELS = 1024 * 1024
+"""Above this an image is rendered in tiles, or by TensorRT."""
 MAX_SEED = 2**63 - 1
+MAX_IMAGES = 8
 REMEDY = (
     "Ask for 5 to 50 steps (20 to 30 serve most work), a guidance scale from 0 to 30 "
     "and sides in multiples of 8 from 64."
@@ -23,13 +25,15 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class ParameterCheck:
-    """Steps 5 to 50, guidance scale 0 to 30, sides 64 to 2048 in steps of 8, at most 1024 x 1024 pixels in
-    all.
+    """Steps 5 to 50, guidance scale 0 to 30, sides 64 to 2048 in steps of 8, strength above 0 to 1, 1 to 8
+    images.
 
-    `payload_bits` is the length of the invisible mark, which the image must be able to hold.
+    `payload_bits` is the length of the invisible mark, which the image must be able to hold; without `large`
+    at most 1024 x 1024 pixels in all.
     """
 
     payload_bits: int = 0
+    large: bool = True
     name: str = "parameters"
 
     def __call__(self, request: Request) -> Request:
@@ -37,9 +41,11 @@ class ParameterCheck:
             *_whole("steps", request.steps, MIN_STEPS, MAX_STEPS, over=" More steps gain nothing."),
             *_number("cfg_scale", request.cfg_scale, 0.0, MAX_CFG_SCALE),
             *_whole("seed", request.seed, 0, MAX_SEED),
+            *_whole("num_images", request.num_images, 1, MAX_IMAGES),
+            *_start(request),
         ]
         sides = [*_side("width", request.width), *_side("height", request.height)]
-        mistakes += sides or _area(request, self.payload_bits)
+        mistakes += sides or _area(request, self.payload_bits, self.large)
         if mistakes:
             raise InvalidParameter("The request", mistakes, [REMEDY])
         return replace(  # plain numbers from here on, whatever library the caller's came from
@@ -49,7 +55,17 @@ class ParameterCheck:
             seed=int(request.seed),
             width=int(request.width),
             height=int(request.height),
+            strength=float(request.strength),
+            num_images=int(request.num_images),
         )
+
+
+def too_large(width: int, height: int) -> str:
+    """What to say of more than MAX_PIXELS where they cannot be had."""
+    return (
+        f"width x height is {width} x {height}, over 1024 x 1024 pixels: "
+        "that needs tiling, TensorRT or a smaller size."
+    )
 
 
 def _is_whole(value: object) -> bool:
@@ -70,6 +86,17 @@ def _number(name: str, value: object, low: float, high: float) -> list[str]:
     return [f"{name} must be a number from {low:g} to {high:g}, not {value!r}."]
 
 
+def _start(request: Request) -> list[str]:
+    """What is wrong with an initial image and its strength."""
+    mistakes = _number("strength", request.strength, 0.0, 1.0)
+    if not mistakes and request.strength == 0:
+        mistakes = ["strength must be more than 0, since at 0 nothing of the initial image would change."]
+    image = request.init_image
+    if image is not None and not (hasattr(image, "convert") and min(getattr(image, "size", (0, 0))) > 0):
+        mistakes.append(f"init_image must be a PIL image that is not empty, not {type(image).__name__}.")
+    return mistakes
+
+
 def _side(name: str, value: object) -> list[str]:
     if not _is_whole(value) or not MIN_SIDE <= value <= MAX_SIDE:  # type: ignore[operator]
         return [f"{name} must be a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}, not {value!r}."]
@@ -79,13 +106,10 @@ def _side(name: str, value: object) -> list[str]:
     return []
 
 
-def _area(request: Request, payload_bits: int) -> list[str]:
+def _area(request: Request, payload_bits: int, large: bool) -> list[str]:
     width, height = request.width, request.height
-    if width * height > MAX_PIXELS:
-        return [
-            f"width x height is {width} x {height}, over 1024 x 1024 pixels: "
-            "that needs tiling, TensorRT or a smaller size."
-        ]
+    if not large and width * height > MAX_PIXELS:
+        return [too_large(width, height)]
     if (room := capacity(width, height)) < payload_bits:
         return [
             f"width x height is {width} x {height}, which holds {room} bits, fewer than the {payload_bits} "

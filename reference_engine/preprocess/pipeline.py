@@ -4,10 +4,11 @@ it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from ..errors import did_you_mean
+from ..errors import ConcurrentUse, did_you_mean
 from .request import Request
 
 
@@ -21,10 +22,13 @@ class Stage(Protocol):
 
 
 class PreprocessPipeline:
-    """Stages in order. Not thread-safe, since its text encoding keeps a cache: one instance a thread."""
+    """Stages in order. NOT thread-safe, since its text encoding keeps a cache: one instance a thread, as
+    `SDK.create_pool` does. A second thread that runs it meanwhile gets ConcurrentUse, never a wrong image.
+    """
 
     def __init__(self, stages: Iterable[Stage] = ()) -> None:
         self._stages: list[Stage] = []
+        self._in_use = threading.RLock()  # a stage may run the pipeline again in its own thread
         for stage in stages:
             self.insert(stage)
 
@@ -66,10 +70,23 @@ class PreprocessPipeline:
         self._stages = [self._stages[self._find(name)] for name in names]
 
     def run(self, request: Request) -> Request:
-        """Passes `request` through all stages. Raises what a stage raises."""
-        for stage in tuple(self._stages):
-            request = stage(request)
-        return request
+        """Passes `request` through all stages. Raises what a stage raises, and ConcurrentUse where another
+        thread is in this pipeline at the moment.
+        """
+        if not self._in_use.acquire(blocking=False):
+            raise ConcurrentUse(
+                "This PreprocessPipeline is in use by another thread; it is not thread-safe.",
+                [
+                    "Make images by plugin.generate_image, or by SDK.create_pool for several at a time.",
+                    "Or give each thread a pipeline of its own.",
+                ],
+            )
+        try:
+            for stage in tuple(self._stages):
+                request = stage(request)
+            return request
+        finally:
+            self._in_use.release()
 
     def _find(self, name: str) -> int:
         try:

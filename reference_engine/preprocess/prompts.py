@@ -2,72 +2,37 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from ..errors import InvalidPrompt
+from ..words import SENSITIVE_WORDS, WordFilter, folded
 from .request import Request
-
-SENSITIVE_WORDS = (
-    "child porn",
-    "child pornography",
-    "child sexual abuse",
-    "csam",
-    "loli porn",
-    "bestiality",
-    "zoophilia",
-    "necrophilia",
-    "revenge porn",
-    "snuff film",
-    "儿童色情",
-    "兒童色情",
-    "人兽性交",
-    "人獸性交",
-    "尸奸",
-    "児童ポルノ",
-    "獣姦",
-    "屍姦",
-    "아동 포르노",
-    "아동 음란물",
-    "수간 포르노",
-)
-"""Refused by default, in the four languages that a store asks for; a configuration adds its own."""
-
-# Scripts written without spaces between words: Thai to Khmer, Hangul, kana, Han.
-_UNSPACED = (
-    r"\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3130-\u318f"
-    r"\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-)
-_HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
-_SPACED_LETTER = f"[^\\W{_UNSPACED}]"
 
 
 @dataclass(frozen=True)
 class PromptCheck:
     """Refuses what is not usable text and, in the prompt itself, sensitive words.
 
-    Words match without regard to case, width (full-width letters) and invisible characters: inside any text
-    where the script has no spaces between words (Chinese, Japanese, Korean), as whole words elsewhere. The
-    negative prompt may name them, since it asks for their absence.
+    `words` are refused beside those of `word_list`; see `WordFilter` for how they are found. The negative
+    prompt may name them, since it asks for their absence.
     """
 
     words: tuple[str, ...] = ()
+    word_list: tuple[str, ...] = SENSITIVE_WORDS
     name: str = "prompts"
-    _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    _filter: WordFilter = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_pattern", _compile((*SENSITIVE_WORDS, *self.words)))
+        object.__setattr__(self, "_filter", WordFilter((*self.word_list, *self.words)))
 
     def __call__(self, request: Request) -> Request:
+        """`request`, unchanged. Raises InvalidPrompt."""
         self.check_text(request.prompt, request.negative_prompt)
-        if not _folded(request.prompt).strip():
+        if not folded(request.prompt).strip():
             raise InvalidPrompt("The prompt is blank.", ["Say what the image should show."])
-        if found := self._pattern.search(_folded(request.prompt)):
+        if word := self._filter.find(request.prompt):
             raise InvalidPrompt(
-                f'The prompt has a sensitive word: "{found[0]}".',
+                f'The prompt has a sensitive word: "{word}".',
                 ["Say it without that word; asking for it again, the answer stays the same."],
             )
         return request
@@ -97,28 +62,3 @@ def _check_text(name: str, text: object) -> None:
             f"{name} has half a surrogate pair at position {error.start}: it is not valid Unicode.",
             ["It was cut in the middle of a character, or decoded wrongly; give the whole character."],
         ) from None
-
-
-def _folded(text: str) -> str:
-    """Text as it is compared: compatibility forms and case folded, invisible format characters gone."""
-    visible = "".join(
-        char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf"
-    )
-    return unicodedata.normalize("NFKC", visible.casefold())
-
-
-@lru_cache(maxsize=32)
-def _compile(words: Iterable[str]) -> re.Pattern[str]:
-    # The longest first, so that the message names the whole phrase.
-    folded = sorted(
-        {" ".join(_folded(word).split()) for word in words} - {""}, key=lambda word: (-len(word), word)
-    )
-    return re.compile("|".join(_word_pattern(word) for word in folded))
-
-
-def _word_pattern(word: str) -> str:
-    parts = [re.escape(part) for part in word.split()]
-    if _HAS_UNSPACED.search(word):
-        return r"\s*".join(parts)
-    pattern = r"\s+".join(parts)
-    return f"(?<!{_SPACED_LETTER}){pattern}(?!{_SPACED_LETTER})"

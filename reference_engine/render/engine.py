@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .. import accel, samplers
 from ..config import SamplerConfig
-from ..errors import SDKError
+from ..errors import OutOfMemory, SDKError
 from ..models.loader import LoadedModel
 from ..preprocess.request import Request
-from ..samplers import SAMPLERS
+from . import autoencoder
+from .attention import prompt_kept
+from .caps import steady_heap
+from .memory import attempted
+from .plan import Plan
+from .tiles import Grid, Window, blended
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+Progress = Callable[[int, int], None]
+"""Called with the steps that are done and the steps there are."""
 
 
 def use_threads(count: int) -> None:
@@ -34,10 +43,12 @@ class Cancelled(SDKError):
 
 @dataclass(frozen=True)
 class RenderEngine:
-    """Turns a prepared request into an image, on `device` ("cpu" or "cuda"), with one thread or many.
+    """Turns a prepared request into images, on `device` ("cpu" or "cuda"), with one CPU thread or many.
 
-    With `medvram` a part of the model is on the GPU only while it works. Holds no state between images; equal
-    requests give equal images, bit for bit, on the same machine with the same number of threads.
+    With `medvram` a part of the model is on the GPU only while it works. `acceleration` and `streams` are
+    those of `reference_engine.accel`, which has checked them. Holds no state between images; equal requests
+    give equal images, bit for bit, on the same machine with the same number of threads. Several images in one
+    batch are within 1/255 of what each is alone, since matrix products of other sizes round otherwise.
     """
 
     model: LoadedModel
@@ -45,68 +56,131 @@ class RenderEngine:
     device: str = "cpu"
     medvram: bool = False
     threads: int = 1
+    acceleration: str = "none"
+    streams: int = 1
 
     def render(
-        self, request: Request, *, unet: Any = None, cancelled: Callable[[], bool] = lambda: False
-    ) -> tuple[Image, dict[str, float]]:
-        """The image and the seconds that denoising and decoding took.
+        self,
+        request: Request,
+        *,
+        unet: Any = None,
+        cancelled: Callable[[], bool] = lambda: False,
+        progress: Progress | None = None,
+    ) -> tuple[tuple[Image, ...], dict[str, float], tuple[str, ...]]:
+        """The images, the seconds that denoising and decoding took, and sentences for the user.
 
-        `unet` stands in for the model's own (with LoRAs in it); `cancelled` is asked before every step.
+        `unet` stands in for the model's own (with LoRAs in it); `cancelled` is asked before every step. Where
+        memory runs out, one more try is made by a leaner plan; then OutOfMemory is raised. Raises Cancelled.
         """
+        use_threads(self.threads)
+        plan = request.plan or Plan(request.num_images)
+        if plan.tight:
+            steady_heap()
+        states = [generator.get_state() for generator in request.generators]
+        done, failure = attempted(lambda: self._render(request, plan, unet, cancelled, progress))
+        if done is not None:
+            return *done, ()
+        leaner = plan.leaner(request)
+        if leaner != plan:
+            for generator, state in zip(request.generators, states, strict=True):
+                generator.set_state(state)
+            done, failure = attempted(lambda: self._render(request, leaner, unet, cancelled, progress))
+        if done is None:
+            raise OutOfMemory(f"The machine has no memory left for this generation: {failure}")
+        note = leaner.note(request).replace("To stay within memory_limit", "After memory ran out,")
+        return *done, (note,) if note else ()
+
+    def encode(self, request: Request, pixels: Any) -> Any:
+        """Latents of an initial image's pixels (1, 3, height, width), -1 to 1; see `autoencoder.encode`."""
         import torch
 
         use_threads(self.threads)
-        started = time.perf_counter()
-        with torch.inference_mode():
-            latents = self._denoise(request, self.model.unet if unet is None else unet, cancelled)
-            denoised = time.perf_counter()
-            image = self._decode(latents)
-        return image, {"denoise": denoised - started, "decode": time.perf_counter() - denoised}
+        plan = request.plan or Plan()
+        vae = self.model.vae
+        with torch.inference_mode(), self._at_work(vae, plan):
+            return autoencoder.encode(vae, pixels.to(self.device), plan.decoder_tile).cpu()
 
-    def _denoise(self, request: Request, unet: Any, cancelled: Callable[[], bool]) -> Any:
+    def _render(
+        self,
+        request: Request,
+        plan: Plan,
+        unet: Any,
+        cancelled: Callable[[], bool],
+        progress: Progress | None,
+    ) -> tuple[tuple[Image, ...], dict[str, float]]:
         import torch
 
-        spec = SAMPLERS[self.sampler.algorithm]
-        scheduler = spec.build(self.model.scheduler_config, self.sampler.parameters)
-        scheduler.set_timesteps(request.steps, device=self.device)
-        extra = {
-            key: self.sampler.parameters[key]
-            for key in spec.step_parameters
-            if key in self.sampler.parameters
-        }
-        extra["generator"] = request.generator
-        latents = request.latents.to(self.device) * scheduler.init_noise_sigma
+        request = replace(request, plan=plan)
+        groups = list(_groups(request, plan.batch))
+        images: list[Image] = []
+        seconds = {"denoise": 0.0, "decode": 0.0}
+        with torch.inference_mode(), accel.lane(self.device, self.streams):
+            for number, group in enumerate(groups):
+                started = time.perf_counter()
+                tell = _part_of(progress, number, len(groups))
+                latents = self._denoise(group, self.model.unet if unet is None else unet, cancelled, tell)
+                denoised = time.perf_counter()
+                images += self._decode(latents, plan)
+                seconds["denoise"] += denoised - started
+                seconds["decode"] += time.perf_counter() - denoised
+        return tuple(images), seconds
+
+    def _denoise(
+        self,
+        request: Request,
+        unet: Any,
+        cancelled: Callable[[], bool],
+        progress: Progress = lambda done, total: None,
+    ) -> Any:
+        import torch
+
+        plan = request.plan or Plan()
+        sampler = samplers.build(self.sampler.algorithm, self.sampler.parameters, self.model.scheduler_config)
+        partial = request.clean is not None and request.strength < 1.0
+        schedule = sampler.schedule(request.steps, request.strength if partial else 1.0)
+        noise = request.latents.to(self.device)
+        latents = (
+            schedule.noised(request.clean.to(self.device), noise) if partial else schedule.initial(noise)
+        )
         guided = request.cfg_scale != 1.0
         texts = [request.negative_embeddings, request.embeddings] if guided else [request.embeddings]
-        context = torch.cat(texts).to(self.device, unet.dtype)
-        with self._at_work(unet):
-            for moment in scheduler.timesteps:
+        rows = [text for text in texts for _ in range(len(noise))]
+        context = torch.cat(rows).to(self.device, unet.dtype)
+        moments = torch.tensor(schedule.timesteps, dtype=torch.float32, device=self.device)
+        grid = plan.grid(request)
+        kept = prompt_kept(unet) if self.acceleration == "none" else nullcontext()
+        with self._at_work(unet, plan), kept:
+            network = accel.network(unet, self.acceleration)
+            for index in range(len(moments)):
                 if cancelled():
                     raise Cancelled("The generation was cancelled.")
-                seen = scheduler.scale_model_input(latents, moment).expand(len(texts), -1, -1, -1)
-                guess = unet(seen.to(unet.dtype), moment, encoder_hidden_states=context, return_dict=False)[
-                    0
-                ].float()
-                if guided:
-                    without, with_prompt = guess.chunk(2)
-                    guess = without + request.cfg_scale * (with_prompt - without)
-                latents = scheduler.step(guess, moment, latents, **extra, return_dict=False)[0]
+                seen = schedule.network_input(latents, index).to(unet.dtype)
+
+                def guess(window: Window, seen: Any = seen, moment: Any = moments[index]) -> Any:
+                    part = seen[(..., *window)]
+                    part = torch.cat([part] * len(texts)) if guided else part
+                    told = network(part, moment, encoder_hidden_states=context, return_dict=False)[0].float()
+                    if not guided:
+                        return told
+                    without, with_prompt = told.chunk(2)
+                    return without + request.cfg_scale * (with_prompt - without)
+
+                latents = schedule.step(_whole(guess, grid), index, latents, request.generators)
+                progress(index + 1, len(moments))
         return latents
 
-    def _decode(self, latents: Any) -> Image:
-        import numpy as np
-        from PIL import Image as pil_image
-
+    def _decode(self, latents: Any, plan: Plan) -> list[Image]:
+        """One image after another: the decoder takes the most memory of all parts."""
         vae = self.model.vae
-        with self._at_work(vae):
-            scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
-            decoded = vae.decode(scaled, return_dict=False)[0].float()
-        unit = (decoded[0] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-        return pil_image.fromarray((unit * 255).round().astype(np.uint8))
+        with self._at_work(vae, plan):
+            return [
+                autoencoder.to_image(autoencoder.decode(vae, one[None], plan.decoder_tile)[0])
+                for one in latents
+            ]
 
     @contextmanager
-    def _at_work(self, part: Any) -> Iterator[None]:
-        if not self.medvram:
+    def _at_work(self, part: Any, plan: Plan) -> Iterator[None]:
+        if not (self.medvram or plan.medvram):
             yield
             return
         part.to(self.device)
@@ -114,3 +188,25 @@ class RenderEngine:
             yield
         finally:
             part.to("cpu")
+
+
+def _whole(guess: Callable[[Window], Any], grid: Grid) -> Any:
+    return guess((slice(None), slice(None))) if grid.count == 1 else blended(guess, grid)
+
+
+def _groups(request: Request, size: int) -> Iterator[Request]:
+    """The request's images in groups of at most `size`."""
+    count = len(request.latents)
+    if count <= size:
+        yield request
+        return
+    for start in range(0, count, size):
+        some = slice(start, start + size)
+        yield replace(request, latents=request.latents[some], generators=request.generators[some])
+
+
+def _part_of(progress: Progress | None, number: int, groups: int) -> Progress:
+    """Tells the progress of one group out of several as that of the whole."""
+    if progress is None:
+        return lambda done, total: None
+    return lambda done, total: progress(number * total + done, groups * total)

@@ -1,14 +1,9 @@
-"""How much memory a generation takes, told before any of it is allocated.
-
-Weights, plus the larger of the UNet's and the decoder's activations. These grow linearly with the number of
-latents and pixels, and with the width of the first level. Counting live tensors gave 26 values a channel,
-latent and row of the batch in the UNet (at 96 and at 320 channels), 6 a channel and pixel in the decoder (at
-128).
+"""How much memory a generation takes, told before any of it is allocated; and what happens when there is
+none left.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,16 +13,13 @@ from typing import TypeVar
 
 from ..errors import OutOfMemory
 from ..models.folder import COMPONENTS, weight_shapes
-from ..preprocess.request import Request
+from .calibration import Calibration
+from .dryrun import law
+from .tiles import DECODER_OVERLAP, Grid
 
 Result = TypeVar("Result")
 
-UNET_VALUES = 26
-DECODER_VALUES = 6
-CPU_FACTOR, CPU_BASE = 1.7, 50 * 2**20
-"""The CPU's convolution kernels keep repacked copies: 1.7 x live tensors + 50 MiB bounds what was
-measured.
-"""
+PIXELS_PER_LATENT = 8
 
 
 @dataclass(frozen=True)
@@ -43,54 +35,82 @@ class Estimate:
 
 
 def estimate(
-    model: Path, width: int, height: int, *, rows: int = 2, cuda: bool = False, medvram: bool = False
+    model: Path,
+    width: int,
+    height: int,
+    *,
+    rows: int = 2,
+    cuda: bool = False,
+    medvram: bool = False,
+    tile: int = 0,
+    decoder_tile: int = 0,
+    encode: bool = False,
+    calibration: Calibration | None = None,
 ) -> Estimate:
-    """Memory for one image of width x height pixels; `rows` is the UNet's batch (2 with guidance).
+    """Memory for rendering width x height pixels with the model in the folder `model`; nothing is loaded.
 
-    On CUDA weights and activations are float16, elsewhere float32; with `medvram` only the largest part
-    counts.
+    `rows` is the UNet's batch (2 with guidance, times the images at once); `tile` and `decoder_tile` are the
+    sides in pixels of its and the decoder's tiles, 0 where they work on the whole; `encode` counts an initial
+    image's way into latents too. On CUDA weights and activations are float16, elsewhere float32; with
+    `medvram` only the largest part counts. The first call for a model and `rows` runs it twice without data
+    (a second or two), later ones are arithmetic.
     """
-    parts, unet_width, decoder_width = _facts(model)
-    item = 2 if cuda else 4
-    unet = UNET_VALUES * unet_width * (width // 8) * (height // 8) * rows * item
-    decoder = DECODER_VALUES * decoder_width * width * height * item
-    peak = max(unet, decoder)
-    if not cuda:
-        peak = int(peak * CPU_FACTOR) + CPU_BASE
+    known = calibration or Calibration.of(model, cuda)
+    high, wide = height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
+    peaks = [_peak(model, "unet", rows, _area(high, wide, tile), cuda, known)]
+    if not decoder_tile:
+        peaks.append(_peak(model, "decode", 1, high * wide, cuda, known))
+    else:
+        peaks.append(_peak(model, "decode", 1, _area(high, wide, decoder_tile, DECODER_OVERLAP), cuda, known))
+    if encode:
+        peaks.append(_peak(model, "encode", 1, _area(high, wide, decoder_tile, DECODER_OVERLAP), cuda, known))
+    parts = _parts(model)
     held = max(parts) if medvram and cuda else sum(parts)
-    return Estimate(held * item, peak)
+    picture = 4 * 3 * width * height * (2 if decoder_tile else 1)
+    """The picture in float32, and where there are tiles the one that they are put into."""
+    return Estimate(held * (2 if cuda else 4), max(peaks) + picture + known.base)
 
 
-@dataclass(frozen=True)
-class MemoryCheck:
-    """The stage that refuses what would not fit, before a model is loaded. `needed` gives a request's
-    estimate.
-    """
-
-    needed: Callable[[Request], Estimate]
-    limit: int
-    name: str = "memory"
-
-    def __call__(self, request: Request) -> Request:
-        check(self.needed(request), self.limit)
-        return request
+def _area(height: int, width: int, tile: int, overlap: int | None = None) -> int:
+    """Latents of one tile of a field, or of the whole field where `tile` is 0."""
+    if not tile:
+        return height * width
+    side = tile // PIXELS_PER_LATENT
+    grid = Grid.over(height, width, side) if overlap is None else Grid.over(height, width, side, overlap)
+    return math.prod(grid.tile)
 
 
-def check(needed: Estimate, limit: int) -> None:
-    """Raises OutOfMemory where `needed` is over `limit` bytes."""
-    if needed.total > limit:
-        raise OutOfMemory(
-            f"The generation needs about {_size(needed.total)} ({_size(needed.weights)} of weights, "
-            f"{_size(needed.activations)} while rendering), more than memory_limit, {_size(limit)}. "
-            "Nothing was allocated.",
-            [*OutOfMemory.REMEDIES, f'Or raise memory_limit to "{math.ceil(needed.total / 2**20)}MB".'],
-        )
+def _peak(model: Path, stage: str, rows: int, latents: int, cuda: bool, known: Calibration) -> int:
+    live = law(model, stage, rows, copies=not cuda).peak(latents)
+    if cuda:
+        return int(live.total / 2 * known.factor)
+    return int(live.large + live.small * known.factor)
+
+
+def refusal(needed: Estimate, limit: int) -> OutOfMemory:
+    """What to raise where `needed` is over `limit` bytes."""
+    return OutOfMemory(
+        f"The generation needs about {size_text(needed.total)} ({size_text(needed.weights)} of weights, "
+        f"{size_text(needed.activations)} while rendering), more than memory_limit, {size_text(limit)}. "
+        "Nothing was allocated.",
+        [*OutOfMemory.REMEDIES, f'Or raise memory_limit to "{math.ceil(needed.total / 2**20)}MB".'],
+    )
 
 
 def out_of_memory_told(work: Callable[[], Result]) -> Result:
     """What `work()` returns; an allocation that the machine refuses becomes OutOfMemory."""
+    result, failure = attempted(work)
+    if failure:
+        raise OutOfMemory(f"The machine has no memory left for this generation: {failure}")
+    return result  # type: ignore[return-value]
+
+
+def attempted(work: Callable[[], Result]) -> tuple[Result | None, str]:
+    """What `work()` returns, and an empty text; or None and how the machine refused an allocation, with
+    everything that `work` held given back. Other errors are raised.
+    """
     try:
-        return work()
+        return work(), ""
     except MemoryError as error:
         failure = str(error) or "an allocation was refused"
     except RuntimeError as error:
@@ -99,7 +119,7 @@ def out_of_memory_told(work: Callable[[], Result]) -> Result:
         failure = str(error).splitlines()[0]
     # Outside the handlers, since the first error's traceback keeps every tensor of the failed run alive.
     _release()
-    raise OutOfMemory(f"The machine has no memory left for this generation: {failure}")
+    return None, failure
 
 
 _REFUSED = ("can't allocate memory", "not enough memory", "CUDA out of memory")
@@ -123,17 +143,13 @@ def _release() -> None:
 
 
 @lru_cache(maxsize=16)
-def _facts(model: Path) -> tuple[tuple[int, ...], int, int]:
-    """Values in each part, and the first levels' channels of UNet and decoder."""
-    parts = tuple(
+def _parts(model: Path) -> tuple[int, ...]:
+    """Values in each part's weights."""
+    return tuple(
         sum(math.prod(shape) for shape in weight_shapes(model / name).values()) for name in COMPONENTS
     )
-    widths = [
-        json.loads((model / name / "config.json").read_text("utf-8"))["block_out_channels"][0]
-        for name in ("unet", "vae")
-    ]
-    return parts, widths[0], widths[1]
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """Bytes as a person writes them."""
     return f"{count / 2**30:.2f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"

@@ -1,32 +1,23 @@
 """The sampling algorithms, under the names users know.
 
-Each is a diffusers scheduler, built from the model's own scheduler config, so that the noise schedule is the
-model's and only the solver is the user's. diffusers is imported when a sampler is built, not before.
+`build` joins one with a model's own noise schedule. Nothing heavy is imported here, so that a configuration
+is checked without torch.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import did_you_mean
+from ..errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from .schedule import Sampler
 
 Check = Callable[[object], str]
 """Takes a parameter's value; returns what is wrong with it, or an empty string."""
-
-
-@dataclass(frozen=True)
-class Sampler:
-    """One algorithm: `build(scheduler_config, parameters)` returns a fresh scheduler (they keep state: one
-    a run).
-    """
-
-    name: str
-    build: Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
-    parameters: Mapping[str, Check] = field(default_factory=dict)
-    step_parameters: tuple[str, ...] = ()
-    """Those parameters that go to every `scheduler.step` and not to the scheduler."""
 
 
 def _fraction(value: object) -> str:
@@ -38,42 +29,79 @@ def _switch(value: object) -> str:
     return "" if isinstance(value, bool) else f"must be true or false, not {value!r}."
 
 
-def _ddim(scheduler_config: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:
-    from diffusers import DDIMScheduler
-
-    kind: Any = DDIMScheduler
-    return kind.from_config(dict(scheduler_config))
+def _spacing(value: object) -> str:
+    known = ("leading", "linspace", "trailing")
+    return "" if value in known else f"must be one of {', '.join(known)}, not {value!r}."
 
 
-def _euler(scheduler_config: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:
-    from diffusers import EulerDiscreteScheduler
+def _whole(low: int, high: int) -> Check:
+    def check(value: object) -> str:
+        whole = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        return "" if whole else f"must be a whole number from {low} to {high}, not {value!r}."
 
-    kind: Any = EulerDiscreteScheduler
-    karras = bool(parameters.get("use_karras_sigmas", False))
-    return kind.from_config(dict(scheduler_config), use_karras_sigmas=karras)
+    return check
 
 
-SAMPLERS: Mapping[str, Sampler] = {
-    sampler.name: sampler
-    for sampler in (
-        Sampler("DDIM", _ddim, {"eta": _fraction}, step_parameters=("eta",)),
-        Sampler("Euler", _euler, {"use_karras_sigmas": _switch}),
+@dataclass(frozen=True)
+class Algorithm:
+    """One algorithm: its name, what it may be told, and other spellings; `certified` ones are the six of
+    every plugin, the rest are extras.
+    """
+
+    name: str
+    parameters: Mapping[str, Check] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    certified: bool = True
+
+
+_SPACED = {"timestep_spacing": _spacing}
+_KARRAS = {"use_karras_sigmas": _switch, **_SPACED}
+
+SAMPLERS: Mapping[str, Algorithm] = {
+    algorithm.name: algorithm
+    for algorithm in (
+        Algorithm("DDIM", {"eta": _fraction, **_SPACED}),
+        Algorithm("PNDM", _SPACED, ("PLMS",)),
+        Algorithm("Euler", _KARRAS, ("Euler discrete",)),
+        Algorithm("Euler a", _KARRAS, ("Euler ancestral", "Euler ancestral discrete")),
+        Algorithm("DPM++ 2M Karras", {}, ("DPM++ 2M", "DPM-Solver++ 2M", "DPM-Solver++ 2M Karras")),
+        Algorithm("UniPC Karras", {"solver_order": _whole(1, 3)}, ("UniPC",)),
+        Algorithm("LMS", {"order": _whole(1, 4), **_KARRAS}, ("LMS discrete",), certified=False),
+        Algorithm("Heun", _KARRAS, ("Heun discrete",), certified=False),
     )
 }
-"""By name. `eta` is DDIM's share of fresh noise, 0 (deterministic) to 1 (as DDPM): Song et al. 2021,
-equation 16.
+"""By name. `eta` is the share of each step's noise drawn afresh, 0 (deterministic) to 1 (as DDPM): Song et
+al. 2021, equation 16. `timestep_spacing` is Lin et al. 2023, table 2; without it the model's own, or what the
+algorithm's users expect. `use_karras_sigmas` spaces by Karras et al. 2022, equation 5.
 """
 
 DEFAULT_SAMPLER = "DDIM"
 
 
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold().replace("+", "p")).removesuffix("scheduler")
+
+
+_BY_SPELLING = {
+    _plain(spelling): algorithm.name
+    for algorithm in SAMPLERS.values()
+    for spelling in (algorithm.name, *algorithm.aliases)
+}
+
+
+def canonical(name: object) -> str | None:
+    """The algorithm's proper name, whatever the case, spaces, hyphens and underscores; None if unknown."""
+    return _BY_SPELLING.get(_plain(name)) if isinstance(name, str) else None
+
+
 def sampler_mistakes(table: Mapping[str, object]) -> list[str]:
     """Everything wrong with a `sampler_config` table, as sentences that begin with the key."""
-    name = table.get("algorithm", DEFAULT_SAMPLER)
-    if not isinstance(name, str) or name not in SAMPLERS:
-        hint = did_you_mean(str(name), SAMPLERS)
+    given = table.get("algorithm", DEFAULT_SAMPLER)
+    name = canonical(given)
+    if name is None:
+        hint = did_you_mean(str(given), SAMPLERS)
         return [
-            f"sampler_config.algorithm: {name!r} is not a sampler; there are {', '.join(SAMPLERS)}.{hint}"
+            f"sampler_config.algorithm: {given!r} is not a sampler; there are {', '.join(SAMPLERS)}.{hint}"
         ]
     checks = SAMPLERS[name].parameters
     mistakes = []
@@ -82,7 +110,20 @@ def sampler_mistakes(table: Mapping[str, object]) -> list[str]:
             continue
         if key not in checks:
             takes = ", ".join(("algorithm", *checks))
-            mistakes.append(f"sampler_config.{key}: {name} takes {takes}.{did_you_mean(key, checks)}")
+            mistakes.append(f"sampler_config.{key}: {name} takes {takes}.{did_you_mean(str(key), checks)}")
         elif problem := checks[key](value):
             mistakes.append(f"sampler_config.{key}: {problem}")
     return mistakes
+
+
+def build(algorithm: str, parameters: Mapping[str, Any], scheduler_config: Mapping[str, Any]) -> Sampler:
+    """The sampler on the noise schedule of a model's scheduler config.
+
+    Raises ConfigError for an unknown algorithm or parameter, ModelNotLoaded for a noise schedule that is not
+    known. `clip_sample` and thresholding in the config are for pixels, and latents are never clipped.
+    """
+    if mistakes := sampler_mistakes({"algorithm": algorithm, **parameters}):
+        raise ConfigError("The sampler", mistakes)
+    from .building import assemble
+
+    return assemble(canonical(algorithm) or algorithm, parameters, scheduler_config)

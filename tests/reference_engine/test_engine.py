@@ -15,6 +15,7 @@ from reference_engine.models.tiny import tiny_model
 from reference_engine.plugin import Plugin
 from reference_engine.preprocess import Request
 from reference_engine.render import memory
+from reference_engine.render.calibration import CUDA
 
 SMALL: dict[str, Any] = {"steps": 5, "width": 64, "height": 64, "seed": 1}
 
@@ -137,7 +138,7 @@ def test_a_prompt_is_never_cut_inside_a_visible_character(make: Any) -> None:
 
 
 def test_a_short_prompt_is_kept_whole(make: Any) -> None:
-    result = make("一只猫在雪里")
+    result = make("一只猫在雪里", steps=15)  # 15 are advised, so that nothing else is warned of
     assert (result.truncated, result.kept, result.lost, result.warnings) == (False, "一只猫在雪里", "", ())
 
 
@@ -231,7 +232,8 @@ def test_the_estimate_grows_with_pixels_and_not_with_steps() -> None:
     """D5"""
     model = tiny_model("v1.5")
     small, large = (memory.estimate(model, side, side, cuda=True) for side in (512, 1024))
-    assert large.activations == 4 * small.activations
+    grown = [one.activations - CUDA.base for one in (small, large)]
+    assert grown[1] == pytest.approx(4 * grown[0], rel=0.03)
     assert large.weights == small.weights
     assert memory.estimate(model, 512, 512, cuda=True, medvram=True).weights < small.weights
 

@@ -27,7 +27,8 @@ def check(prompt: Any = "a lake", negative_prompt: Any = "", **changed: Any) -> 
         {"steps": 50},
         {"cfg_scale": 0},
         {"cfg_scale": 30},
-        {"width": 1024, "height": 1024},
+        {"width": 2048, "height": 2048},
+        {"width": 1024, "height": 1024, "config": {"tiling": "never"}},
         {"width": 72},
     ],
 )
@@ -55,7 +56,11 @@ def test_numbers_of_numpy_are_numbers() -> None:
         ({"width": 100}, "nearest is 96"),
         ({"height": 56}, "64 to 2048"),
         ({"seed": -1}, "seed"),
-        ({"width": 1032, "height": 1024}, "tiling, TensorRT or a smaller size"),
+        ({"width": 2056}, "64 to 2048"),
+        (
+            {"width": 1032, "height": 1024, "config": {"tiling": "never"}},
+            "tiling, TensorRT or a smaller size",
+        ),
     ],
 )
 def test_a_parameter_out_of_range_is_refused(bad: dict[str, Any], told: str) -> None:

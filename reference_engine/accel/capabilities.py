@@ -1,0 +1,108 @@
+"""What this machine can do, found out without doing it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from ..errors import SDKError
+
+
+class CapabilityMissing(SDKError):
+    """The configuration asks for something that this machine, or this installation, cannot do."""
+
+    code = "ERR_CAPABILITY"
+
+
+@dataclass(frozen=True)
+class Capability:
+    """`detail` says what there is, or why there is nothing; `remedy` what to do in that case."""
+
+    name: str
+    available: bool
+    detail: str
+    remedy: str = ""
+
+
+def capabilities() -> tuple[Capability, ...]:
+    """CUDA, streams, compiling (for the GPU where there is one, else for the CPU) and TensorRT, in that
+    order. Imports torch; allocates nothing.
+    """
+    cuda = _cuda()
+    streams = Capability(
+        "streams",
+        cuda.available,
+        "several images at a time on one GPU" if cuda.available else f"need CUDA: {cuda.detail}",
+        cuda.remedy and "Set streams to 1, or run where there is a CUDA device.",
+    )
+    return cuda, streams, _compile(cuda), _tensorrt(cuda)
+
+
+def require(acceleration: str = "none", streams: int = 1, device: str = "cpu") -> None:
+    """Raises CapabilityMissing where the machine lacks what `acceleration` and `streams` need on `device`
+    ("cpu" or "cuda", the one that will be used).
+    """
+    wanted = [
+        name for name, asked in (("streams", streams > 1), (acceleration, acceleration != "none")) if asked
+    ]
+    if not wanted:
+        return
+    known = {one.name: one for one in capabilities()}
+    lacking = [known[name] for name in wanted if not known[name].available]
+    told = [f"{one.name}: {one.detail}" for one in lacking]
+    remedies = [one.remedy for one in lacking]
+    if device != "cuda":
+        for name in wanted:
+            if name != "compile" and known[name].available:
+                told.append(f"{name}: works on a GPU alone, and device is {device}")
+                remedies.append('Set device to "cuda".')
+    if told:
+        raise CapabilityMissing(
+            f"This machine cannot do what the configuration asks for: {'; '.join(told)}.", remedies
+        )
+
+
+def _cuda() -> Capability:
+    import torch
+
+    if torch.cuda.is_available():
+        found = torch.cuda.get_device_properties(0)
+        return Capability("cuda", True, f"{found.name}, {found.total_memory / 2**30:.0f} GB")
+    built = torch.version.cuda
+    if built is None:
+        return Capability("cuda", False, "this torch is built without CUDA", "Install a CUDA build of torch.")
+    return Capability("cuda", False, "torch finds no GPU", "Install the GPU's driver, or run where a GPU is.")
+
+
+def _compile(cuda: Capability) -> Capability:
+    if cuda.available:
+        if find_spec("triton") is None:
+            return Capability(
+                "compile",
+                False,
+                "torch.compile needs triton for a GPU",
+                'Install triton, or set acceleration to "none".',
+            )
+        return Capability("compile", True, "torch.compile with CUDA graphs")
+    compiler = os.environ.get("CXX") or ("cl" if sys.platform == "win32" else "g++")
+    found = shutil.which(compiler) or shutil.which("clang++")
+    if found is None:
+        return Capability(
+            "compile",
+            False,
+            f"torch.compile needs a C++ compiler on the CPU, and there is no {compiler}",
+            'Install one, or set acceleration to "none".',
+        )
+    return Capability("compile", True, f"torch.compile for the CPU, with {found}")
+
+
+def _tensorrt(cuda: Capability) -> Capability:
+    remedy = 'Install the extra "tensorrt" where there is a CUDA device, or set acceleration to "none".'
+    if not cuda.available:
+        return Capability("tensorrt", False, f"needs CUDA: {cuda.detail}", remedy)
+    if find_spec("torch_tensorrt") is None:
+        return Capability("tensorrt", False, "the package torch-tensorrt is not installed", remedy)
+    return Capability("tensorrt", True, "through torch-tensorrt")

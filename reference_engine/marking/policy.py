@@ -1,0 +1,77 @@
+"""What a configuration may say about marks: more of them, never fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import did_you_mean
+from .metadata import XMP_KEYWORD
+
+OWN_KEYWORDS = ("prompt", "negative_prompt", "parameters-json", XMP_KEYWORD)
+"""The keywords that the SDK writes by itself; nobody else may."""
+_ALWAYS_ON = ("invisible", "metadata")
+
+
+@dataclass(frozen=True)
+class MarkingPolicy:
+    """The invisible mark and the XMP declaration are on every image, whatever a policy says. `text` is
+    written beside them: PNG keyword to text.
+    """
+
+    text: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Any) -> MarkingPolicy:
+        """From a table that `policy_mistakes` found right."""
+        return cls(dict(value.get("text", {})))
+
+
+def policy_mistakes(value: object) -> list[str]:
+    """What is wrong with a `marking` table, one sentence each.
+
+    `invisible` and `metadata` may be named, but only as true: what switches a mark off is an error that says
+    so. Keywords are those of PNG: 1 to 79 printable Latin-1 characters, no space at either end or doubled.
+    """
+    if not isinstance(value, Mapping):
+        return [f'marking: must be a table such as {{"text": {{"Software": "Inkwash 1.0"}}}}, not {value!r}.']
+    mistakes = []
+    for key, item in value.items():
+        if key in _ALWAYS_ON:
+            if item is not True:
+                mistakes.append(
+                    f"marking.{key}: every image carries this mark; it cannot be {item!r}. Leave it out."
+                )
+        elif key != "text":
+            hint = did_you_mean(str(key), ("text", *_ALWAYS_ON))
+            mistakes.append(f"marking.{key}: unknown key.{hint}")
+        elif not isinstance(item, Mapping):
+            mistakes.append(f"marking.text: must be a table of keyword to text, not {item!r}.")
+        else:
+            mistakes += [told for keyword, text in item.items() if (told := _text_mistake(keyword, text))]
+    return mistakes
+
+
+def _text_mistake(keyword: object, text: object) -> str:
+    where = f"marking.text.{keyword}"
+    if keyword in OWN_KEYWORDS:
+        return f"{where}: the SDK writes this itself; choose another keyword."
+    if not isinstance(keyword, str) or not _is_keyword(keyword):
+        return f"{where}: a PNG keyword has 1 to 79 printable Latin-1 characters and single spaces inside."
+    if not isinstance(text, str) or "\0" in text or not _is_unicode(text):
+        return f"{where}: must be text without NUL, not {text!r}."
+    return ""
+
+
+def _is_keyword(text: str) -> bool:
+    printable = all("\x20" <= char <= "\x7e" or "\xa1" <= char <= "\xff" for char in text)
+    return 1 <= len(text) <= 79 and printable and text == " ".join(text.split())
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

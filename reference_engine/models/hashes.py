@@ -1,0 +1,61 @@
+"""SHA-256 of files, computed once for as long as a file stays the same."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from pathlib import Path
+
+Identity = tuple[int, int, int, int, int]
+"""Device, inode, size in bytes, and the times of the last change of content and of status in ns."""
+
+_CLOCK_TICK = 100_000_000
+"""In ns, more than one tick of the clocks that file systems take their times from (4 to 16 ms): a file that
+young could change again without a trace, so its hash is not kept."""
+
+_CHUNK = 2**20
+
+_known: dict[Identity, str] = {}
+_lock = threading.Lock()
+
+
+def identity(file: Path) -> Identity:
+    """What tells whether `file` is still what it was. Survives a rename of its folder. Raises OSError."""
+    status = file.stat()
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def file_digest(file: Path, *, force: bool = False) -> str:
+    """sha256 of a file in hexadecimal; remembered for as long as its identity stays the same.
+
+    `force` reads the file in any case. Raises OSError.
+    """
+    before = identity(file)
+    if not force:
+        with _lock:
+            if before in _known:
+                return _known[before]
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    found = digest.hexdigest()
+    young = time.time_ns() - max(before[3], before[4]) < _CLOCK_TICK
+    if not young and identity(file) == before:
+        remember(file, found)
+    return found
+
+
+def remember(file: Path, sha256: str) -> None:
+    """For those who hashed a file while they wrote it. Raises OSError."""
+    with _lock:
+        _known[identity(file)] = sha256
+
+
+def fingerprint(folder: Path) -> tuple[tuple[str, Identity], ...]:
+    """Every file under `folder` with its identity: differs as soon as one file was added, changed or
+    removed. Empty where there is no such folder.
+    """
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return tuple((file.relative_to(folder).as_posix(), identity(file)) for file in files)

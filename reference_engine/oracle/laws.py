@@ -1,0 +1,93 @@
+"""Laws of data for which the ideal network, and what a perfect sampler would return, are known exactly.
+
+In z = latents / alpha and r = sigma / alpha, data with density p is seen as p blurred by a Gaussian of
+standard deviation r, and sampling solves dz/dr = (z - E[x0 | z]) / r. In one dimension this equation keeps
+order, so z keeps its quantile in the blurred law: that gives its exact solution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+SHAPE = (1, 4, 8, 8)
+"""Of the latents of one run: 256 independent elements."""
+
+
+class Law(Protocol):
+    """What the data are. Arrays have the shape of the latents or broadcast to it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def denoised(self, z: Array, ratio: float) -> Array:
+        """E[x0 | z], the prediction of a perfect network."""
+        ...
+
+    def solution(self, z: Array, start: float, end: float) -> Array:
+        """Where the sampling equation leads from z at ratio `start`, at ratio `end`."""
+        ...
+
+
+def _means() -> Array:
+    return np.linspace(-1.0, 0.7, math.prod(SHAPE)).reshape(SHAPE)
+
+
+def _deviations() -> Array:
+    spread = np.geomspace(0.1, 1.0, math.prod(SHAPE))
+    return np.random.default_rng(0).permutation(spread).reshape(SHAPE)
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """Independent Gaussians; by default means from -1 to 0.7 and standard deviations from 0.1 to 1."""
+
+    mean: Any = field(default_factory=_means)
+    deviation: Any = field(default_factory=_deviations)
+    name: str = "Gaussian"
+
+    def denoised(self, z: Array, ratio: float) -> Array:
+        variance = self.deviation**2
+        return np.asarray(self.mean + variance / (variance + ratio**2) * (z - self.mean))
+
+    def solution(self, z: Array, start: float, end: float) -> Array:
+        variance = self.deviation**2
+        return np.asarray(self.mean + (z - self.mean) * np.sqrt((variance + end**2) / (variance + start**2)))
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """+1 or -1, equally likely, blurred by `deviation`: the sampling equation is not linear."""
+
+    deviation: float = 0.25
+    name: str = "mixture"
+
+    def denoised(self, z: Array, ratio: float) -> Array:
+        variance = self.deviation**2
+        centre = np.tanh(z / (variance + ratio**2))  # the mean of the sign, given z
+        return np.asarray(centre + variance / (variance + ratio**2) * (z - centre))
+
+    def solution(self, z: Array, start: float, end: float) -> Array:
+        """By bisection, to the last bits; by symmetry for -|z|, where the tail has full precision."""
+        wanted = self._share(-np.abs(z), start)
+        low, high = np.full(z.shape, -40.0 - 40.0 * end), np.zeros(z.shape)
+        for _ in range(70):
+            middle = (low + high) / 2
+            above = self._share(middle, end) > wanted
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        return np.asarray(-np.sign(z) * (low + high) / 2)
+
+    def _share(self, z: Array, ratio: float) -> Array:
+        """Of the blurred law below z."""
+        width = math.sqrt(2.0 * (self.deviation**2 + ratio**2))
+        return np.asarray((_erfc((1.0 - z) / width) + _erfc((-1.0 - z) / width)) / 4.0)
+
+
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+
+LAWS: tuple[Law, ...] = (Gaussian(), Mixture())
+"""The linear one alone would flatter multistep samplers."""

@@ -1,0 +1,176 @@
+"""What a device takes beyond the live tensors, from two small real runs.
+
+On the CPU: blocks under 4 MiB come from a heap that fragments, so that at the peak they take more than their
+size; larger ones take what they are. On CUDA: the caching allocator rounds, and libraries have
+workspaces.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from ..models.cache import cache_folder
+from .caps import steady_heap
+from .dryrun import law
+
+MARGIN = 1.1
+"""On what was measured: peaks of equal runs differ by that much."""
+REPEATS = 3
+_SIDES = (16, 32)
+"""Latents a side of the two runs: 128 and 256 pixels."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Peak = `factor` x live bytes + `base` bytes; on the CPU the factor is for small blocks alone."""
+
+    factor: float
+    base: int
+    measured: bool = False
+
+    @staticmethod
+    def of(model: Path, cuda: bool) -> Calibration:
+        """The one measured for this model, device and torch before, or else the bound for the device."""
+        return _stored(_file(model, cuda)) or (CUDA if cuda else CPU)
+
+
+CPU = Calibration(1.9, 16 * 2**20)
+"""Bounds what was measured at 64 to 1024 pixels for two sizes of UNet and of decoder."""
+CUDA = Calibration(1.3, 128 * 2**20)
+_BOUNDS = {False: (1.3, 1.9), True: (1.0, 1.6)}
+"""What a measured factor is believed to be, by `cuda`: a noisy run must not promise too little."""
+
+
+def once(model: Any) -> None:
+    """Calibrates for a model on the GPU, where that takes a moment, unless it has been done."""
+    if not Calibration.of(model.path, cuda=True).measured and model.unet.device.type == "cuda":
+        calibrate(model, "cuda")
+
+
+def calibrate(model: Any, device: str, *, unet: Any = None) -> Calibration:
+    """Runs the loaded model's UNet and decoder at 128 and 256 pixels, and keeps what they took for later
+    estimates. Returns the device's bound, and keeps nothing, where peaks cannot be read (not Linux, no CUDA).
+    """
+    import torch
+
+    cuda = device == "cuda"
+    steady_heap()
+    points: list[tuple[float, float]] = []
+    with torch.inference_mode():
+        for stage in ("unet", "decode"):
+            run = partial(_unet, unet or model.unet) if stage == "unet" else partial(_decode, model.vae)
+            run(_SIDES[0], device)  # what is set up once does not count
+            rule = law(model.path, stage, 2 if stage == "unet" else 1, copies=not cuda)
+            for side in _SIDES:
+                live, real = rule.peak(side * side), _peak(partial(run, side, device), cuda)
+                if real is None:
+                    return CUDA if cuda else CPU
+                points.append((live.total / 2, real) if cuda else (live.small, real - live.large))
+    low, high = _BOUNDS[cuda]
+    slopes = [
+        (far[1] - near[1]) / (far[0] - near[0]) for near, far in zip(points[::2], points[1::2], strict=True)
+    ]
+    factor = min(max(max(slopes) * MARGIN, low), high)
+    excess = max(real - factor * live for live, real in points)
+    found = Calibration(factor, max(int(excess * MARGIN), (CUDA if cuda else CPU).base), measured=True)
+    _store(_file(model.path, cuda), found)
+    return found
+
+
+def _peak(run: Callable[[], Any], cuda: bool) -> int | None:
+    peaks = [_cuda_peak(run) if cuda else _resident_peak(run) for _ in range(REPEATS)]
+    known = [peak for peak in peaks if peak is not None]
+    return max(known, default=None)
+
+
+def _unet(unet: Any, side: int, device: str) -> Any:
+    import torch
+
+    width = int(unet.config.cross_attention_dim)
+    text = torch.zeros(2, 77, width, device=device, dtype=unet.dtype)
+    seen = torch.zeros(2, 4, side, side, device=device, dtype=unet.dtype)
+    return unet(seen, torch.ones((), device=device), encoder_hidden_states=text, return_dict=False)
+
+
+def _decode(vae: Any, side: int, device: str) -> Any:
+    import torch
+
+    return vae.decode(torch.zeros(1, 4, side, side, device=device, dtype=vae.dtype), return_dict=False)
+
+
+def _cuda_peak(run: Callable[[], Any]) -> int:
+    import torch
+
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_reserved()
+    run()
+    torch.cuda.synchronize()
+    return int(torch.cuda.max_memory_reserved() - before)
+
+
+def _resident_peak(run: Callable[[], Any]) -> int | None:
+    """How far the process's resident memory rose over its start; None where Linux does not tell."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back
+        before = _status("VmRSS")
+        run()
+        return _status("VmHWM") - before
+    except (OSError, AttributeError):
+        return None
+
+
+def _status(key: str) -> int:
+    text = Path("/proc/self/status").read_text()
+    found = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
+    if found is None:
+        raise OSError(f"no {key} in /proc/self/status")
+    return int(found[1]) * 1024
+
+
+def _file(model: Path, cuda: bool) -> Path:
+    import hashlib
+
+    import torch
+
+    device = "cuda" if cuda else "cpu"
+    if cuda and torch.cuda.is_available():
+        device = torch.cuda.get_device_name()
+    configs = b"".join((model / part / "config.json").read_bytes() for part in ("unet", "vae"))
+    key = hashlib.sha256(configs + f"{device} {torch.__version__}".encode()).hexdigest()[:16]
+    return cache_folder() / "calibrations" / f"{key}.json"
+
+
+@lru_cache(maxsize=32)
+def _stored(file: Path) -> Calibration | None:
+    try:
+        return Calibration(**json.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _store(file: Path, found: Calibration) -> None:
+    with suppress(OSError):  # a cache that cannot be written to costs accuracy, no more
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=file.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(asdict(found), stream)
+        Path(name).replace(file)
+    _stored.cache_clear()

@@ -1,0 +1,176 @@
+"""What a module would allocate, learnt from a run on tensors without data.
+
+The module is built and run under torch's FakeTensorMode, so nothing is allocated and no weight is read; a
+dispatch mode notes when each storage comes to life and goes. Two such runs at small sizes give each storage's
+size as a linear function of the number of pixels, and from then on the peak at any size is arithmetic.
+"""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+MAPPED = 4 * 2**20
+"""Blocks from this size on go back to the system at once (see `caps.steady_heap`); smaller ones share a
+heap, which fragments.
+"""
+
+Event = tuple[int, int]
+"""Number of a storage, and 1 where it comes to life, -1 where it goes."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most bytes live at once: in blocks below MAPPED, in those from there on, and in all, which may be
+    less than the sum, since the two peak at different moments.
+    """
+
+    small: int
+    large: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Allocations of one run in their order; `sizes` are bytes by storage number."""
+
+    events: tuple[Event, ...]
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Law:
+    """Allocations at any number of pixels, from traces of the same module at two."""
+
+    near: Trace
+    far: Trace
+    near_pixels: int
+    far_pixels: int
+
+    def peak(self, pixels: int) -> Peak:
+        """The peak for `pixels` latents or pixels, whichever the traces were counted in."""
+        import numpy as np
+
+        near, far = (np.array(trace.sizes, dtype=np.float64) for trace in (self.near, self.far))
+        share = (pixels - self.near_pixels) / (self.far_pixels - self.near_pixels)
+        sizes = np.maximum(near + (far - near) * share, 0.0)
+        numbers, signs = np.array(self.near.events).T
+        moves = signs * sizes[numbers]
+        large = sizes[numbers] >= MAPPED
+        kinds = ~large, large, np.ones_like(large)
+        peaks = (np.cumsum(np.where(kind, moves, 0.0)).max(initial=0.0) for kind in kinds)
+        return Peak(*(int(peak) for peak in peaks))
+
+
+def trace(build: Callable[[], Any], call: Callable[[Any], Any], *, copies: bool) -> Trace:
+    """Builds a module and runs `call(module)` without data; its weights do not count.
+
+    With `copies` a convolution also holds its input, weights and output a second time while it runs, as the
+    CPU's do, which repack them.
+    """
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(), torch.no_grad():
+        module = build().eval()
+        watch = _watcher(copies)
+        for tensor in (*module.parameters(), *module.buffers()):
+            watch.know(tensor)
+        with watch:
+            call(module)
+        watch.closed = True
+    return Trace(tuple(watch.events), tuple(watch.sizes))
+
+
+def _watcher(copies: bool) -> Any:
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_iter
+
+    base: Any = TorchDispatchMode
+
+    class Watch(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.events: list[Event] = []
+            self.sizes: list[int] = []
+            self.alive: set[int] = set()
+            self.closed = False
+
+        def know(self, tensor: Any) -> None:
+            self.alive.add(tensor.untyped_storage()._cdata)
+
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = function(*args, **(kwargs or {}))
+            for tensor in tree_iter(result):
+                if isinstance(tensor, torch.Tensor):
+                    self._born(tensor.untyped_storage())
+            if copies and "convolution" in str(function):
+                self._briefly([*args[:2], result])
+            return result
+
+        def _born(self, storage: Any) -> None:
+            key = storage._cdata
+            if key in self.alive:
+                return
+            self.alive.add(key)
+            number = self._event(storage.nbytes())
+            weakref.finalize(storage, self._gone, key, number)
+
+        def _gone(self, key: int, number: int) -> None:
+            self.alive.discard(key)
+            if not self.closed:
+                self.events.append((number, -1))
+
+        def _briefly(self, tensors: list[Any]) -> None:
+            numbers = [self._event(tensor.untyped_storage().nbytes()) for tensor in tensors]
+            self.events += [(number, -1) for number in numbers]
+
+        def _event(self, size: int) -> int:
+            self.sizes.append(size)
+            self.events.append((len(self.sizes) - 1, 1))
+            return len(self.sizes) - 1
+
+    return Watch()
+
+
+STAGES = ("unet", "decode", "encode")
+_NEAR, _FAR = 16, 32
+"""Sides in latents of the two runs that a law is made from."""
+
+
+@lru_cache(maxsize=64)
+def law(model: Path, stage: str, rows: int, copies: bool) -> Law:
+    """The law of one stage of the model in the folder `model` (diffusers layout), of which only the
+    config.json is read: "unet", "decode" or "encode", with a batch of `rows`, counted in latents and in
+    float32.
+    """
+    near, far = (_run(model, stage, rows, copies, side) for side in (_NEAR, _FAR))
+    if near.events != far.events:
+        raise ValueError(f"The {stage} of {model} takes another path at another size.")
+    return Law(near, far, _NEAR**2, _FAR**2)
+
+
+def _run(model: Path, stage: str, rows: int, copies: bool, side: int) -> Trace:
+    import diffusers
+    import torch
+
+    folder = model / ("unet" if stage == "unet" else "vae")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    kind: Any = diffusers.UNet2DConditionModel if stage == "unet" else diffusers.AutoencoderKL
+
+    def call(module: Any) -> Any:
+        if stage == "unet":
+            text = torch.empty(rows, 77, config["cross_attention_dim"])
+            seen = torch.empty(rows, 4, side, side)
+            return module(seen, torch.ones(()), encoder_hidden_states=text, return_dict=False)
+        if stage == "decode":
+            return module.decode(torch.empty(rows, 4, side, side), return_dict=False)
+        return module.encode(torch.empty(rows, 3, side * 8, side * 8), return_dict=False)
+
+    return trace(lambda: kind.from_config(config).requires_grad_(False), call, copies=copies)

@@ -1,0 +1,38 @@
+"""Which noise levels a run of N steps visits: N levels for the network, and the one it ends on."""
+
+from __future__ import annotations
+
+from .noise import CLEAN, Level, NoiseSchedule
+
+SPACINGS = ("leading", "linspace", "trailing")
+KARRAS_RHO = 7.0
+"""Karras et al. 2022, section 3."""
+
+
+def spaced(noise: NoiseSchedule, steps: int, spacing: str, offset: int, end: Level) -> tuple[Level, ...]:
+    """Evenly in time, in one of the three ways of Lin et al. 2023, table 2; then `end`.
+
+    Where the last step would begin at or below `end`, the run ends on clean latents: else its last call would
+    be for nothing.
+    """
+    total = noise.length
+    if spacing == "leading":
+        times = [float(index * (total // steps) + offset) for index in reversed(range(steps))]
+    elif spacing == "trailing":
+        times = [float(round(total - index * total / steps) - 1) for index in range(steps)]
+    else:
+        times = [(total - 1) * (1.0 - index / max(steps - 1, 1)) for index in range(steps)]
+    levels = [noise.level(time) for time in times]
+    return (*levels, end if levels[-1].sigma > end.sigma * (1 + 1e-9) else CLEAN)
+
+
+def karras(noise: NoiseSchedule, steps: int) -> tuple[Level, ...]:
+    """Evenly in the 7th root of the ratio sigma / alpha (Karras et al. 2022, equation 5), from the model's
+    noisiest timestep to its cleanest; then clean latents.
+    """
+    most, least = noise.ratio(noise.length - 1), noise.ratio(0)
+    roots = most ** (1 / KARRAS_RHO), least ** (1 / KARRAS_RHO)
+    ratios = [
+        (roots[0] + (roots[1] - roots[0]) * index / max(steps - 1, 1)) ** KARRAS_RHO for index in range(steps)
+    ]
+    return (*(Level.at(noise.timestep(ratio), ratio) for ratio in ratios), CLEAN)
