@@ -1,0 +1,73 @@
+"""The arrows between the rooms point one way (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Room -> what nothing in it may import.
+NEVER = {
+    "reference_engine": ("certify", "suites", "reports", "pytest"),
+    "certify/instruments": ("pytest", "certify.host", "certify.guest", "torch", "cv2", "imwatermark"),
+    "certify/host": ("pytest", "certify.guest", "reference_engine", "torch"),
+    "certify/outputs": ("certify.host", "certify.instruments", "pytest"),
+    "certify/verdict.py": ("certify.host", "certify.instruments", "certify.plan"),
+    "reports": ("certify.host", "certify.instruments", "certify.verdict", "pytest"),
+    "certify": ("suites", "certify.suites", "torch", "diffusers", "transformers", "cv2", "imwatermark"),
+    "suites": ("certify.run", "certify.cli", "torch", "diffusers"),
+}
+# The guest runs beside the candidate: the standard library, numpy, the protocol and the engine alone. The
+# adapter for pipelines opens them with torch, and the nursery names what it warms.
+GUEST_MAY = ("numpy", "certify.protocol", "certify.guest", "reference_engine", "torch")
+FRONT_DOORS = ("certify/__main__.py", "certify/pytest_entry.py")
+
+
+def modules(room: str) -> Iterator[Path]:
+    place = ROOT / room
+    yield from [place] if place.suffix else sorted(place.rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_in(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+@pytest.mark.parametrize("room", NEVER)
+def test_a_room_imports_nothing_that_it_must_not_know(room: str) -> None:
+    files = [path for path in modules(room) if "guest" not in path.relative_to(ROOT).parts]
+    assert files
+    assert [(str(path), name) for path in files for name in imported(path) if is_in(name, NEVER[room])] == []
+
+
+def test_the_guest_is_small_in_what_it_depends_on() -> None:
+    foreign = [
+        (str(path), name)
+        for path in modules("certify/guest")
+        for name in imported(path)
+        if name.partition(".")[0] not in sys.stdlib_module_names and not is_in(name, GUEST_MAY)
+    ]
+    assert foreign == []
+
+
+def test_nothing_but_the_front_doors_imports_the_command_line() -> None:
+    files = [path for room in ("certify", "suites", "reports") for path in modules(room)]
+    users = [str(path.relative_to(ROOT)) for path in files if "certify.cli" in set(imported(path))]
+    assert set(users) <= set(FRONT_DOORS)
+
+
+@pytest.mark.parametrize("room", ["certify", "reference_engine", "reports", "suites"])
+def test_no_module_is_long(room: str) -> None:
+    assert [str(path) for path in modules(room) if len(path.read_text("utf-8").splitlines()) > 400] == []
