@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from certify.candidate import Candidate
-from certify.checks import NotEvidenced
+from certify.checks import Broken, NotEvidenced
 from certify.context import RunContext
 from certify.draw import Draw
 from certify.evidence import EvidenceBox
@@ -194,7 +196,7 @@ class CertifyPlugin:
 def classify(error: BaseException, requirement: Requirement) -> tuple[Outcome, str]:
     """An exception of a suite's test as an outcome and what was seen."""
     broken = Outcome.FAILED if requirement.level == "must" else Outcome.WARNED
-    if isinstance(error, AssertionError):
+    if isinstance(error, Broken) or _is_the_suites_own(error, requirement.suite):
         return broken, str(error).split("\nassert ")[0].strip() or "The check failed without a message."
     if isinstance(error, CallRefused):
         code = f" ({error.code})" if error.code else ""
@@ -205,6 +207,14 @@ def classify(error: BaseException, requirement: Requirement) -> tuple[Outcome, s
     if isinstance(error, (NotEvidenced, Unreachable)):
         return Outcome.NOT_EVIDENCED, str(error)
     return Outcome.ERROR, f"The harness failed: {type(error).__name__}: {error}"
+
+
+def _is_the_suites_own(error: BaseException, suite: str) -> bool:
+    """An assertion of a suite's test speaks of the candidate; one of the harness's own code does not."""
+    if not isinstance(error, AssertionError) or error.__traceback__ is None:
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return Path(frame.f_code.co_filename).parent.name == suite
 
 
 def _keep_fault(box: EvidenceBox, fault: CandidateFault) -> None:

@@ -149,8 +149,9 @@ def execute(
         scratch = Path(name)
         submission = open_submission(Path(order.plugin), scratch / "submission")
         candidate = read_candidate(submission)
+        _model_type(candidate)
         plan = make_plan(catalogue, candidate.traits, profile, capabilities(), selected)
-        out = _prepare_out(order, candidate)
+        out = _prepare_out(order)
         order = Order(**{**order.to_dict(), "seed": order.seed or fresh_root_seed()})
         with Journal(out / "journal.ndjson") as journal:
             _measure(order, catalogue, candidate, plan, journal, out, scratch, progress, host)
@@ -174,7 +175,7 @@ def _check_models(order: Order) -> None:
             raise UserError(f"--model {name}: {error.message}", hint) from None
 
 
-def _prepare_out(order: Order, candidate: Candidate) -> Path:
+def _prepare_out(order: Order) -> Path:
     out = Path(order.out)
     if (out / "journal.ndjson").exists():
         raise UserError(f"{out} already holds a run.", "Name another folder with --out, or remove this one.")
@@ -298,11 +299,25 @@ def _context(
 
 
 def _config(order: Order, candidate: Candidate, host: Host, scratch: Path) -> dict[str, Any]:
-    """The author's own config, on the first model type of the manifest, with the weights of this run."""
-    model_type = candidate.manifest.plugin.model_types[0]
+    """The author's own config with the weights of this run: for its model type, or the manifest's first."""
+    model_type = _model_type(candidate)
     folder = order.models.get(model_type) or _tiny_model(host, scratch, model_type)
-    config = {"model_type": model_type, **candidate.manifest.config}
-    return {**config, "model": {"path": folder}, "device": order.device}
+    return {
+        **candidate.manifest.config,
+        "model_type": model_type,
+        "model": {"path": folder},
+        "device": order.device,
+    }
+
+
+def _model_type(candidate: Candidate) -> str:
+    """The model type that is run; raises UserError where the config names one that the manifest does not."""
+    known = candidate.manifest.plugin.model_types
+    model_type = str(candidate.manifest.config.get("model_type", known[0]))
+    if model_type not in known:
+        told = f"config.model_type is {model_type}, but plugin.model_types lists {', '.join(known)}."
+        raise UserError(f"{candidate.manifest_file}: {told}", "Make the two agree.")
+    return model_type
 
 
 def _tiny_model(host: Host, scratch: Path, model_type: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,8 +87,10 @@ class Ledger:
         kept = sum(other.kind == event.kind for _, other in self.events)
         if kept < MAX_EVENTS:
             self.events.append((requirement, event))
-        elif kept == MAX_EVENTS and event.kind != "overflow":
-            self.enter_event(requirement, Event(kind="overflow", detail=event.kind))
+        else:
+            overflow = Event(kind="overflow", detail=event.kind)
+            if all(other != overflow for _, other in self.events):
+                self.events.append((requirement, overflow))
 
     def faults_of(self, *kinds: type[CandidateFault]) -> list[tuple[str, CandidateFault]]:
         return [(requirement, fault) for requirement, fault in self.faults if isinstance(fault, kinds)]
@@ -117,7 +119,6 @@ class RemotePlugin:
         self.ledger = ledger or Ledger()
         self.opening = opening
         self.requirement = ""
-        self.on_call: Callable[[], None] = lambda: None
         self._host = host
         self._scratch = scratch
         self._session: Session | None = None
@@ -133,14 +134,14 @@ class RemotePlugin:
         if self._broken:
             raise Unreachable(self._broken)
         if self._session is None or not self._session.alive:
+            # The first loading is sdk.entry-loads' own; a later one is a call like any other.
+            first = self._signature is None
             try:
-                if self._signature is None:
+                with nullcontext() if first else self._entered():
                     self._session, self._signature = self._open(self.opening.config)
-                else:
-                    with self._entered():
-                        self._session, self._signature = self._open(self.opening.config)
             except CandidateFault as fault:
-                self._broken = f"The plugin did not load ({fault.message[:200]}): see sdk.entry-loads."
+                told = ": see sdk.entry-loads." if first else " after its process had ended."
+                self._broken = f"The plugin did not load ({fault.message[:200]}){told}"
                 raise
         assert self._signature is not None
         if not self._signature.asynchronous:
@@ -179,7 +180,6 @@ class RemotePlugin:
 
     def _generate(self, session: Session, request: dict[str, Any], keep: bool = True) -> Generation:
         self.ledger.calls += 1
-        self.on_call()
         with self._entered():
             try:
                 reply = session.ask("generate", self.opening.call_deadline, request=request)

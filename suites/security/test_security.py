@@ -74,7 +74,7 @@ def test_nothing_was_written_elsewhere(ledger: Ledger, evidence: EvidenceBox) ->
 
 def _was_asked(ledger: Ledger) -> None:
     if not ledger.calls:
-        raise NotEvidenced("The plugin was never asked: see sdk.entry-loads.")
+        raise NotEvidenced("The plugin was asked for nothing in this run.")
 
 
 def _judge(
