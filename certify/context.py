@@ -11,7 +11,7 @@ from certify.host.remote import RemotePlugin
 from certify.plan import Plan
 from certify.profiles import Profile
 from certify.progress import Progress
-from certify.record import Journal
+from certify.record import Isolation, Journal
 
 
 @dataclass
@@ -28,6 +28,12 @@ class RunContext:
     journal: Journal
     progress: Progress
     replay: Callable[[str], str]
+    isolation: Isolation
     claims: list[str] = field(default_factory=list)
     # What went wrong in the harness itself, outside any requirement.
     trouble: list[str] = field(default_factory=list)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the kernel tells of what the plugin tries, or only the watch inside."""
+        return "seccomp" in self.isolation.walls

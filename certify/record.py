@@ -110,9 +110,15 @@ class Act(_Row):
 
 
 class Isolation(_Row):
+    """The level in force and the level that the profile demands; the walls that stood, which could not be
+    built and why, and what none of them makes visible."""
+
     level: str
     demanded: str
     acts: tuple[Act, ...] = ()
+    walls: str = ""
+    lacks: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 LEVELS = ("L0", "L1", "L2", "L3")

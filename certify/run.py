@@ -39,7 +39,7 @@ from certify.outputs.junit import to_junit
 from certify.plan import Plan, make_plan
 from certify.profiles import Profile, profile_named
 from certify.progress import Progress, choose_progress
-from certify.record import Journal, Results
+from certify.record import Isolation, Journal, Results
 from certify.requirements import Catalogue, load_catalogue, suite_digest
 from certify.streams import ready, say
 from certify.submission import open_submission
@@ -208,7 +208,7 @@ def _measure(
         with _host(host, scratch) as running:
             isolation = measure_isolation(running, scratch, plan.profile.isolation)
             journal.write("isolation", **isolation.model_dump(mode="json"))
-            context = _context(order, candidate, plan, journal, out, scratch, progress, running)
+            context = _context(order, candidate, plan, journal, out, scratch, progress, running, isolation)
             _run_suites(context, catalogue)
             context.plugin.close()
             for text in context.claims:
@@ -273,6 +273,7 @@ def _context(
     scratch: Path,
     progress: Progress,
     host: Host,
+    isolation: Isolation,
 ) -> RunContext:
     worker_root = scratch / "plugin"
     shutil.copytree(candidate.root, worker_root)
@@ -283,6 +284,7 @@ def _context(
         config=_config(order, candidate, host, scratch),
         load_deadline=plan.profile.load_deadline,
         call_deadline=plan.profile.call_deadline,
+        readable=tuple(order.models.values()),
     )
     return RunContext(
         candidate=candidate,
@@ -295,6 +297,7 @@ def _context(
         journal=journal,
         progress=progress,
         replay=lambda identifier: repeat_command(order, "--requirement", identifier),
+        isolation=isolation,
     )
 
 
@@ -323,7 +326,7 @@ def _model_type(candidate: Candidate) -> str:
 def _tiny_model(host: Host, scratch: Path, model_type: str) -> str:
     """Has the tiny model built, in a worker that no candidate has touched."""
     if model_type not in host.models:
-        session = Session(host, scratch / "prepare")
+        session = Session(host, scratch / "prepare", trusted=True)
         try:
             reply = session.ask("prepare", PREPARE_DEADLINE, model_types=[model_type])
         finally:

@@ -15,6 +15,7 @@ NEVER = {
     "reference_engine": ("certify", "suites", "reports", "pytest"),
     "certify/instruments": ("pytest", "certify.host", "certify.guest", "torch", "cv2", "imwatermark"),
     "certify/host": ("pytest", "certify.guest", "reference_engine", "torch"),
+    "certify/jail": ("certify.host", "certify.guest", "certify.record", "numpy", "reference_engine"),
     "certify/outputs": ("certify.host", "certify.instruments", "pytest"),
     "certify/verdict.py": ("certify.host", "certify.instruments", "certify.plan"),
     "reports": ("certify.host", "certify.instruments", "certify.verdict", "pytest"),
@@ -23,7 +24,7 @@ NEVER = {
 }
 # The guest runs beside the candidate: the standard library, numpy, the protocol and the engine alone. The
 # adapter for pipelines opens them with torch, and the nursery names what it warms.
-GUEST_MAY = ("numpy", "certify.protocol", "certify.guest", "reference_engine", "torch")
+GUEST_MAY = ("numpy", "certify.protocol", "certify.guest", "certify.jail", "reference_engine", "torch")
 FRONT_DOORS = ("certify/__main__.py", "certify/pytest_entry.py")
 
 

@@ -2,25 +2,23 @@
 
 A fork costs milliseconds where an import of torch, diffusers and transformers costs seconds.
 
-It listens on one socket for `{"folder", "environment", "limits"}` with five descriptors (requests, answers,
-stdout, stderr, events) and tells `{"started": pid}` and, later, `{"exited": pid, "status": wait status}`.
+It listens on one socket for an order (`{"environment", "limits", "jail"}`) with the descriptors of one worker
+(`keeper.ARRANGED`, and the door to the supervisor), has a keeper start it, and tells `{"started": pid}` and,
+later, `{"exited": pid, "status": wait status}`.
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
-import resource
 import select
 import signal
 import socket
 import sys
-import tempfile
-import traceback
-from pathlib import Path
 from typing import Any
+
+from certify.guest.keeper import ARRANGED, keep
 
 WARM = (
     "numpy",
@@ -42,11 +40,6 @@ WARM_NAMES = {
         "StableDiffusionPipeline",
     ),
 }
-REQUESTS, ANSWERS, EVENTS = 3, 4, 5
-# Where a worker finds what it is sent: requests, answers, stdout, stderr, events.
-ARRANGED = (REQUESTS, ANSWERS, 1, 2, EVENTS)
-# From Linux's prctl.h.
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def main(descriptor: int, warm: bool) -> None:
@@ -101,7 +94,7 @@ def _report_ended(channel: socket.socket) -> None:
 
 
 def _answer(channel: socket.socket, ours: tuple[int, int]) -> bool:
-    message, descriptors, _, _ = socket.recv_fds(channel, 65536, len(ARRANGED))
+    message, descriptors, _, _ = socket.recv_fds(channel, 1 << 17, len(ARRANGED) + 1)
     if not message:
         return False
     order = json.loads(message)
@@ -111,84 +104,10 @@ def _answer(channel: socket.socket, ours: tuple[int, int]) -> bool:
             channel.close()
             for descriptor in ours:
                 os.close(descriptor)
-            _keep(order, descriptors)
+            keep(order, descriptors)
         finally:
             os._exit(70)
     for descriptor in descriptors:
         os.close(descriptor)
     channel.send(json.dumps({"started": pid}).encode())
     return True
-
-
-def _keep(order: dict[str, Any], descriptors: list[int]) -> None:
-    """Stands between nursery and worker: what the worker's daemons become orphans of stays in its tree.
-
-    Reaps them as an init would, and leaves as the worker left.
-    """
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _call_prctl(PR_SET_CHILD_SUBREAPER, 1)
-    _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    worker = os.fork()
-    if worker == 0:
-        _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        _become_worker(order, descriptors)
-    os.closerange(3, 4096)
-    while True:
-        pid, status = os.waitpid(-1, 0)
-        if pid == worker:
-            break
-    if os.WIFSIGNALED(status):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if os.WTERMSIG(status) != signal.SIGKILL:
-            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
-        os.kill(os.getpid(), os.WTERMSIG(status))
-    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-
-
-def _call_prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
-def _become_worker(order: dict[str, Any], descriptors: list[int]) -> None:
-    os.setsid()
-    _arrange(descriptors)
-    os.environ.clear()
-    os.environ.update(order["environment"])
-    # The libraries imported in the nursery have made tempfile remember its folder.
-    tempfile.tempdir = None
-    os.chdir(Path(order["folder"]) / "work")
-    sys.argv = ["plugin-host"]
-    for name, value in order["limits"].items():
-        number = getattr(resource, name)
-        resource.setrlimit(number, (value, value))
-    from certify.guest.worker import serve
-
-    code = 0
-    try:
-        serve(REQUESTS, ANSWERS, EVENTS)
-    except SystemExit as leaving:
-        traceback.print_exc()
-        code = leaving.code if isinstance(leaving.code, int) else 1 if leaving.code else 0
-    except BaseException:
-        traceback.print_exc()
-        code = 70
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code & 0xFF)
-
-
-def _arrange(descriptors: list[int]) -> None:
-    """0 is null, then as ARRANGED says; nothing else stays open."""
-    high = [os.dup2(descriptor, 200 + index) for index, descriptor in enumerate(map(os.dup, descriptors))]
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for target, source in zip(ARRANGED, high, strict=True):
-        os.dup2(source, target)
-    os.closerange(max(ARRANGED) + 1, 4096)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), warm=sys.argv[2] == "warm")

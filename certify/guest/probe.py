@@ -5,36 +5,71 @@ Harmless, and on loopback alone. Each act says what came of it; the host checks 
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from certify.jail.calls import call
+
+_STEP = 32 << 20
+_NEW_USER_NAMESPACE = 0x10000000
+# Unlike PTRACE_ATTACH it does not stop whom it is done to.
+_PTRACE_SEIZE = 0x4206
+_GET_KEYRING, _SESSION_KEYRING = 0, -3
+_REFUSED = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ESRCH)
+
 
 def run_probe(order: dict[str, Any]) -> list[dict[str, Any]]:
-    """`order` names the decoys: `secret_file`, `outside_file`, `secret_variable`, `judge`, `tcp`, `udp`."""
-    acts = {
+    """`order` names the decoys: `secret_file`, `outside_file`, `secret_variable`, `judge` (its pid), the
+    ports `tcp` and `udp`, the Unix sockets `unix` (a path) and `abstract` (a name), and `shared` (a name).
+    """
+    judge, parent, loopback = order["judge"], os.getppid(), "127.0.0.1"
+    acts: dict[str, Callable[[], Any]] = {
+        "see the judge's environment": lambda: os.environ[order["secret_variable"]],
+        "leave a process behind": _leave_process,
         "read a file outside the work folder": lambda: Path(order["secret_file"]).read_text("utf-8"),
         "write a file outside the work folder": lambda: Path(order["outside_file"]).write_text("x", "utf-8"),
-        "see the judge's environment": lambda: os.environ[order["secret_variable"]],
-        "read the judge's memory map": lambda: (
-            Path(f"/proc/{order['judge']}/maps").read_text("utf-8")[:1] or None
-        ),
-        "open a TCP connection": lambda: socket.create_connection(("127.0.0.1", order["tcp"]), 1).close(),
+        "read the judge's environment in /proc": lambda: _read(f"/proc/{judge}/environ"),
+        "read the judge's memory map": lambda: _read(f"/proc/{judge}/maps"),
+        "open a TCP connection": lambda: socket.create_connection((loopback, order["tcp"]), 1).close(),
         "send a UDP datagram": lambda: _send_datagram(order["udp"]),
-        "signal the judge": lambda: os.kill(order["judge"], 0),
-        "leave a process behind": _leave_process,
+        "connect to a Unix socket by its path": lambda: _connect(order["unix"]),
+        "connect to an abstract Unix socket": lambda: _connect("\0" + order["abstract"]),
+        "open a netlink socket": lambda: socket.socket(16, socket.SOCK_RAW, 0).close(),
+        "set up io_uring": lambda: _try_call("io_uring_setup", 1, ctypes.create_string_buffer(120)),
+        "attach to its parent (ptrace)": lambda: _in_a_fork("ptrace", _PTRACE_SEIZE, parent, 0, 0),
+        "read its parent's memory": _read_parent,
+        "signal the judge": lambda: os.kill(judge, 0),
+        "make a user namespace": lambda: _in_a_fork("unshare", _NEW_USER_NAMESPACE),
+        "mount a file system": _mount,
+        "reach the kernel's keys": lambda: _try_call("keyctl", _GET_KEYRING, _SESSION_KEYRING, 0, 0, 0),
+        "load a program into the kernel (bpf)": lambda: _try_call(
+            "bpf", 0, ctypes.create_string_buffer(72), 72
+        ),
+        "see the judge's process": lambda: Path(f"/proc/{judge}").stat(),
+        "see that a file is there which was not given": lambda: Path(order["secret_file"]).stat(),
+        "leave shared memory behind": lambda: Path("/dev/shm", order["shared"]).write_bytes(b"x"),
     }
     return [_attempt(name, act) for name, act in acts.items()]
 
 
-def _attempt(name: str, act: Any) -> dict[str, Any]:
+def _attempt(name: str, act: Callable[[], Any]) -> dict[str, Any]:
     try:
-        note = act()
+        act()
     except Exception as error:
-        return {"act": name, "stopped": True, "note": type(error).__name__}
-    return {"act": name, "stopped": False, "note": str(note) if isinstance(note, int) else ""}
+        number = getattr(error, "errno", None)
+        return {"act": name, "stopped": True, "note": errno.errorcode.get(number or 0, type(error).__name__)}
+    return {"act": name, "stopped": False, "note": ""}
+
+
+def _read(path: str) -> None:
+    if not Path(path).read_bytes()[:1]:
+        raise PermissionError(errno.EACCES, "empty")
 
 
 def _send_datagram(port: int) -> None:
@@ -42,30 +77,87 @@ def _send_datagram(port: int) -> None:
         datagrams.sendto(b"x", ("127.0.0.1", port))
 
 
+def _connect(address: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+        stream.settimeout(1)
+        stream.connect(address)
+
+
+def _try_call(name: str, *arguments: object) -> None:
+    """A call that the kernel takes for a mistake of ours was let through to it."""
+    try:
+        result = call(name, *arguments)
+    except OSError as error:
+        if error.errno in _REFUSED:
+            raise
+        return
+    if name in ("io_uring_setup", "bpf"):
+        os.close(result)
+
+
+def _read_parent() -> None:
+    local = ctypes.create_string_buffer(8)
+    ours = (ctypes.c_size_t * 2)(ctypes.addressof(local), 8)
+    theirs = (ctypes.c_size_t * 2)(ctypes.addressof(local), 8)
+    _try_call("process_vm_readv", os.getppid(), ours, 1, theirs, 1, 0)
+
+
+def _mount() -> None:
+    """On a folder of our own, and gone again at once."""
+    Path("mounted").mkdir(exist_ok=True)
+    call("mount", b"none", b"mounted", b"tmpfs", 0, None)
+    call("umount2", b"mounted", 0)
+
+
+def _in_a_fork(name: str, *arguments: object) -> None:
+    """What would change this process is tried by a child."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _try_call(name, *arguments)
+        except OSError as error:
+            os._exit(error.errno or 1)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code:
+        raise OSError(code, name)
+
+
 def crowd(processes: int) -> int:
-    """Forks that many idle children and waits a second: a watchdog ends us meanwhile."""
-    for _ in range(processes):
-        if os.fork() == 0:
+    """Forks that many idle children and waits a second: a watchdog ends us meanwhile. How many there were."""
+    for made in range(processes):
+        try:
+            child = os.fork()
+        except BlockingIOError:
+            return made
+        if child == 0:
             time.sleep(5)
             os._exit(0)
     time.sleep(1)
     return processes
 
 
-def _leave_process() -> int:
-    """A daemon that would live for a minute; answers its pid, and the host looks whether it outlived us."""
-    read, write = os.pipe()
+def hoard(size: int) -> int:
+    """Takes so many bytes of memory, step by step, and holds them for a second; the bytes it got."""
+    held = []
+    for _ in range(size // _STEP):
+        try:
+            held.append(bytearray(os.urandom(64)) * (_STEP // 64))
+        except MemoryError:
+            break
+        time.sleep(0.01)
+    time.sleep(1)
+    return len(held) * _STEP
+
+
+def _leave_process() -> None:
+    """A daemon that would live for a minute; the host looks whether it outlives us."""
     if os.fork() == 0:
         os.setsid()
-        child = os.fork()
-        if child == 0:
+        if os.fork() == 0:
             os.closerange(0, 256)
             time.sleep(60)
-            os._exit(0)
-        os.write(write, str(child).encode())
         os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as answer:
-        pid = int(answer.read())
     os.wait()
-    return pid

@@ -88,6 +88,11 @@ class Worker:
 
         return {"processes": crowd(header["processes"])}, b""
 
+    def on_hoard(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        from certify.guest.probe import hoard
+
+        return {"bytes": hoard(header["bytes"])}, b""
+
     def on_load(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         sys.dont_write_bytecode = True
         Watch(header["allowed"], self._events)

@@ -2,33 +2,69 @@
 
 Levels (what the store reads on the certificate):
 L0 a process of its own and a clean environment; L1 also whole-tree kill and caps on memory and processes;
-L2 also files and network denied by the kernel; L3 also namespaces of its own and attempts logged.
+L2 also files, network, other processes and the kernel's side doors denied by the kernel; L3 also namespaces
+of its own and attempts that are seen.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from certify.host.faults import WorkerEnded
 from certify.host.launch import LIMITS, Host
-from certify.host.session import Session
+from certify.host.session import Event, Session
 from certify.record import Act, Isolation
 
 _CROWD = "fork more processes than the limit"
-_L1_ACTS = ("see the judge's environment", "leave a process behind", _CROWD)
-_L2_ACTS = (
-    "read a file outside the work folder",
+_HOARD = "hold more memory than the limit"
+_UNSEEN = "try to reach the network unseen"
+_PROCESS, _OUTSIDE, _SHARED = (
+    "leave a process behind",
     "write a file outside the work folder",
+    "leave shared memory behind",
+)
+L1_ACTS = ("see the judge's environment", _PROCESS, _CROWD, _HOARD)
+L2_ACTS = (
+    "read a file outside the work folder",
+    _OUTSIDE,
+    "read the judge's environment in /proc",
     "read the judge's memory map",
     "open a TCP connection",
     "send a UDP datagram",
+    "connect to a Unix socket by its path",
+    "connect to an abstract Unix socket",
+    "open a netlink socket",
+    "set up io_uring",
+    "attach to its parent (ptrace)",
+    "read its parent's memory",
     "signal the judge",
+    "make a user namespace",
+    "mount a file system",
+    "reach the kernel's keys",
+    "load a program into the kernel (bpf)",
+)
+L3_ACTS = (
+    "see the judge's process",
+    "see that a file is there which was not given",
+    _SHARED,
+    _UNSEEN,
+)
+# For the self-test alone: small enough for any machine, large enough for a worker with the engine in it.
+MEMORY_PROBE = 512 << 20
+# What no wall of ours makes visible; said in the report.
+UNSEEN = (
+    "asking whether a file exists is not seen, only opening it; what was not given is not there",
+    "paths and addresses are read from the plugin's memory, which its other threads may change meanwhile",
+    "work on the GPU passes through its driver, which no wall of ours watches",
 )
 
 
@@ -37,69 +73,153 @@ def measure_isolation(host: Host, scratch: Path, demanded: str) -> Isolation:
     cannot be measured."""
     if not host.acts:
         host.acts = tuple(_self_test(host, scratch))
-    return Isolation(level=level_of(host.acts), demanded=demanded, acts=host.acts)
+    return Isolation(
+        level=level_of(host.acts),
+        demanded=demanded,
+        acts=host.acts,
+        walls=host.walls,
+        lacks=tuple(host.lacks),
+        unseen=UNSEEN,
+    )
+
+
+def level_of(acts: Sequence[Act]) -> str:
+    """The highest level all of whose acts, and those of the levels below, were stopped."""
+    stopped = {act.act for act in acts if act.stopped}
+    level = "L0"
+    for name, needed in (("L1", L1_ACTS), ("L2", L2_ACTS), ("L3", L3_ACTS)):
+        if not stopped.issuperset(needed):
+            break
+        level = name
+    return level
 
 
 def _self_test(host: Host, scratch: Path) -> list[Act]:
-    secret, outside = scratch / "decoy-secret", scratch / "decoy-outside"
+    events: list[Event] = []
+    with _decoys(scratch) as decoys:
+        session = Session(host, scratch / "self-test", events.append)
+        try:
+            reply = session.ask("probe", 30, **decoys.order(host))
+            left = _below(session.pid)
+            crowd = _crowd_is_ended(session)
+        finally:
+            session.end()
+        acts = [Act.model_validate(row) for row in reply.body["acts"]]
+        acts = [decoys.seen_from_outside(act, left) for act in acts]
+    seen = any(event.by == "kernel" and event.kind == "network" for event in events)
+    acts.append(Act(act=_UNSEEN, stopped=seen, note="told by the filter" if seen else ""))
+    return _in_order([*acts, crowd, _hoard_is_ended(host, scratch)])
+
+
+def _in_order(acts: Sequence[Act]) -> list[Act]:
+    order = {name: place for place, name in enumerate((*L1_ACTS, *L2_ACTS, *L3_ACTS))}
+    return sorted(acts, key=lambda act: order[act.act])
+
+
+@dataclass(frozen=True)
+class _Decoys:
+    """What a hostile plugin would be after, made for the self-test and looked at afterwards."""
+
+    secret: Path
+    outside: Path
+    shared: str
+    unix: str
+    abstract: str
+    tcp: int
+    udp: int
+
+    def order(self, host: Host) -> dict[str, object]:
+        return {
+            "secret_file": str(self.secret),
+            "outside_file": str(self.outside),
+            "secret_variable": host.decoy,
+            "judge": os.getpid(),
+            "tcp": self.tcp,
+            "udp": self.udp,
+            "unix": self.unix,
+            "abstract": self.abstract,
+            "shared": self.shared,
+        }
+
+    def seen_from_outside(self, act: Act, left: Sequence[psutil.Process]) -> Act:
+        """What the worker said is replaced by what the judge sees, where it can see it."""
+        if act.act == _OUTSIDE:
+            return act.model_copy(update={"stopped": not self.outside.exists()})
+        if act.act == _SHARED:
+            return act.model_copy(update={"stopped": not Path("/dev/shm", self.shared).exists()})
+        if act.act == _PROCESS and not act.stopped and left:
+            return act.model_copy(
+                update={"stopped": not any(map(_running, left)), "note": "ended with its tree"}
+            )
+        return act
+
+
+@contextmanager
+def _decoys(scratch: Path) -> Iterator[_Decoys]:
+    name = secrets.token_hex(8)
+    secret = scratch / f"secret-{name}"
     secret.write_text(secrets.token_hex(8), "utf-8")
-    session = Session(host, scratch / "self-test")
-    try:
-        with _listener(socket.SOCK_STREAM) as stream, _listener(socket.SOCK_DGRAM) as datagrams:
-            reply = session.ask(
-                "probe",
-                30,
-                secret_file=str(secret),
-                outside_file=str(outside),
-                secret_variable=host.decoy,
-                judge=os.getpid(),
+    # A path for a socket must be short.
+    unix = f"/tmp/.{name}"
+    with (
+        _listener(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)) as stream,
+        _listener(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)) as datagrams,
+        _listener(socket.AF_UNIX, socket.SOCK_STREAM, unix),
+        _listener(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + name),
+    ):
+        try:
+            yield _Decoys(
+                secret=secret,
+                outside=scratch / f"outside-{name}",
+                shared=name,
+                unix=unix,
+                abstract=name,
                 tcp=stream.getsockname()[1],
                 udp=datagrams.getsockname()[1],
             )
-        crowd = _crowd_is_ended(session)
-    finally:
-        session.end()
-    acts = [Act.model_validate(row) for row in reply.body["acts"]]
-    acts = [_seen_from_outside(act, outside) for act in acts]
-    return [*acts, crowd]
+        finally:
+            for path in (unix, f"/dev/shm/{name}"):
+                with contextlib.suppress(OSError):
+                    Path(path).unlink()
 
 
-def _listener(kind: socket.SocketKind) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, kind)
-    listener.bind(("127.0.0.1", 0))
+def _listener(family: int, kind: socket.SocketKind, address: str | tuple[str, int]) -> socket.socket:
+    listener = socket.socket(family, kind)
+    listener.bind(address)
     if kind == socket.SOCK_STREAM:
-        listener.listen(1)
+        listener.listen(4)
     return listener
 
 
-def _seen_from_outside(act: Act, outside: Path) -> Act:
-    """What the worker said is replaced by what the judge sees, where it can see it."""
-    if act.act == "write a file outside the work folder":
-        return act.model_copy(update={"stopped": not outside.exists()})
-    if act.act == "leave a process behind" and not act.stopped:
-        pid = int(act.note)
-        return act.model_copy(update={"stopped": not _running(pid), "note": "ended with its tree"})
-    return act
-
-
-def _running(pid: int) -> bool:
+def _below(pid: int) -> list[psutil.Process]:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _running(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
 def _crowd_is_ended(session: Session) -> Act:
     try:
-        session.ask("crowd", 20, processes=LIMITS["processes"] + 8)
+        reply = session.ask("crowd", 20, processes=LIMITS["processes"] + 8)
     except WorkerEnded as ended:
         return Act(act=_CROWD, stopped="watchdog" in ended.message, note=ended.message)
-    return Act(act=_CROWD, stopped=False)
+    made = reply.body.get("processes")
+    return Act(act=_CROWD, stopped=False, note=f"{made} were forked")
 
 
-def level_of(acts: Sequence[Act]) -> str:
-    """The highest level all of whose acts were stopped; L3 is never claimed by this self-test."""
-    stopped = {act.act for act in acts if act.stopped}
-    if not stopped.issuperset(_L1_ACTS):
-        return "L0"
-    return "L2" if stopped.issuperset(_L2_ACTS) else "L1"
+def _hoard_is_ended(host: Host, scratch: Path) -> Act:
+    session = Session(host, scratch / "self-test-memory", limits={"memory": MEMORY_PROBE})
+    try:
+        session.ask("hoard", 30, bytes=2 * MEMORY_PROBE)
+    except WorkerEnded as ended:
+        return Act(act=_HOARD, stopped="watchdog" in ended.message, note=ended.message)
+    finally:
+        session.end()
+    return Act(act=_HOARD, stopped=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import secrets
@@ -13,20 +14,32 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import certify
 from certify.host.faults import HostError
+from certify.host.given import jail_of
+from certify.jail.notify import Attempt
+from certify.jail.plan import Jail, weaker
 from certify.record import Act
 
 EVENT_ROOM = 1 << 20
-LIMITS = {"processes": 64, "memory": 12 << 30}
+# Of a worker's tree: processes, and bytes of memory and on disk.
+LIMITS = {"processes": 64, "memory": 12 << 30, "disk": 4 << 30}
 RLIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 1024, "RLIMIT_FSIZE": 4 << 30}
+# Threads count too. It holds where the worker's user is nobody else's.
+MOST_THREADS = 512
 _NURSERY = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from certify.guest.nursery import main; main(int(sys.argv[2]), sys.argv[3] == 'warm')"
+)
+_SUPERVISOR = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from certify.host.supervisor import main; "
+    "sys.exit(main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))"
 )
 _START_DEADLINE = 180.0
 
@@ -50,17 +63,31 @@ class Process:
 class Host:
     """One supervisor and its nursery; `start_worker` forks a fresh worker from it.
 
-    Raises HostError where the system cannot do it, or where they do not start.
+    Raises HostError where the system cannot do it, or where they do not start. Without `walls` workers are
+    processes of their own, and no more: for showing what a jail stops.
     """
 
-    def __init__(self, scratch: Path, warm: bool = True, limits: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        warm: bool = True,
+        limits: dict[str, int] | None = None,
+        walls: bool = True,
+    ) -> None:
         if os.name != "posix" or not hasattr(socket, "recv_fds"):
             raise HostError(
                 "Running a candidate needs Linux (or another POSIX system); `certify doctor` tells more."
             )
-        self.scratch = scratch
+        scratch.mkdir(parents=True, exist_ok=True)
+        self.scratch = scratch = scratch.resolve()
+        self.limits = {**LIMITS, **(limits or {})}
         self.exits: dict[int, int] = {}
         self.passed_limits: dict[int, str] = {}
+        # What the filters of living workers told, by keeper, until it is taken.
+        self.attempts: dict[int, list[Attempt]] = {}
+        # The walls of the last worker, and why there are no more.
+        self.walls = ""
+        self.lacks: list[str] = []
         # What the isolation self-test showed; empty until it has run.
         self.acts: tuple[Act, ...] = ()
         # Stands in our environment from here to the end; the self-test looks whether a worker sees it.
@@ -70,45 +97,29 @@ class Host:
         # before it is loaded.
         self.models: dict[str, str] = {}
         self.lost = ""
+        self._walled = walls
+        self._step = 0
+        self._numbers = itertools.count(1)
+        self._keepers: dict[int, int] = {}
+        self._standing: dict[int, str] = {}
         self._started: int | None = None
         self._killed: set[int] = set()
         self._control, control_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.nursery, nursery_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._log = scratch / "nursery.log"
-        scratch.mkdir(parents=True, exist_ok=True)
-        self._supervisor = self._start(control_end, nursery_end, warm, {**LIMITS, **(limits or {})})
+        self._supervisor = self._start(control_end, nursery_end, warm)
         control_end.close()
         nursery_end.close()
         self._ready = False
 
-    def _start(
-        self, control: socket.socket, nursery: socket.socket, warm: bool, limits: dict[str, int]
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, control: socket.socket, nursery: socket.socket, warm: bool) -> subprocess.Popen[bytes]:
         parent = str(Path(certify.__path__[0]).resolve().parent)
-        python = sys.executable
-        child = [
-            python,
-            "-I",
-            "-B",
-            "-c",
-            _NURSERY,
-            parent,
-            str(nursery.fileno()),
-            "warm" if warm else "cold",
-        ]
-        script = str(Path(__file__).with_name("supervisor.py"))
-        command = [
-            python,
-            "-I",
-            "-S",
-            script,
-            str(control.fileno()),
-            str(nursery.fileno()),
-            json.dumps(limits),
-        ]
+        python = [sys.executable, "-I", "-B"]
+        ends = [str(control.fileno()), str(nursery.fileno())]
+        child = [*python, "-c", _NURSERY, parent, ends[1], "warm" if warm else "cold"]
         with self._log.open("wb") as log:
             return subprocess.Popen(
-                command + child,
+                [*python, "-S", "-c", _SUPERVISOR, parent, *ends, *child],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -117,27 +128,75 @@ class Host:
                 start_new_session=True,
             )
 
-    def start_worker(self, folder: Path) -> Process:
-        """A fresh worker whose work, temporary and home folders are below `folder`."""
+    def start_worker(
+        self,
+        folder: Path,
+        readable: Iterable[str] = (),
+        limits: dict[str, int] | None = None,
+        trusted: bool = False,
+    ) -> Process:
+        """A fresh worker whose work, temporary and home folders are below `folder`.
+
+        It is shut in with the strongest walls that can be built here, and given `readable` besides what every
+        worker needs. A `trusted` one, which will not meet a candidate, has none.
+        """
         if self.lost:
             raise HostError(self.lost)
         self._wait_until_ready()
-        for name in ("work", "tmp", "home"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        strongest = jail_of(folder.resolve(), [*readable, self._environment(folder)["SD_CERTIFY_CACHE"]])
+        ladder = [strongest, *weaker(strongest)]
+        if trusted or not self._walled:
+            return self._try(ladder[-1], limits)[0]
+        while True:
+            jail = ladder[min(self._step, len(ladder) - 1)]
+            process, failed = self._try(jail, limits)
+            if not failed:
+                self.walls = jail.walls
+                return process
+            process.close()
+            self.kill(process.pid)
+            self.lacks.append(f"{jail.walls}: {failed}")
+            if self._step >= len(ladder) - 1:
+                raise self._loss(f"no worker could be started: {failed}")
+            self._step += 1
+
+    def _try(self, jail: Jail, limits: dict[str, int] | None) -> tuple[Process, str]:
+        """A worker behind these walls, and what kept them from standing: empty where they do."""
+        number = next(self._numbers)
         ours, theirs = _pipes()
-        order = {"folder": str(folder), "environment": self._environment(folder), "limits": RLIMITS}
+        door, door_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        expected = {
+            "expect": number,
+            "folder": jail.folder,
+            "given": jail.readable,
+            "limits": {**self.limits, **(limits or {})},
+        }
+        rlimits = {**RLIMITS, **({"RLIMIT_NPROC": MOST_THREADS} if _counts_alone(jail) else {})}
+        order = {
+            "environment": self._environment(Path(jail.folder)),
+            "limits": rlimits,
+            "jail": jail.to_dict(),
+        }
         try:
-            socket.send_fds(self.nursery, [json.dumps(order).encode()], theirs)
+            socket.send_fds(self._control, [json.dumps(expected).encode()], [door.fileno()])
+            socket.send_fds(self.nursery, [json.dumps(order).encode()], [*theirs, door_end.fileno()])
         except OSError as error:
-            raise self._loss(f"the nursery is gone ({error.strerror})") from None
+            raise self._loss(f"a keeper is gone ({error.strerror})") from None
         finally:
+            door.close()
+            door_end.close()
             for descriptor in theirs:
                 os.close(descriptor)
         deadline = time.monotonic() + 30
         while (pid := self._started) is None:
             self._take(deadline)
         self._started = None
-        return Process(pid, *ours)
+        self._keepers[number] = pid
+        self._tell({"known": number, "pid": pid})
+        while number not in self._standing:
+            self._take(deadline)
+        return Process(pid, *ours), self._standing.pop(number)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_DEADLINE
@@ -169,6 +228,11 @@ class Host:
             self._ready = True
         elif "started" in message:
             self._started = message["started"]
+        elif "walls" in message:
+            self._standing[message["walls"]] = message["failed"]
+        elif "attempt" in message:
+            keeper = self._keepers.get(message["worker"], 0)
+            self.attempts.setdefault(keeper, []).append(Attempt(**message["attempt"]))
         elif "exited" in message:
             self.exits[message["exited"]] = message["status"]
         elif "limit" in message:
@@ -190,14 +254,17 @@ class Host:
         """Ends a worker and everything that came from it; returns when all of it is gone."""
         if self.lost:
             return
-        try:
-            self._control.send(json.dumps({"kill": pid}).encode())
-        except OSError as error:
-            raise self._loss(f"the supervisor is gone ({error.strerror})") from None
+        self._tell({"kill": pid})
         deadline = time.monotonic() + 10
         while pid not in self._killed:
             self._take(deadline)
         self._killed.discard(pid)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            self._control.send(json.dumps(message).encode())
+        except OSError as error:
+            raise self._loss(f"the supervisor is gone ({error.strerror})") from None
 
     def log_tail(self) -> str:
         try:
@@ -245,15 +312,24 @@ def worker_environment(folder: Path, cache: Path) -> dict[str, str]:
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder / "home"),
+        # Nobody's account: what asks for a name finds one here.
+        "USER": "user",
+        "LOGNAME": "user",
         "TMPDIR": str(folder / "tmp"),
         "LANG": "C.UTF-8",
         "SD_CERTIFY_CACHE": str(cache),
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(folder / "home" / "huggingface"),
+        "PYTHONDONTWRITEBYTECODE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
     }
+
+
+def _counts_alone(jail: Jail) -> bool:
+    """Whether a limit on the user's processes would count this worker's alone."""
+    return jail.user is not None or (jail.namespaces and os.geteuid() != 0)
 
 
 def describe_exit(status: int) -> str:

@@ -106,6 +106,8 @@ class Opening:
     config: Mapping[str, Any]
     load_deadline: float
     call_deadline: float
+    # What the plugin may read besides its own files: the folders of models.
+    readable: tuple[str, ...] = ()
 
 
 class Unreachable(Exception):
@@ -155,7 +157,8 @@ class RemotePlugin:
 
     def _open(self, config: Mapping[str, Any]) -> tuple[Session, Signature]:
         folder = self._scratch / f"worker-{next(self._numbers)}"
-        session = Session(self._host, folder, on_event=self._note_event)
+        readable = (str(self.opening.root), *self.opening.readable)
+        session = Session(self._host, folder, self._note_event, readable)
         try:
             reply = load_candidate(
                 session,
@@ -164,7 +167,7 @@ class RemotePlugin:
                 kind=self.opening.kind,
                 entry=self.opening.entry,
                 config=dict(config),
-                allowed=[str(session.folder), str(self.opening.root)],
+                allowed=[str(session.folder)],
             )
             return session, _signature(reply)
         except CandidateFault:

@@ -7,10 +7,10 @@ import os
 import secrets
 import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,12 +24,15 @@ _PIECE = 1 << 20
 
 
 class Event(BaseModel):
-    """Something the watch inside saw: a claim that can only add suspicion."""
+    """Something that the plugin did or tried. What the watch inside tells (`by` the worker) is a claim that
+    can only add suspicion; what the kernel's filter told is a fact."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     kind: str = Field(max_length=20)
     detail: str = Field(max_length=400)
+    by: Literal["worker", "kernel"] = "worker"
+    refused: bool = False
 
 
 class _Error(BaseModel):
@@ -78,12 +81,21 @@ class Reply:
 class Session:
     """A worker and the pipes to it. Any fault ends it: after one, `alive` is False and the tree is gone."""
 
-    def __init__(self, host: Host, folder: Path, on_event: Callable[[Event], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        folder: Path,
+        on_event: Callable[[Event], None] = lambda _: None,
+        readable: Iterable[str] = (),
+        limits: dict[str, int] | None = None,
+        trusted: bool = False,
+    ) -> None:
+        """For what `readable`, `limits` and `trusted` mean, see `Host.start_worker`."""
         self.host = host
         self._on_event = on_event
         self._event_text = b""
-        self.folder = folder
-        self.process: Process = host.start_worker(folder)
+        self.folder = folder.resolve()
+        self.process: Process = host.start_worker(folder, readable, limits, trusted)
         self.alive = True
         self.stdout, self.stderr = Ring(), Ring()
         self._parser = FrameParser(max_payload=MAX_ANSWER)
@@ -196,13 +208,21 @@ class Session:
         self._event_text = self._event_text[-LOG_LIMIT:]
         for line in lines:
             try:
-                self._on_event(Event.model_validate_json(line))
+                event = Event.model_validate_json(line)
+                # The worker cannot speak for the kernel.
+                self._on_event(Event(kind=event.kind, detail=event.detail))
             except ValidationError:
                 self._on_event(Event(kind="noise", detail="a line on the event pipe that is no event"))
 
     def _take_events(self) -> None:
         while self._read(self.process.events, "") > 0:
             pass
+        if not self.host.lost:
+            self.host.note_events()
+        for attempt in self.host.attempts.pop(self.pid, []):
+            self._on_event(
+                Event(kind=attempt.kind, detail=attempt.detail[:400], by="kernel", refused=attempt.refused)
+            )
 
     @property
     def _outputs(self) -> tuple[int, ...]:

@@ -1,11 +1,17 @@
 """The supervisor: a small trusted process that owns everything that runs beside the candidate.
 
 It starts the nursery (which imports torch once and forks workers), reaps orphans as a child subreaper, holds
-the tree to its limits, and kills all of it when told to, or when the judge is gone. Run as a script
-(`python -I -S supervisor.py CONTROL NURSERY LIMITS COMMAND...`) with the standard library alone.
+each worker's tree to its limits, answers the calls that their filters ask about, and kills a tree when told
+to, or everything when the judge is gone. Standard library alone.
 
-On the control socket: `{"kill": pid}` is answered by `{"killed": pid}`; a limit that was passed is told as
-`{"limit": text, "pid": pid}`, the end of the nursery as `{"nursery": status}`.
+On the control socket, one JSON message a packet:
+
+- `{"expect": number, "folder", "given", "limits"}` with the end of a socket over which worker `number` will
+  send the listener of its filter; answered, once it stands, by `{"walls": number, "failed": reason or ""}`
+- `{"known": number, "pid"}`: the keeper of that worker
+- `{"kill": pid}` is answered by `{"killed": pid}`
+- told: `{"limit": text, "pid"}`, `{"attempt": {"kind", "detail", "refused"}, "worker": number}` and
+  `{"nursery": status}`, the end of the nursery
 """
 
 from __future__ import annotations
@@ -19,35 +25,36 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from certify.host import tree
+from certify.host.watchdog import Watched
+from certify.jail import notify
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 TICK = 0.1
-GRACE = 0.5
+MOST_OF_A_KIND = 100
+
+Tell = Callable[[dict[str, Any]], None]
 
 
-def main(argv: list[str]) -> int:
-    control = socket.socket(fileno=int(argv[1]))
-    nursery_socket = int(argv[2])
-    limits = json.loads(argv[3])
-    _become_subreaper()
-    os.set_inheritable(nursery_socket, True)
-    nursery = _start(argv[4:], control)
-    os.close(nursery_socket)
-    try:
-        _watch(control, nursery, limits)
-    finally:
-        kill_all(descendants(os.getpid()))
-    return 0
-
-
-def _become_subreaper() -> None:
+def main(control_number: int, nursery_number: int, command: list[str]) -> int:
+    control = socket.socket(fileno=control_number)
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.set_inheritable(nursery_number, True)
+    nursery = _start(command, control)
+    os.close(nursery_number)
+    try:
+        Supervisor(control, nursery).work()
+    finally:
+        tree.kill_all(tree.descendants(os.getpid()))
+    return 0
 
 
 def _start(command: list[str], control: socket.socket) -> int:
@@ -61,139 +68,170 @@ def _start(command: list[str], control: socket.socket) -> int:
     return pid
 
 
-def _watch(control: socket.socket, nursery: int, limits: dict[str, int]) -> None:
-    alive = True
-    while True:
-        ready, _, _ = select.select([control], [], [], TICK)
-        if ready:
-            message = control.recv(65536)
-            if not message:
-                return
-            pid = int(json.loads(message)["kill"])
-            kill_all(_tree_and_orphans(pid, nursery))
-            _tell(control, {"killed": pid})
-        for pid, status in _reap():
-            if pid == nursery and alive:
-                alive = False
-                _tell(control, {"nursery": status})
-        _enforce(control, nursery, limits)
+@dataclass
+class Ward:
+    """One worker, from the moment that it is expected."""
+
+    number: int
+    folder: str
+    given: tuple[str, ...]
+    limits: dict[str, int]
+    door: socket.socket | None
+    listener: int = -1
+    watched: Watched | None = None
+    told: set[notify.Attempt] = field(default_factory=set)
+
+    def close(self) -> None:
+        if self.door is not None:
+            self.door.close()
+            self.door = None
+        if self.listener >= 0:
+            os.close(self.listener)
+            self.listener = -1
+
+    def owns(self, asking: int, target: int) -> bool:
+        """Whether `target`, as `asking` numbers processes, is one of this worker's, keepers left out."""
+        if self.watched is None:
+            return False
+        threads = (int(task.name) for task in Path(f"/proc/{asking}/task").iterdir())
+        if any(tree.inner_number(thread) == target for thread in threads):
+            return True
+        keeper = self.watched.keeper
+        # The first process of a namespace (1) and the keeper are ours, not the worker's.
+        return target > 1 and any(
+            tree.inner_number(pid) == target for pid in tree.descendants(keeper) if pid != keeper
+        )
+
+    def bounds(self, asking: int) -> notify.Bounds:
+        return notify.Bounds(lambda target: self.owns(asking, target), (self.folder,), self.given)
 
 
-def _tell(control: socket.socket, message: dict[str, Any]) -> None:
-    # Where the judge is gone, the next read says so.
-    with contextlib.suppress(OSError):
-        control.send(json.dumps(message).encode())
+class Supervisor:
+    def __init__(self, control: socket.socket, nursery: int) -> None:
+        self._control = control
+        self._nursery = nursery
+        self._nursery_lives = True
+        self._wards: dict[int, Ward] = {}
+        self._memory = notify.Memory()
+        self._enforced = 0.0
 
+    def work(self) -> None:
+        """Until the judge is gone."""
+        while True:
+            doors = {ward.door: ward for ward in self._wards.values() if ward.door is not None}
+            listeners = {ward.listener: ward for ward in self._wards.values() if ward.listener >= 0}
+            watched: list[Any] = [self._control, *doors, *listeners]
+            ready, _, _ = select.select(watched, [], [], TICK)
+            for source in ready:
+                if source is self._control:
+                    if not self._obey():
+                        return
+                elif source in doors:
+                    self._let_in(doors[source])
+                elif source in listeners:
+                    self._hear(listeners[source])
+            self._reap()
+            self._enforce()
 
-def _reap() -> list[tuple[int, int]]:
-    ended: list[tuple[int, int]] = []
-    while True:
+    def _obey(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self._control, 65536, 1)
+        if not message:
+            return False
+        order = json.loads(message)
+        if "expect" in order:
+            door = socket.socket(fileno=descriptors[0])
+            number, given = order["expect"], tuple(order["given"])
+            self._wards[number] = Ward(number, order["folder"], given, order["limits"], door)
+        elif "known" in order:
+            ward = self._wards[order["known"]]
+            ward.watched = Watched(order["pid"], ward.folder, ward.limits)
+        else:
+            self._end(int(order["kill"]))
+        return True
+
+    def _let_in(self, ward: Ward) -> None:
+        """Takes the listener of a worker's filter, or its word that a wall could not be built."""
+        assert ward.door is not None
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return ended
-        if pid == 0:
-            return ended
-        ended.append((pid, status))
+            message, descriptors, _, _ = socket.recv_fds(ward.door, 4096, 1)
+        except OSError:
+            message, descriptors = b"", []
+        failed = message.decode("utf-8", "replace") if message else "it ended before its walls stood"
+        ward.close()
+        if descriptors:
+            ward.listener = descriptors[0]
+        self._tell({"walls": ward.number, "failed": "" if failed == "up" else failed})
 
-
-def _enforce(control: socket.socket, nursery: int, limits: dict[str, int]) -> None:
-    """Ends a worker whose tree has too many processes or holds too much memory."""
-    parents = _parents()
-    for worker in [pid for pid, parent in parents.items() if parent == nursery]:
-        tree = _below(worker, parents) | {worker}
-        reason = ""
-        if len(tree) > limits["processes"]:
-            reason = f"{len(tree)} processes, limit {limits['processes']}"
-        elif (held := _memory_of(tree, limits["memory"])) > limits["memory"]:
-            reason = f"{held >> 20} MiB of memory, limit {limits['memory'] >> 20} MiB"
-        if reason:
-            _tell(control, {"limit": reason, "pid": worker})
-            kill_all(tree, grace=0)
-
-
-def _memory_of(tree: set[int], limit: int) -> int:
-    """Bytes held by a tree. RssAnon is cheap, but counts what forks share once for each of them; where it is
-    over the limit, the proportional share (Pss) is read, which costs milliseconds."""
-    held = sum(_field(pid, "status", "RssAnon:") + _field(pid, "status", "RssShmem:") for pid in tree)
-    if held <= limit:
-        return held
-    return sum(_field(pid, "smaps_rollup", name) for pid in tree for name in ("Pss_Anon:", "Pss_Shmem:"))
-
-
-def _field(pid: int, file: str, name: str) -> int:
-    try:
-        for line in Path(f"/proc/{pid}/{file}").read_text("ascii", "replace").splitlines():
-            if line.startswith(name):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    return 0
-
-
-def _tree_and_orphans(pid: int, nursery: int) -> set[int]:
-    """A worker's tree, and what it left behind: orphans come to the subreaper."""
-    parents = _parents()
-    tree = _below(pid, parents) | {pid}
-    for orphan in [child for child, parent in parents.items() if parent == os.getpid() and child != nursery]:
-        tree |= _below(orphan, parents) | {orphan}
-    return tree
-
-
-def descendants(pid: int) -> set[int]:
-    return _below(pid, _parents())
-
-
-def _parents() -> dict[int, int]:
-    table = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text("utf-8", "replace")
-                table[int(entry.name)] = int(stat.rsplit(")", 1)[1].split()[1])
-            except (OSError, ValueError, IndexError):
-                continue
-    return table
-
-
-def _below(pid: int, parents: dict[int, int]) -> set[int]:
-    found: set[int] = set()
-    frontier = {pid}
-    while frontier:
-        frontier = {child for child, parent in parents.items() if parent in frontier} - found
-        found |= frontier
-    return found
-
-
-def kill_all(pids: set[int], grace: float = GRACE) -> None:
-    """TERM, a moment, then KILL, and again for what was forked meanwhile."""
-    for pid in pids:
-        _signal(pid, signal.SIGTERM)
-    deadline = time.monotonic() + grace
-    while time.monotonic() < deadline and any(_running(pid) for pid in pids):
-        _reap()
-        time.sleep(0.01)
-    for _ in range(5):
-        living = {pid for pid in pids | set().union(*(descendants(pid) for pid in pids)) if _running(pid)}
-        if not living:
+    def _hear(self, ward: Ward) -> None:
+        if ward.listener < 0:
+            # Ended by what was read just before.
             return
-        for pid in living:
-            _signal(pid, signal.SIGKILL)
-        time.sleep(0.02)
-        _reap()
+        try:
+            asked = notify.receive(ward.listener)
+        except OSError:
+            ward.close()
+            return
+        if asked is None:
+            return
+        try:
+            allowed, attempt = notify.judge(asked, ward.bounds(asked.pid), self._memory)
+        except OSError:
+            # The caller died meanwhile.
+            allowed, attempt = False, None
+        # Told first: when its answer reaches the judge, so has this.
+        if attempt is not None:
+            self._note(ward, attempt)
+        with contextlib.suppress(OSError):
+            notify.answer(ward.listener, asked, allowed)
+
+    def _note(self, ward: Ward, attempt: notify.Attempt) -> None:
+        """Each attempt once; of one kind only so many, and then that there were more."""
+        if attempt in ward.told:
+            return
+        if sum(other.kind == attempt.kind for other in ward.told) >= MOST_OF_A_KIND:
+            if attempt.kind != "overflow":
+                self._note(ward, notify.Attempt("overflow", attempt.kind, False))
+            return
+        ward.told.add(attempt)
+        self._tell({"attempt": vars(attempt), "worker": ward.number})
+
+    def _end(self, pid: int) -> None:
+        """Kills a worker's tree and what it left behind: orphans come to the subreaper."""
+        table = tree.parents()
+        doomed = tree.below(pid, table) | {pid}
+        for orphan in [child for child, parent in table.items() if parent == os.getpid()]:
+            if orphan != self._nursery:
+                doomed |= tree.below(orphan, table) | {orphan}
+        tree.kill_all(doomed)
+        for number in [number for number, ward in self._wards.items() if _keeper_of(ward) == pid]:
+            self._wards.pop(number).close()
+        self._tell({"killed": pid})
+
+    def _reap(self) -> None:
+        for pid, status in tree.reap():
+            if pid == self._nursery and self._nursery_lives:
+                self._nursery_lives = False
+                self._tell({"nursery": status})
+
+    def _enforce(self) -> None:
+        watched = [ward.watched for ward in self._wards.values() if ward.watched is not None]
+        if not watched or time.monotonic() - self._enforced < TICK:
+            return
+        self._enforced = time.monotonic()
+        table = tree.parents()
+        for one in watched:
+            if one.keeper not in table:
+                continue
+            reason = one.passed(table)
+            if reason:
+                self._tell({"limit": reason, "pid": one.keeper})
+                tree.kill_all(tree.below(one.keeper, table) | {one.keeper}, grace=0)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        # Where the judge is gone, the next read says so.
+        with contextlib.suppress(OSError):
+            self._control.send(json.dumps(message).encode())
 
 
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(OSError):
-        os.kill(pid, number)
-
-
-def _running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rsplit(")", 1)[1].split()[0] != "Z"
-    except (OSError, IndexError):
-        return False
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+def _keeper_of(ward: Ward) -> int:
+    return ward.watched.keeper if ward.watched is not None else 0

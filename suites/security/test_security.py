@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
 
 from certify.candidate import Candidate
 from certify.checks import Broken, NotEvidenced, expect_none, requirement
 from certify.context import RunContext
 from certify.evidence import EvidenceBox
 from certify.host.remote import Ledger
+from certify.host.session import Event
 from certify.instruments import code
 from certify.instruments.findings import Finding
 from certify.instruments.network import undeclared
+from certify.instruments.private import private_place
 from certify.instruments.source import read_sources
 from certify.instruments.weights import check_weights
 from certify.submission import SubmissionError, digest_of
 
-_HOW = (
+_BY = {"kernel": "the kernel's filter", "worker": "Python's audit events inside"}
+_UNFILTERED = (
     "Python audit events inside the worker and its forks; native code, other programs, and a plugin that "
     "tampers with its own process are not seen at this level"
 )
+_FILTERED = "the kernel's filter, from outside, and Python audit events inside"
 
 
 @requirement("security.weights")
@@ -38,7 +44,7 @@ def test_no_code_is_built_from_data(candidate: Candidate, evidence: EvidenceBox)
 
 
 @requirement("security.digest-unchanged")
-def test_the_files_are_the_same_after_the_run(run: RunContext, ledger: Ledger) -> None:
+def test_the_files_are_the_same_after_the_run(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
     _was_asked(ledger)
     try:
         after = digest_of(run.worker_root)
@@ -47,29 +53,68 @@ def test_the_files_are_the_same_after_the_run(run: RunContext, ledger: Ledger) -
     assert after == run.candidate.digest, (
         f"Before the run {run.candidate.digest[:19]}..., after it {after[:200]}."
     )
+    tried = [act for act in _seen(ledger, "write") if _is_own(act, run)]
+    _tell(tried, evidence, "Seen")
+    assert not tried, f"{len(tried)} attempts to change its own files, first: {tried[0].event.detail}"
 
 
 @requirement("security.network")
 def test_no_undeclared_host_was_contacted(
-    candidate: Candidate, ledger: Ledger, evidence: EvidenceBox
+    candidate: Candidate, run: RunContext, ledger: Ledger, evidence: EvidenceBox
 ) -> None:
     _was_asked(ledger)
-    events = [(event.kind, event.detail) for _, event in ledger.events]
-    beyond = set(undeclared(events, candidate.manifest.network.hosts))
+    acts = [(event.kind, event.detail, event.by == "kernel") for _, event in ledger.events]
+    beyond = set(undeclared(acts, candidate.manifest.network.hosts))
     _tell(_seen(ledger, "local"), evidence, "Local sockets")
-    _judge(
-        [act for act in _seen(ledger, "network") if act[1] in beyond],
-        ledger,
-        evidence,
-        "network",
-        "undeclared uses of the network",
-    )
+    broken = [act for act in _seen(ledger, "network") if act.event.detail in beyond]
+    _judge(broken, run, ledger, evidence, "network", "undeclared uses of the network")
 
 
 @requirement("security.writes")
-def test_nothing_was_written_elsewhere(ledger: Ledger, evidence: EvidenceBox) -> None:
+def test_nothing_was_written_elsewhere(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
     _was_asked(ledger)
-    _judge(_seen(ledger, "write"), ledger, evidence, "write", "writes outside its folders")
+    broken = [act for act in _seen(ledger, "write") if not _is_own(act, run)]
+    _judge(broken, run, ledger, evidence, "write", "writes outside its folders")
+
+
+@requirement("security.stays-inside")
+def test_it_kept_to_its_own_processes(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
+    _was_asked(ledger)
+    for kind, what in (("signal", "signals to other processes"), ("kernel", "calls that lead out")):
+        _judge(_seen(ledger, kind), run, ledger, evidence, kind, what)
+
+
+@requirement("security.private-files")
+def test_it_left_private_files_alone(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
+    _was_asked(ledger)
+    looked = [act for act in _seen(ledger, "read") if private_place(act.event.detail)]
+    looked += [act for act in _seen(ledger, "local") if private_place(act.event.detail.partition(" ")[2])]
+    _judge(looked, run, ledger, evidence, "read", "looks into private places")
+
+
+@requirement("security.programs")
+def test_no_program_was_started(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
+    _was_asked(ledger)
+    _judge(_seen(ledger, "process"), run, ledger, evidence, "process", "programs started")
+
+
+class _Act(NamedTuple):
+    """Something that the plugin did, and the requirement that was being measured meanwhile."""
+
+    requirement: str
+    event: Event
+
+    def __str__(self) -> str:
+        refused = ", refused" if self.event.refused else ""
+        return (
+            f"{self.event.detail}  (while measuring {self.requirement or 'loading'}; "
+            f"seen by {_BY[self.event.by]}{refused})"
+        )
+
+
+def _is_own(act: _Act, run: RunContext) -> bool:
+    """Whether a write was aimed at the plugin's own files."""
+    return Path(act.event.detail).is_relative_to(run.worker_root.resolve())
 
 
 def _was_asked(ledger: Ledger) -> None:
@@ -78,27 +123,25 @@ def _was_asked(ledger: Ledger) -> None:
 
 
 def _judge(
-    broken: list[tuple[str, str]], ledger: Ledger, evidence: EvidenceBox, kind: str, what: str
+    broken: list[_Act], run: RunContext, ledger: Ledger, evidence: EvidenceBox, kind: str, what: str
 ) -> None:
-    evidence.value("how it was watched", _HOW)
-    _tell(_seen(ledger, "process"), evidence, "Programs started")
+    evidence.value("how it was watched", _FILTERED if run.is_filtered else _UNFILTERED)
     _tell(broken, evidence, "Seen")
-    assert not broken, f"{len(broken)} {what}, first: {broken[0][1]}"
+    assert not broken, f"{len(broken)} {what}, first: {broken[0].event.detail}"
     # What was not kept cannot be cleared.
-    if any(detail == kind for _, detail in _seen(ledger, "overflow")):
+    if any(act.event.detail == kind for act in _seen(ledger, "overflow")):
         raise Broken(f"More events of kind {kind} than can be kept.")
 
 
-def _seen(ledger: Ledger, kind: str) -> list[tuple[str, str]]:
-    """(requirement that was being measured, what was seen); each once."""
-    acts = ((identifier, event.detail) for identifier, event in ledger.events if event.kind == kind)
-    return list(dict.fromkeys(acts))
+def _seen(ledger: Ledger, kind: str) -> list[_Act]:
+    """Each act once; what the kernel told goes before what the worker told of the same."""
+    acts = (_Act(identifier, event) for identifier, event in ledger.events if event.kind == kind)
+    return sorted(dict.fromkeys(acts), key=lambda act: act.event.by)
 
 
-def _tell(acts: list[tuple[str, str]], evidence: EvidenceBox, name: str) -> None:
+def _tell(acts: list[_Act], evidence: EvidenceBox, name: str) -> None:
     if acts:
-        lines = (f"{detail}  (while measuring {identifier or 'loading'})" for identifier, detail in acts)
-        evidence.text(name, "\n".join(lines))
+        evidence.text(name, "\n".join(map(str, acts)))
 
 
 def _in_sources(candidate: Candidate, rules: Collection[str]) -> list[Finding]:

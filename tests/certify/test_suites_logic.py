@@ -160,8 +160,42 @@ def test_an_image_of_another_size_is_broken(tmp_path: Path) -> None:
 
 def test_a_write_elsewhere_is_told_with_its_path(tmp_path: Path) -> None:
     ledger = Ledger(calls=1, events=[("sdk.same-seed", Event(kind="write", detail="/etc/x"))])
+    run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
     with pytest.raises(AssertionError, match="1 writes outside its folders, first: /etc/x"):
-        security.test_nothing_was_written_elsewhere(ledger, EvidenceBox(tmp_path, "security.writes"))
+        security.test_nothing_was_written_elsewhere(run, ledger, EvidenceBox(tmp_path, "security.writes"))
+
+
+def test_a_write_to_its_own_files_is_an_attempt_to_change_itself(tmp_path: Path) -> None:
+    event = Event(kind="write", detail=str(tmp_path / "plugin.py"), by="kernel", refused=True)
+    run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
+    ledger = Ledger(calls=1, events=[("sdk.same-seed", event)])
+    security.test_nothing_was_written_elsewhere(run, ledger, EvidenceBox(tmp_path, "security.writes"))
+    assert security._is_own(security._seen(ledger, "write")[0], run)
+
+
+@pytest.mark.parametrize("kind", ["signal", "kernel"])
+def test_what_leads_out_of_its_process_is_told(tmp_path: Path, kind: str) -> None:
+    event = Event(kind=kind, detail="ptrace of process 1", by="kernel", refused=True)
+    ledger = Ledger(calls=1, events=[("", event)])
+    run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
+    with pytest.raises(AssertionError, match="first: ptrace of process 1"):
+        security.test_it_kept_to_its_own_processes(
+            run, ledger, EvidenceBox(tmp_path, "security.stays-inside")
+        )
+
+
+def test_what_a_library_looks_for_is_not_private_and_a_key_is(tmp_path: Path) -> None:
+    run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
+
+    def judge(path: str) -> None:
+        ledger = Ledger(calls=1, events=[("", Event(kind="read", detail=path, by="kernel"))])
+        security.test_it_left_private_files_alone(
+            run, ledger, EvidenceBox(tmp_path, "security.private-files")
+        )
+
+    judge("/root/.config/matplotlib/matplotlibrc")
+    with pytest.raises(AssertionError, match=r"first: /home/u/\.ssh/id_rsa"):
+        judge("/home/u/.ssh/id_rsa")
 
 
 @pytest.mark.parametrize(

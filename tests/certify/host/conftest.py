@@ -26,7 +26,7 @@ def opened(host: Host, tmp_path: Path) -> Iterator[Callable[..., Session]]:
     sessions: list[Session] = []
 
     def start(root: Path = PUPPET, entry: str = ENTRY, **config: Any) -> Session:
-        session = Session(host, tmp_path / f"worker-{len(sessions)}")
+        session = Session(host, tmp_path / f"worker-{len(sessions)}", readable=[str(root)])
         sessions.append(session)
         order = {"root": str(root), "kind": "native", "entry": entry, "config": config}
         load_candidate(session, 20, **order, allowed=[str(session.folder), str(root)])

@@ -16,13 +16,13 @@ from certify.host.isolation import level_of, measure_isolation
 from certify.host.launch import Host
 from certify.record import LEVELS, Act, Isolation
 
-L1, L2 = isolation._L1_ACTS, isolation._L2_ACTS
+L1, L2, L3 = isolation.L1_ACTS, isolation.L2_ACTS, isolation.L3_ACTS
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are run on Linux")
 
 
 def acts(*stopped: str) -> list[Act]:
     """Every act of the self-test, of which those named were stopped."""
-    return [Act(act=name, stopped=name in stopped) for name in (*L1, *L2)]
+    return [Act(act=name, stopped=name in stopped) for name in (*L1, *L2, *L3)]
 
 
 def test_levels_come_from_what_was_stopped() -> None:
@@ -31,16 +31,19 @@ def test_levels_come_from_what_was_stopped() -> None:
     assert level_of(acts(*L1)) == "L1"
     assert level_of(acts(*L1, *L2[:-1])) == "L1"
     assert level_of(acts(*L1, *L2)) == "L2"
+    assert level_of(acts(*L1, *L2, *L3[:-1])) == "L2"
+    assert level_of(acts(*L1, *L2, *L3)) == "L3"
+    assert level_of(acts(*L1, *L3)) == "L1"
     assert level_of(acts(*L2)) == "L0"
 
 
-@pytest.mark.parametrize("missing", [*L1, *L2])
+@pytest.mark.parametrize("missing", [*L1, *L2, *L3])
 def test_one_act_that_was_not_stopped_lowers_the_level(missing: str) -> None:
-    level = level_of(acts(*(name for name in (*L1, *L2) if name != missing)))
-    assert level == ("L0" if missing in L1 else "L1")
+    level = level_of(acts(*(name for name in (*L1, *L2, *L3) if name != missing)))
+    assert level == ("L0" if missing in L1 else "L1" if missing in L2 else "L2")
 
 
-@given(st.sets(st.sampled_from([*L1, *L2])), st.sampled_from([*L1, *L2]))
+@given(st.sets(st.sampled_from([*L1, *L2, *L3])), st.sampled_from([*L1, *L2, *L3]))
 def test_more_that_is_stopped_never_lowers_the_level(stopped: set[str], more: str) -> None:
     before, after = level_of(acts(*stopped)), level_of(acts(*stopped, more))
     assert LEVELS.index(before) <= LEVELS.index(after)
@@ -62,8 +65,8 @@ def test_this_machine_gives_level_1_at_least_and_tells_every_act(
     measured: tuple[Host, Path, Isolation],
 ) -> None:
     _, _, told = measured
-    assert {act.act for act in told.acts} == {*L1, *L2}
-    assert told.level in ("L1", "L2")
+    assert [act.act for act in told.acts] == [*L1, *L2, *L3]
+    assert told.level in ("L1", "L2", "L3")
     assert told.demanded == "L2"
 
 

@@ -146,7 +146,7 @@ def test_a_daemon_that_left_its_parents_is_gone_with_the_worker(host: Host, open
     session = opened()
     ask(session, "daemon")
     # Its keeper has adopted it, so it counts with the worker that it came from.
-    worker, daemon = [row.pid for row in psutil.Process(session.pid).children()]
+    *_, worker, daemon = [row.pid for row in psutil.Process(session.pid).children(recursive=True)]
     orphans = [daemon]
     assert len(living([worker, daemon])) == 2
     session.end()
@@ -183,7 +183,10 @@ def test_a_worker_sees_nothing_of_our_environment(opened: Opened, monkeypatch: p
         ask(session, "environment")
     environment, folder = json.loads(refused.value.message)
     assert "GITHUB_TOKEN" not in environment
-    assert not [name for name in environment if "PYTEST" in name or "PYTHON" in name]
+    assert not [
+        name for name in environment if "PYTEST" in name or "CERTIFY" in name.replace("SD_CERTIFY_CACHE", "")
+    ]
+    assert [name for name in environment if "PYTHON" in name] == ["PYTHONDONTWRITEBYTECODE"]
     assert environment["HOME"] == str(session.folder / "home")
     assert folder == str(session.folder / "work")
 
@@ -206,7 +209,9 @@ def test_closing_the_host_leaves_no_process(tmp_path: Path) -> None:
         )
         supervisor = psutil.Process(host._supervisor.pid)
         pids = [supervisor.pid, *(row.pid for row in supervisor.children(recursive=True))]
-        assert len(pids) == 5, "the supervisor, the nursery, the keeper, the worker and its daemon"
+        assert len(pids) in (5, 6), (
+            "supervisor, nursery, keeper, worker, its daemon, and in namespaces their first"
+        )
     assert living(pids) == []
 
 
@@ -229,6 +234,8 @@ def test_when_the_judge_is_killed_nothing_of_the_candidate_lives_on(tmp_path: Pa
         assert judge.stdout is not None
         assert judge.stdout.readline() == "ready\n"
         pids = [row.pid for row in psutil.Process(judge.pid).children(recursive=True)]
-        assert len(pids) == 5, "the supervisor, the nursery, the keeper, the worker and its daemon"
+        assert len(pids) in (5, 6), (
+            "supervisor, nursery, keeper, worker, its daemon, and in namespaces their first"
+        )
         judge.send_signal(signal.SIGKILL)
     wait_until_gone(pids, 5)

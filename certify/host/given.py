@@ -1,0 +1,102 @@
+"""What a worker is given: the paths that a plugin and the engine need, and nothing of anybody else's."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import certify
+from certify.jail.identity import FRESH_USERS
+from certify.jail.plan import ROOT, SHARED_MEMORY, Jail
+
+OWN_FOLDERS = ("work", "tmp", "home")
+_SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/sys/devices/system",
+    "/proc/driver/nvidia",
+    *(
+        f"/etc/{name}"
+        for name in (
+            "alternatives",
+            "fonts",
+            "hosts",
+            "ld.so.cache",
+            "ld.so.conf",
+            "ld.so.conf.d",
+            "localtime",
+            "mime.types",
+            "nsswitch.conf",
+            "os-release",
+            "python3",
+            "ssl/certs",
+            "ssl/openssl.cnf",
+        )
+    ),
+)
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_GPU = ("nvidia*", "nvidia-caps/*", "dri/*")
+
+
+def jail_of(folder: Path, readable: Iterable[str] = (), writable: Iterable[str] = ()) -> Jail:
+    """The strongest jail for a worker with this folder; makes what has to be there. Linux alone has walls.
+
+    `readable` and `writable` are further paths, such as the candidate's files and a model's.
+    """
+    user = random.SystemRandom().choice(FRESH_USERS) if _is_root() else None
+    own = [_owned(folder / name, user) for name in OWN_FOLDERS]
+    _owned(folder / SHARED_MEMORY, user)
+    (folder / ROOT).mkdir(parents=True, exist_ok=True)
+    walls = sys.platform == "linux"
+    return Jail(
+        folder=str(folder),
+        namespaces=walls,
+        landlock=walls,
+        seccomp=walls,
+        user=user if walls else None,
+        readable=_real([*_SYSTEM, *python_paths(), *readable]),
+        writable=(*own, *_real(writable)),
+        devices=_real([*_DEVICES, *gpu_devices()]),
+    )
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _owned(folder: Path, user: int | None) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    if user is not None:
+        os.chown(folder, user, user)
+    return os.path.realpath(folder)
+
+
+def python_paths() -> list[str]:
+    """This Python, its packages, and of the harness itself only what works beside the candidate."""
+    harness = Path(certify.__path__[0]).resolve()
+    # The first is the folder of the script that was started, unless Python was told to leave it out.
+    packages = sys.path if sys.flags.isolated else sys.path[1:]
+    packages = [path for path in packages if path and Path(path).resolve() != harness.parent]
+    if any(harness.is_relative_to(Path(path).resolve()) for path in packages):
+        own = []
+    else:
+        own = [str(harness / name) for name in ("__init__.py", "protocol.py", "guest", "jail")]
+        own.append(str(harness.parent / "reference_engine"))
+    return [sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent), *packages, *own]
+
+
+def gpu_devices() -> list[str]:
+    return [str(path) for pattern in _GPU for path in sorted(Path("/dev").glob(pattern))]
+
+
+def _real(paths: Iterable[str]) -> tuple[str, ...]:
+    """Each once as it is and, where links lead elsewhere, as it really is."""
+    there: list[str] = [path for path in paths if Path(path).exists()]
+    return tuple(dict.fromkeys([*there, *(os.path.realpath(path) for path in there)]))

@@ -1,0 +1,83 @@
+"""Limits on what a worker's tree holds, where the kernel does not keep them: processes, memory, disk.
+
+Standard library alone; for the supervisor.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+
+from certify.host import tree
+
+DISK_EVERY = 1.0
+MOST_FILES = 200_000
+
+
+@dataclass
+class Watched:
+    """A worker's tree: the keeper at its root, the folder it writes in, and its limits (bytes and counts)."""
+
+    keeper: int
+    folder: str
+    limits: dict[str, int]
+    _looked: float = field(default=0.0, repr=False)
+
+    def passed(self, parents: dict[int, int]) -> str:
+        """The limit that this tree has passed, in words; empty where it keeps to all."""
+        members = tree.below(self.keeper, parents) | {self.keeper}
+        if len(members) > self.limits["processes"]:
+            return f"{len(members)} processes, limit {self.limits['processes']}"
+        held = memory_of(members, self.limits["memory"])
+        if held > self.limits["memory"]:
+            return f"{held >> 20} MiB of memory, limit {self.limits['memory'] >> 20} MiB"
+        return self._disk_passed()
+
+    def _disk_passed(self) -> str:
+        if time.monotonic() - self._looked < DISK_EVERY:
+            return ""
+        size, files = disk_use(self.folder)
+        # Looking costs more where there is more to look at.
+        self._looked = time.monotonic() + files / 20_000
+        if files > MOST_FILES:
+            return f"{files} files, limit {MOST_FILES}"
+        if size > self.limits["disk"]:
+            return f"{size >> 20} MiB on disk, limit {self.limits['disk'] >> 20} MiB"
+        return ""
+
+
+def memory_of(members: set[int], limit: int) -> int:
+    """Bytes held by a tree. RssAnon is cheap, but counts what forks share once for each of them; where it is
+    over the limit, the proportional share (Pss) is read, which costs milliseconds."""
+    held = sum(_bytes(pid, "status", name) for pid in members for name in ("RssAnon:", "RssShmem:"))
+    if held <= limit:
+        return held
+    return sum(_bytes(pid, "smaps_rollup", name) for pid in members for name in ("Pss_Anon:", "Pss_Shmem:"))
+
+
+def _bytes(pid: int, file: str, name: str) -> int:
+    words = tree.field(pid, file, name)
+    return int(words[0]) * 1024 if words else 0
+
+
+def disk_use(folder: str) -> tuple[int, int]:
+    """Bytes on disk (as allocated: holes do not count) and files below a folder; links not followed."""
+    size = files = 0
+    open_folders = [folder]
+    while open_folders and files <= MOST_FILES:
+        try:
+            entries = os.scandir(open_folders.pop())
+        except OSError:
+            continue
+        with entries:
+            for entry in entries:
+                files += 1
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        open_folders.append(entry.path)
+                    else:
+                        size += entry.stat(follow_symlinks=False).st_blocks * 512
+                except OSError:
+                    continue
+    return size, files

@@ -1,0 +1,92 @@
+"""Shutting a process in, step by step, before any candidate is near it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+
+from . import filter as seccomp
+from .identity import become, unreadable
+from .landlock import CHANGE, READ, READ_DIR, RUN, USE_DEVICE, restrict
+from .namespaces import build_root
+from .plan import ROOT, SHARED_MEMORY, Jail
+
+# Of /proc what a process may know where it shares the system's: itself, and what the machine is.
+_OF_PROC = (
+    "self",
+    "cpuinfo",
+    "meminfo",
+    "stat",
+    "loadavg",
+    "uptime",
+    "version",
+    "filesystems",
+    "sys/kernel/osrelease",
+    "sys/vm/overcommit_memory",
+    "driver/nvidia",
+)
+
+
+def move_in(jail: Jail) -> None:
+    """In the first process of new namespaces: the root that the worker will see. Raises OSError."""
+    build_root(
+        f"{jail.folder}/{ROOT}",
+        jail.readable,
+        jail.writable,
+        jail.devices,
+        f"{jail.folder}/{SHARED_MEMORY}",
+    )
+
+
+def shut(jail: Jail, hand_over: Callable[[int], None]) -> None:
+    """In the worker: its user, its files, its calls. `hand_over` gets the filter's listener, or -1.
+
+    Raises OSError naming what could not be done; the process is then of no use.
+    """
+    if jail.namespaces or jail.landlock or jail.user is not None:
+        become(jail.user)
+        hidden = unreadable((*jail.readable, *jail.writable))
+        if hidden:
+            raise OSError(errno.EACCES, f"{hidden} cannot be read by user {jail.user}")
+    if jail.landlock:
+        restrict(_allowed(jail))
+    if jail.seccomp:
+        _filter(jail.namespaces, hand_over)
+    else:
+        hand_over(-1)
+
+
+def _filter(own_network: bool, hand_over: Callable[[int], None]) -> None:
+    """The filter holds for the thread that installs it. Sending the listener is a call that waits for the
+    listener; so another thread, which began before, sends it and ends."""
+    installed = threading.Event()
+    listener: list[int] = []
+
+    def send() -> None:
+        installed.wait()
+        for descriptor in listener:
+            hand_over(descriptor)
+            os.close(descriptor)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        listener.append(seccomp.install(own_network))
+    except KeyError:
+        raise OSError(errno.ENOSYS, "the filter knows x86-64 and arm64 alone") from None
+    finally:
+        installed.set()
+        sender.join()
+
+
+def _allowed(jail: Jail) -> list[tuple[str, int]]:
+    allowed = [(path, RUN) for path in jail.readable]
+    allowed += [(path, CHANGE) for path in jail.writable]
+    allowed += [(path, USE_DEVICE) for path in jail.devices]
+    allowed.append(("/dev/shm", CHANGE))
+    if jail.namespaces:
+        # Nothing is in it but what was given.
+        return [*allowed, ("/", READ_DIR), ("/proc", READ)]
+    return [*allowed, *((f"/proc/{name}", READ) for name in _OF_PROC)]

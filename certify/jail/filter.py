@@ -1,0 +1,187 @@
+"""The seccomp filter: which system calls are refused, watched or asked about, as a program for the kernel.
+
+The kernel gives each call that is not simply allowed to whoever listens (`notify`), which refuses it and
+writes it down. Without a listener what is to be refused is refused unseen, and what is to be watched goes on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from .calls import AUDIT_ARCH, NUMBERS, call, machine, prctl
+from .landlock import PR_SET_NO_NEW_PRIVS
+
+# From linux/seccomp.h.
+KILL_PROCESS, ERRNO, USER_NOTIF, ALLOW = 0x80000000, 0x00050000, 0x7FC00000, 0x7FFF0000
+_SET_MODE_FILTER = 1
+_NEW_LISTENER = 8
+_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
+# From linux/bpf_common.h: load a word, jump if equal / at least / any bit set, return.
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_X32 = 0x40000000
+
+CLONE_NEW = 0x7E020000
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP = 4, 22
+
+
+class Verdict(Enum):
+    """What becomes of a call."""
+
+    REFUSED = "refused"  # and told
+    ASKED = "asked"  # the listener decides
+    WATCHED = "watched"  # goes on, and is told
+    QUIETLY = "quietly refused"
+    ABSENT = "as if the kernel had none"
+    ALLOWED = "allowed"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`verdict` for `call`, where its argument number `argument` equals `value`, or has any bit of `bits`."""
+
+    call: str
+    verdict: Verdict
+    argument: int = -1
+    value: int | None = None
+    bits: int = 0
+
+
+# Nothing that makes pictures needs these; each has been a way out of a sandbox, or into another process.
+# fmt: off
+_NEVER = (
+    "acct", "add_key", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module",
+    "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "init_module",
+    "io_uring_enter", "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load",
+    "kexec_load", "keyctl", "lookup_dcookie", "mount", "mount_setattr", "move_mount", "name_to_handle_at",
+    "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pidfd_send_signal", "pivot_root",
+    "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl", "reboot",
+    "request_key", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "seccomp", "setdomainname", "sethostname",
+    "setns", "settimeofday", "swapoff", "swapon", "syslog", "umount2", "unshare", "userfaultfd",
+)
+# fmt: on
+# By call: the argument that names the folder's descriptor (-1: none), and the one that names the path.
+PATHS = {
+    "chmod": (-1, 0),
+    "chown": (-1, 0),
+    "creat": (-1, 0),
+    "execve": (-1, 0),
+    "execveat": (0, 1),
+    "fchmodat": (0, 1),
+    "fchownat": (0, 1),
+    "lchown": (-1, 0),
+    "link": (-1, 1),
+    "linkat": (2, 3),
+    "mkdir": (-1, 0),
+    "mkdirat": (0, 1),
+    "mknod": (-1, 0),
+    "mknodat": (0, 1),
+    "open": (-1, 0),
+    "openat": (0, 1),
+    "rename": (-1, 1),
+    "renameat": (2, 3),
+    "renameat2": (2, 3),
+    "rmdir": (-1, 0),
+    "symlink": (-1, 1),
+    "symlinkat": (1, 2),
+    "truncate": (-1, 0),
+    "unlink": (-1, 0),
+    "unlinkat": (0, 1),
+}
+# By call: the arguments with the address and its length.
+ADDRESSES = {"connect": (1, 2), "bind": (1, 2), "sendto": (4, 5)}
+
+
+def rules(own_network: bool) -> list[Rule]:
+    """All that is not simply allowed. With a network of its own (`own_network`), in which nobody else is,
+    sockets may be made and their addresses are seen; without, none may be made but by socketpair."""
+    table = [Rule(name, Verdict.REFUSED) for name in _NEVER]
+    if own_network:
+        table += [Rule("socket", Verdict.ALLOWED, 0, family) for family in (socket.AF_UNIX, 2, 10)]
+        table += [Rule(name, Verdict.WATCHED) for name in ("bind", "connect", "sendmmsg", "sendmsg")]
+        # An address is given, or the socket has one, which was seen.
+        table.append(Rule("sendto", Verdict.WATCHED, 4, bits=0xFFFFFFFF))
+    # The C library asks for the machine's addresses when it looks up a name.
+    table.append(Rule("socket", Verdict.QUIETLY, 0, 16))
+    table.append(Rule("socket", Verdict.REFUSED))
+    table += [Rule(name, Verdict.ASKED) for name in ("kill", "tgkill", "tkill")]
+    table += [Rule(name, Verdict.WATCHED) for name in PATHS]
+    table.append(Rule("clone", Verdict.REFUSED, 0, bits=CLONE_NEW))
+    # Their arguments lie in memory, where no filter sees them; the C library falls back on clone and openat.
+    table += [Rule("clone3", Verdict.ABSENT), Rule("openat2", Verdict.ABSENT)]
+    table += [Rule("ioctl", Verdict.REFUSED, 1, value) for value in (_TIOCSTI, _TIOCLINUX)]
+    table += [Rule("prctl", Verdict.REFUSED, 0, value) for value in (_PR_SET_DUMPABLE, _PR_SET_SECCOMP)]
+    return table
+
+
+Instruction = tuple[int, int, int, int]
+
+
+def program(table: Sequence[Rule], machine_name: str, heard: bool) -> list[Instruction]:
+    """The filter as instructions (code, jump if true, jump if false, constant); `heard`: somebody listens.
+
+    Rules are tried in order; the first that fits decides.
+    """
+    numbers = NUMBERS[machine_name]
+    lines: list[Instruction] = [
+        (_LOAD, 0, 0, _ARCH_AT),
+        (_EQUAL, 1, 0, AUDIT_ARCH[machine_name]),
+        (_RETURN, 0, 0, KILL_PROCESS),
+        (_LOAD, 0, 0, _NUMBER_AT),
+    ]
+    if machine_name == "x86_64":
+        # The x32 numbers reach the same calls under other names.
+        lines += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, ERRNO | errno.ENOSYS)]
+    for rule in table:
+        if rule.call in numbers:
+            lines += _lines(rule, numbers[rule.call], _answer(rule.verdict, heard))
+    return [*lines, (_RETURN, 0, 0, ALLOW)]
+
+
+def _lines(rule: Rule, number: int, answer: int) -> list[Instruction]:
+    if rule.argument < 0:
+        return [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, answer)]
+    # The lower half of an argument: both machines put it first.
+    test = (_ANY_BIT, 0, 1, rule.bits) if rule.value is None else (_EQUAL, 0, 1, rule.value)
+    body: list[Instruction] = [
+        (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * rule.argument),
+        test,
+        (_RETURN, 0, 0, answer),
+        (_LOAD, 0, 0, _NUMBER_AT),
+    ]
+    return [(_EQUAL, 0, len(body), number), *body]
+
+
+def _answer(verdict: Verdict, heard: bool) -> int:
+    if verdict is Verdict.ALLOWED:
+        return ALLOW
+    if verdict is Verdict.ABSENT:
+        return ERRNO | errno.ENOSYS
+    if verdict is Verdict.QUIETLY:
+        return ERRNO | errno.EACCES
+    if heard:
+        return USER_NOTIF
+    return ERRNO | errno.EPERM if verdict is Verdict.REFUSED else ALLOW
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+def install(own_network: bool, heard: bool = True) -> int:
+    """Puts the filter on this process, for good and for its children; a listener's descriptor, or -1.
+
+    Raises OSError where the kernel refuses, and KeyError on a machine without numbers.
+    """
+    lines = program(rules(own_network), machine(), heard)
+    packed = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
+    whole = _Program(len(lines), ctypes.cast(packed, ctypes.c_void_p))
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    result = call("seccomp", _SET_MODE_FILTER, _NEW_LISTENER if heard else 0, ctypes.byref(whole))
+    return result if heard else -1

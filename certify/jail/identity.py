@@ -1,0 +1,61 @@
+"""Who the worker is: as root a user that nobody else is, and in any case without a single capability."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+
+from .calls import libc, prctl
+
+_PR_CAPBSET_DROP, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 24, 4, 38
+_PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
+_CAPABILITY_VERSION_3 = 0x20080522
+MOST_CAPABILITIES = 64
+# Where nobody's account is, and above what systemd gives out.
+FRESH_USERS = range(1_879_048_192, 1_879_113_728)
+
+
+def become(user: int | None) -> None:
+    """Takes on `user` (None: stays who it is) and gives up every capability, for good. Raises OSError."""
+    for capability in range(MOST_CAPABILITIES):
+        try:
+            prctl(_PR_CAPBSET_DROP, capability)
+        except OSError:
+            break
+    if user is not None:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    _give_up_capabilities()
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    # A change of user hides a process from itself: /proc/self would belong to root.
+    prctl(_PR_SET_DUMPABLE, 1)
+
+
+def _give_up_capabilities() -> None:
+    prctl(_PR_CAP_AMBIENT, _CLEAR_ALL)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    none = (ctypes.c_uint32 * 6)()
+    if libc().capset(header, none):
+        number = ctypes.get_errno()
+        raise OSError(number, f"capset: {os.strerror(number)}")
+
+
+def limit(limits: dict[str, int]) -> None:
+    """Sets RLIMIT_* by name, soft and hard, never above what is in force."""
+    for name, value in limits.items():
+        number = getattr(resource, name)
+        hard = resource.getrlimit(number)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(number, (value, value))
+
+
+def unreadable(paths: Sequence[str]) -> str:
+    """The first of these paths that this user cannot read; empty where all can be."""
+    for path in paths:
+        if Path(path).exists() and not os.access(path, os.R_OK | (os.X_OK if Path(path).is_dir() else 0)):
+            return path
+    return ""

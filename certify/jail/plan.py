@@ -1,0 +1,63 @@
+"""How a worker is shut in: which walls, and what is given to it through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+SHARED_MEMORY = "shm"
+ROOT = "root"
+
+
+@dataclass(frozen=True)
+class Jail:
+    """Paths are absolute, without links. `folder` is the worker's own; `user` a uid to become (as root)."""
+
+    folder: str
+    namespaces: bool = False
+    landlock: bool = False
+    seccomp: bool = False
+    user: int | None = None
+    readable: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+    @property
+    def walls(self) -> str:
+        """In words, for the report."""
+        named = [
+            name
+            for name, there in (
+                ("own namespaces", self.namespaces),
+                ("Landlock", self.landlock),
+                ("seccomp", self.seccomp),
+                ("a user of its own", self.user is not None),
+            )
+            if there
+        ]
+        return ", ".join(named) or "a process of its own alone"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> Jail:
+        lists = ("readable", "writable", "devices")
+        return cls(**{**table, **{name: tuple(table[name]) for name in lists}})
+
+
+def weaker(jail: Jail) -> Sequence[Jail]:
+    """What to try where `jail` cannot be built, strongest first; the last has no walls at all."""
+    ladder = [jail]
+    for change in (
+        {"user": None},
+        {"namespaces": False, "user": jail.user},
+        {"namespaces": False, "user": None},
+        {"namespaces": False, "user": None, "landlock": False},
+        {"namespaces": False, "user": None, "landlock": False, "seccomp": False},
+    ):
+        step = replace(jail, **change)
+        if step not in ladder:
+            ladder.append(step)
+    return ladder[1:]
