@@ -90,8 +90,8 @@ def moments() -> None:
             result = oracle.assess_moments(run, name, parameters=parameters, steps=STEPS)
             verdict = "right" if not result.problems() else " ".join(result.problems())
             print(
-                f"{label(name, parameters, config)} {arm:10}{result.deviation:7.3f} "
-                f"{result.expected_deviation:7.3f} {result.trajectory:9.1e}  {verdict}"
+                f"{label(name, parameters, config)} {arm:10}{result.output.deviation:7.3f} "
+                f"{result.expected.deviation:7.3f} {result.drawn.trajectory:9.1e}  {verdict}"
             )
 
 

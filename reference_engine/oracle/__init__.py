@@ -8,30 +8,36 @@ errors and its whole trajectory against a float64 reference; `assess_moments` ju
     result = oracle.assess(my_run, "DPM++ 2M Karras")
     print(result.order, result.final, result.trajectory_error, result.problems())
 
-where `my_run(network, noise, steps, seed)` returns latents: see `Run`. Needs NumPy; torch is imported when a
-run begins.
+where `my_run(network, noise, steps, seed)` returns latents: see `Run`, and `on_tensors` for one that works
+with torch. The judging needs NumPy alone.
 """
 
 from .assessment import Assessment, Measured, assess
-from .laws import LAWS, Gaussian, Law, Mixture
-from .moments import MomentAssessment, assess_moments
-from .network import Network, Run, run_of_diffusers, run_of_sampler
+from .laws import LAWS, Gaussian, Law, Mixture, draw_laws
+from .moments import Drawn, MomentAssessment, Moments, assess_moments, draw_law
+from .network import Network, NotASampler, Run, on_tensors, run_of_diffusers, run_of_sampler
 from .references import SD_SCHEDULE, is_stochastic, trace
 
 __all__ = [
     "LAWS",
     "SD_SCHEDULE",
     "Assessment",
+    "Drawn",
     "Gaussian",
     "Law",
     "Measured",
     "Mixture",
     "MomentAssessment",
+    "Moments",
     "Network",
+    "NotASampler",
     "Run",
     "assess",
     "assess_moments",
+    "draw_law",
+    "draw_laws",
     "is_stochastic",
+    "on_tensors",
     "run_of_diffusers",
     "run_of_sampler",
     "trace",

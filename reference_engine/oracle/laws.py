@@ -59,35 +59,52 @@ class Gaussian:
         return np.asarray(self.mean + (z - self.mean) * np.sqrt((variance + end**2) / (variance + start**2)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
-    """+1 or -1, equally likely, blurred by `deviation`: the sampling equation is not linear."""
+    """`centre` + `half` or - `half`, equally likely, blurred by `deviation`: the sampling equation is not
+    linear.
+    """
 
     deviation: float = 0.25
+    centre: Any = 0.0
+    half: float = 1.0
     name: str = "mixture"
 
     def denoised(self, z: Array, ratio: float) -> Array:
-        variance = self.deviation**2
-        centre = np.tanh(z / (variance + ratio**2))  # the mean of the sign, given z
-        return np.asarray(centre + variance / (variance + ratio**2) * (z - centre))
+        z, variance = z - self.centre, self.deviation**2
+        peak = self.half * np.tanh(self.half * z / (variance + ratio**2))  # the mean of the two, given z
+        return np.asarray(self.centre + peak + variance / (variance + ratio**2) * (z - peak))
 
     def solution(self, z: Array, start: float, end: float) -> Array:
         """By bisection, to the last bits; by symmetry for -|z|, where the tail has full precision."""
+        z = z - self.centre
         wanted = self._share(-np.abs(z), start)
         low, high = np.full(z.shape, -40.0 - 40.0 * end), np.zeros(z.shape)
         for _ in range(70):
             middle = (low + high) / 2
             above = self._share(middle, end) > wanted
             low, high = np.where(above, low, middle), np.where(above, middle, high)
-        return np.asarray(-np.sign(z) * (low + high) / 2)
+        return np.asarray(self.centre - np.sign(z) * (low + high) / 2)
 
     def _share(self, z: Array, ratio: float) -> Array:
         """Of the blurred law below z."""
         width = math.sqrt(2.0 * (self.deviation**2 + ratio**2))
-        return np.asarray((_erfc((1.0 - z) / width) + _erfc((-1.0 - z) / width)) / 4.0)
+        return np.asarray((_erfc((self.half - z) / width) + _erfc((-self.half - z) / width)) / 4.0)
 
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 LAWS: tuple[Law, ...] = (Gaussian(), Mixture())
 """The linear one alone would flatter multistep samplers."""
+
+
+def draw_laws(entropy: int) -> tuple[Law, ...]:
+    """Laws like `LAWS`, drawn afresh: a sampler that knows the public ones by heart does not know these."""
+    random = np.random.default_rng(entropy)
+    means = random.permutation(_means().ravel()).reshape(SHAPE) + random.uniform(-0.3, 0.3)
+    deviations = random.permutation(_deviations().ravel()).reshape(SHAPE) * random.uniform(0.9, 1.1)
+    centres = random.uniform(-0.3, 0.3, SHAPE)
+    return (
+        Gaussian(means, deviations),
+        Mixture(random.uniform(0.22, 0.3), centres, random.uniform(0.9, 1.1)),
+    )

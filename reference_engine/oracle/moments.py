@@ -26,122 +26,211 @@ SPREAD = 5.0
 EXACT = 1e-4
 """For what is not random, as `assessment.TOLERANCE`."""
 LAW = Gaussian(0.25, 1.0, "independent Gaussian")
+YARDSTICK = "Euler a"
+"""What a sampler of its own kind must not be worse than."""
+
+
+def draw_law(entropy: int) -> Gaussian:
+    """A law like `LAW`, drawn afresh."""
+    random = np.random.default_rng(entropy)
+    return Gaussian(random.uniform(-0.4, 0.4), random.uniform(0.7, 1.1), LAW.name)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of the elements of the output, or of the data."""
+
+    mean: float
+    deviation: float
+    kurtosis: float = 3.0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The noise drawn at each step, and what is not random, against an algorithm's steps.
+
+    `mean`, `deviation` and `again` (correlation with the last step's noise) are in standard errors, the worst
+    of any step and of all together: about 3 in a right sampler. `trajectory` is the largest error of a step
+    between two runs that draw the same noise from other first latents, where the noise cancels out; `drift`
+    that of a step that draws nothing; `start` that of the first latents; `timesteps` that of a timestep.
+    """
+
+    mean: float
+    deviation: float
+    again: float
+    trajectory: float
+    drift: float
+    start: float
+    timesteps: float
 
 
 @dataclass(frozen=True)
 class MomentAssessment:
-    """Moments of the output, beside those of the algorithm at the same number of steps; the noise drawn at
-    each step; and what is not random.
-
-    `drawn_mean`, `drawn_deviation` and `drawn_again` (correlation with the last step's noise) are in standard
-    errors, the worst of any step and of all together: about 3 in a right sampler. `trajectory` is the largest
-    error of a step between two runs that draw the same noise from other first latents, where the noise
-    cancels out; `drift` that of a step that draws nothing.
+    """Moments of the output, beside the `expected` ones of the algorithm at the same number of steps, or for
+    a sampler of its own kind (`algorithm` is None) beside the `data`'s and Euler ancestral's. `drawn` is of
+    an algorithm alone, whose steps are known.
     """
 
-    algorithm: str
+    algorithm: str | None
     steps: int
     calls: int
-    mean: float
-    deviation: float
-    kurtosis: float
-    expected_mean: float
-    expected_deviation: float
-    drawn_mean: float
-    drawn_deviation: float
-    drawn_again: float
-    trajectory: float
-    drift: float
-    timesteps: float
+    output: Moments
+    expected: Moments
+    data: Moments
+    drawn: Drawn | None
     other_seed_differs: bool
     same_seed_repeats: bool
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong, a sentence each; empty for a right sampler."""
-        at = f"at {self.steps} steps"
-        error = 1 / math.sqrt(_COUNT)
-        checks = (
-            (self.calls == self.steps, f"It calls the network {self.calls} times {at}."),
-            (
-                self.timesteps <= 1e-3,
-                f"It tells the network a timestep off by {self.timesteps:.3g}.",
-            ),
-            (self.other_seed_differs, "Another seed gives the same image."),
-            (self.same_seed_repeats, "The same seed gives another image."),
-            (
-                abs(self.mean - self.expected_mean) <= SPREAD * error,
-                f"The output's mean is {self.mean:.3f} {at}, not {self.expected_mean:.3f}.",
-            ),
-            (
-                abs(self.deviation / self.expected_deviation - 1) <= SPREAD * error / math.sqrt(2),
-                f"The output's standard deviation is {self.deviation:.3f} {at}; {self.algorithm} gives "
-                f"{self.expected_deviation:.3f}.",
-            ),
-            (
-                abs(self.kurtosis - 3) <= SPREAD * error * math.sqrt(24),
-                f"The output's kurtosis is {self.kurtosis:.2f} {at}, not 3.",
-            ),
-            (self.drawn_mean <= SPREAD, "The noise drawn has not a mean of 0."),
-            (self.drawn_deviation <= SPREAD, f"The noise drawn is not as large as {self.algorithm}'s."),
-            (self.drawn_again <= SPREAD, "Noise is drawn once and used at two steps."),
-            (
-                self.trajectory <= EXACT,
-                f"A step's coefficients are not {self.algorithm}'s: off by {self.trajectory:.2g}.",
-            ),
-            (self.drift <= EXACT, f"A step without noise is off by {self.drift:.2g} (at most {EXACT:g})."),
+        return (*self.repetition_problems(), *self.trajectory_problems(), *self.moment_problems())
+
+    def repetition_problems(self) -> tuple[str, ...]:
+        return _told(
+            (self.other_seed_differs, "Another seed gives the same latents, though noise is to be drawn."),
+            (self.same_seed_repeats, "Two runs from the same noise and seed differ."),
         )
-        return tuple(sentence for right, sentence in checks if not right)
+
+    def trajectory_problems(self) -> tuple[str, ...]:
+        """Where its steps are not the algorithm's, the noise aside."""
+        if self.drawn is None:
+            return ()
+        found, name = self.drawn, self.algorithm
+        return _told(
+            (
+                self.calls == self.steps,
+                f"It calls the network {self.calls} times at {self.steps} steps; {name} {self.steps} times.",
+            ),
+            (
+                found.timesteps <= 1e-3,
+                f"It tells the network a timestep off by {found.timesteps:.3g}; see that timesteps match the "
+                "noise of the latents.",
+            ),
+            (
+                found.start <= EXACT,
+                f"Its first latents are off by {found.start:.2g}; see how the noise is scaled (the network "
+                "takes alpha x0 + sigma noise).",
+            ),
+            (
+                found.trajectory <= EXACT,
+                f"A step's coefficients are not {name}'s: off by {found.trajectory:.2g}.",
+            ),
+            (found.drift <= EXACT, f"A step without noise is off by {found.drift:.2g} (at most {EXACT:g})."),
+        )
+
+    def moment_problems(self) -> tuple[str, ...]:
+        """Where the law of what comes out, or of the noise that is drawn, is not as it should be."""
+        at, error = f"at {self.steps} steps", 1 / math.sqrt(_COUNT)
+        name = self.algorithm or YARDSTICK
+        leeway = Moments(SPREAD * error * self.data.deviation, SPREAD * error / math.sqrt(2))
+        target = self.expected
+        if self.algorithm is None:  # as far from the data as the yardstick, on either side
+            target = self.data
+            leeway = Moments(
+                leeway.mean + 1.1 * abs(self.expected.mean - target.mean),
+                leeway.deviation + 1.1 * abs(self.expected.deviation / target.deviation - 1),
+            )
+        told = _told(
+            (
+                abs(self.output.mean - target.mean) <= leeway.mean,
+                f"The output's mean is {self.output.mean:.3f} {at}, not {target.mean:.3f}.",
+            ),
+            (
+                abs(self.output.deviation / target.deviation - 1) <= leeway.deviation,
+                f"The output's standard deviation is {self.output.deviation:.3f} {at}, where the data have "
+                f"{self.data.deviation:.3f}; {name} gives {self.expected.deviation:.3f}.",
+            ),
+            (
+                abs(self.output.kurtosis - 3) <= SPREAD * error * math.sqrt(24),
+                f"The output's kurtosis is {self.output.kurtosis:.2f} {at}, not 3.",
+            ),
+        )
+        if self.drawn is None:
+            return told
+        return told + _told(
+            (self.drawn.mean <= SPREAD, "The noise drawn has not a mean of 0."),
+            (self.drawn.deviation <= SPREAD, f"The noise drawn is not as large as {name}'s."),
+            (self.drawn.again <= SPREAD, "Noise is drawn once and used at two steps."),
+        )
+
+
+def _told(*checks: tuple[bool, str]) -> tuple[str, ...]:
+    return tuple(sentence for right, sentence in checks if not right)
 
 
 def assess_moments(
     run: Run,
-    algorithm: str,
+    algorithm: str | None = None,
     *,
     parameters: Mapping[str, Any] | None = None,
     scheduler_config: Mapping[str, Any] = SD_SCHEDULE,
     steps: int = 28,
+    law: Gaussian = LAW,
+    seed: int = 0,
 ) -> MomentAssessment:
-    """Compares a sampler with DDIM at some `eta`, or Euler ancestral. See `network.Run` for `run`."""
-    planned = ancestral_steps(algorithm, steps, parameters=parameters, scheduler_config=scheduler_config)
-    network = Network(LAW, scheduler_config)
-    noise = _noise()
-    first, again, other, mirrored = (
-        observe(run, network, start, steps, seed)
-        for start, seed in ((noise, 1), (noise, 1), (noise, 2), (-noise, 1))
+    """Compares a sampler with DDIM at some `eta`, or Euler ancestral; without `algorithm` its output alone.
+
+    The law's mean and deviation are numbers, the same for all elements. See `network.Run` for `run`; raises
+    NotASampler where it does not run as one.
+    """
+    planned = ancestral_steps(
+        algorithm or YARDSTICK,
+        steps,
+        parameters=parameters if algorithm else None,
+        scheduler_config=scheduler_config,
     )
+    network = Network(law, scheduler_config)
+    noise = _noise(seed)
+    first, again, other = (observe(run, network, noise, steps, which) for which in (seed, seed, seed + 1))
     output = first.output
-    mean, deviation = _expected(planned, network, first)
-    drawn, drift = _drawn(_left(planned, network, first), planned)
     centred = output - output.mean()
+    spread = float(np.mean(centred**2))
+    drawn = None
+    if algorithm is not None:
+        mirrored = observe(run, network, -noise, steps, seed)
+        drawn = _drawn(planned, network, first, mirrored, noise)
     return MomentAssessment(
         algorithm,
         steps,
         len(first.inputs),
-        float(output.mean()),
-        float(output.std()),
-        float(np.mean(centred**4) / np.mean(centred**2) ** 2),
-        mean,
-        deviation,
-        _worst([float(noise.mean()) for noise in drawn]),
-        _worst([(float(noise.std()) - 1) * math.sqrt(2) for noise in drawn]),
-        _worst([_correlation(one, other) for one, other in pairwise(drawn)]),
-        _cancelled(_left(planned, network, first), _left(planned, network, mirrored)),
-        drift,
-        max(abs(time - step.timestep) for time, step in zip(first.timesteps, planned, strict=False)),
+        Moments(float(output.mean()), math.sqrt(spread), float(np.mean(centred**4)) / max(spread**2, 1e-300)),
+        _expected(planned, network, noise),
+        Moments(float(law.mean), float(law.deviation)),
+        drawn,
         not np.array_equal(output, other.output),
         bool(np.array_equal(output, again.output)),
     )
 
 
-def _expected(planned: list[AncestralStep], network: Network, run: Trace) -> tuple[float, float]:
-    """Mean and standard deviation of the output, from those of the first latents."""
-    mean, variance = float(run.inputs[0].mean()), float(run.inputs[0].var())
+def _drawn(
+    planned: list[AncestralStep], network: Network, first: Trace, mirrored: Trace, noise: Array
+) -> Drawn:
+    left = _left(planned, network, first)
+    drawn, drift = _noises(left, planned)
+    ratio = float(network.schedule.ratio(first.timesteps[0]))
+    starts = (noise, noise * ratio / math.hypot(1.0, ratio))
+    return Drawn(
+        mean=_worst([float(one.mean()) for one in drawn]),
+        deviation=_worst([(float(one.std()) - 1) * math.sqrt(2) for one in drawn]),
+        again=_worst([_correlation(one, other) for one, other in pairwise(drawn)]),
+        trajectory=_cancelled(left, _left(planned, network, mirrored)),
+        drift=drift,
+        start=min(float(np.abs(first.inputs[0] - start).max()) for start in starts),
+        timesteps=max(
+            abs(time - step.timestep) for time, step in zip(first.timesteps, planned, strict=False)
+        ),
+    )
+
+
+def _expected(planned: list[AncestralStep], network: Network, noise: Array) -> Moments:
+    """Of the output, from those of the first latents."""
+    mean, variance = float(noise.mean()), float(noise.var())
     for step in planned:
         at_zero, at_one = network.denoised(np.array([0.0, 1.0]), step.timestep)
         slope = step.keep + step.weight * (at_one - at_zero)
         mean = slope * mean + step.weight * at_zero
         variance = slope**2 * variance + step.fresh**2
-    return float(mean), math.sqrt(variance)
+    return Moments(float(mean), math.sqrt(variance))
 
 
 def _left(planned: list[AncestralStep], network: Network, run: Trace) -> list[Array]:
@@ -152,7 +241,7 @@ def _left(planned: list[AncestralStep], network: Network, run: Trace) -> list[Ar
     ]
 
 
-def _drawn(left: list[Array], planned: list[AncestralStep]) -> tuple[list[Array], float]:
+def _noises(left: list[Array], planned: list[AncestralStep]) -> tuple[list[Array], float]:
     """The noise of each step, and the largest error of steps without noise."""
     drawn, drift = [], 0.0
     for step, rest in zip(planned, left, strict=False):
@@ -180,7 +269,5 @@ def _correlation(one: Array, other: Array) -> float:
     return product / max(float(one.std() * other.std()), 1e-300)
 
 
-def _noise() -> Any:
-    import torch
-
-    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
+def _noise(seed: int) -> Array:
+    return np.random.default_rng(seed).standard_normal(SHAPE).astype(np.float32).astype(np.float64)

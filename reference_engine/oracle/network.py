@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -13,31 +15,55 @@ from .laws import Array, Law
 from .references import SD_SCHEDULE, Schedule, Trace
 
 
+class NotASampler(ValueError):
+    """What ran is no sampler: it does not call the network, or not with latents in order."""
+
+
+MOST_CALLS_A_STEP = 12
+"""More than any known method takes; beyond it a run has no end."""
+
+
 class Network:
     """`network(latents, timestep)` predicts what the config's prediction_type says, from E[x0 | latents].
 
     It takes and returns torch tensors or NumPy arrays, computes in float64, and answers in the type and
     precision that it was asked in. It knows no more of a sampler than a real network does: the timestep
-    alone, which may be fractional, tells it the noise. Every call is kept in `timesteps` and `inputs`.
+    alone, which may be fractional, tells it the noise. `scheduler_config` is the model's, as a sampler may
+    read it. Every call is kept in `timesteps` and `inputs`.
     """
 
     def __init__(self, law: Law, scheduler_config: Mapping[str, Any] = SD_SCHEDULE) -> None:
         self.law = law
+        self.scheduler_config = dict(scheduler_config)
         self.schedule = Schedule(scheduler_config)
         self._kind = PREDICTION_TYPES[scheduler_config.get("prediction_type", "epsilon")]
         self.timesteps: list[float] = []
         self.inputs: list[Array] = []
+        self._shape: tuple[int, ...] = ()
+        self._most_calls = 0
+
+    def begin(self, shape: tuple[int, ...], steps: int) -> None:
+        """Forgets earlier calls. From here on, latents of another shape, latents that are not finite and
+        calls without end raise NotASampler.
+        """
+        self.timesteps, self.inputs = [], []
+        self._shape, self._most_calls = shape, MOST_CALLS_A_STEP * (steps + 1)
 
     def __call__(self, latents: Any, timestep: Any) -> Any:
         x, time = as_array(latents), float(timestep)
+        if self._shape:
+            self._check(x, time)
         self.timesteps.append(time)
         self.inputs.append(x)
-        answer = self.predict(x, time)
-        if isinstance(latents, np.ndarray):
-            return answer.astype(latents.dtype)
-        import torch
+        return in_kind(self.predict(x, time), latents)
 
-        return torch.from_numpy(answer).to(latents.device, latents.dtype)
+    def _check(self, x: Array, timestep: float) -> None:
+        call = len(self.inputs)
+        if call == self._most_calls:
+            raise NotASampler(f"The sampler called the network {call} times and did not come to an end.")
+        if not math.isfinite(timestep):
+            raise NotASampler(f"The timestep of call {call} is not a finite number.")
+        check_latents(x, self._shape, f"The latents of call {call}")
 
     def denoised(self, x: Array, timestep: float) -> Array:
         """E[x0] for a network input."""
@@ -57,14 +83,27 @@ class Network:
 
 Run = Callable[[Network, Any, int, int], Any]
 """A sampler under test: `run(network, noise, steps, seed)` takes the network, the run's first noise (a
-float32 torch tensor, standard deviation 1), the number of steps and a seed for any further noise, and returns
-the latents of the image.
+float32 NumPy array, standard deviation 1), the number of steps and a seed for any further noise, and returns
+the latents of the image, as an array or a tensor. See `on_tensors` for one that works with torch.
 """
+
+
+def on_tensors(run: Run) -> Run:
+    """A sampler that takes its noise as a float32 torch tensor; the network answers tensors with tensors."""
+
+    @wraps(run)
+    def run_on_tensors(network: Network, noise: Any, steps: int, seed: int) -> Any:
+        import torch
+
+        return run(network, torch.as_tensor(noise), steps, seed)
+
+    return run_on_tensors
 
 
 def run_of_sampler(sampler: Sampler) -> Run:
     """A sampler of this engine, as the render engine runs it."""
 
+    @on_tensors
     def run(network: Network, noise: Any, steps: int, seed: int) -> Any:
         import torch
 
@@ -81,6 +120,7 @@ def run_of_sampler(sampler: Sampler) -> Run:
 def run_of_diffusers(scheduler: Any, **step_arguments: Any) -> Run:
     """A diffusers scheduler, as their pipelines run it; a fresh copy for each run, as they keep state."""
 
+    @on_tensors
     def run(network: Network, noise: Any, steps: int, seed: int) -> Any:
         import inspect
 
@@ -100,24 +140,42 @@ def run_of_diffusers(scheduler: Any, **step_arguments: Any) -> Run:
     return run
 
 
-def observe(run: Run, network: Network, noise: Any, steps: int, seed: int) -> Trace:
+def observe(run: Run, network: Network, noise: Array, steps: int, seed: int) -> Trace:
     """What the network was shown in a run, and the latents that came out.
 
-    Raises ValueError where the network was not called, or latents have not the shape of the noise.
+    Raises NotASampler where the network was not called, and where latents have not the shape of the noise or
+    are not finite.
     """
-    network.timesteps.clear()
-    network.inputs.clear()
-    output = as_array(run(network, noise, steps, seed))
+    network.begin(noise.shape, steps)
+    output = as_array(run(network, noise.astype(np.float32), steps, seed))
     if not network.inputs:
-        raise ValueError("The sampler did not call the network.")
-    for shape in (network.inputs[0].shape, output.shape):
-        if shape != tuple(noise.shape):
-            raise ValueError(f"The sampler made latents of shape {shape} from noise of {tuple(noise.shape)}.")
+        raise NotASampler("The sampler did not call the network.")
+    check_latents(output, noise.shape, "The latents that came out")
     return Trace(tuple(network.timesteps), tuple(network.inputs), output)
 
 
+def check_latents(latents: Array, shape: tuple[int, ...], which: str) -> None:
+    """Raises NotASampler where they have not this shape, or are not finite."""
+    if latents.shape != shape:
+        raise NotASampler(f"{which} have the shape {latents.shape}; the noise has {shape}.")
+    if not np.isfinite(latents).all():
+        raise NotASampler(f"{which} are not finite numbers.")
+
+
 def as_array(latents: Any) -> Array:
-    """A copy in float64 NumPy of a tensor or array."""
+    """A copy in float64 NumPy of a tensor or array; raises NotASampler for what is neither."""
     if isinstance(latents, np.ndarray):
         return latents.astype(np.float64)
+    if not hasattr(latents, "detach"):
+        raise NotASampler(f"Latents are an array or a tensor, not {type(latents).__name__}.")
     return np.array(latents.detach().double().cpu().numpy())
+
+
+def in_kind(answer: Array, asked: Any) -> Any:
+    """An answer in the type and precision of the array or tensor that was asked with."""
+    if isinstance(asked, np.ndarray):
+        with np.errstate(over="ignore"):
+            return answer.astype(asked.dtype)
+    import torch
+
+    return torch.from_numpy(answer).to(asked.device, asked.dtype)

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from reference_engine import ConfigError, oracle, samplers
+from reference_engine import ConfigError, oracle
 from reference_engine.oracle.assessment import ORDER_SLACK, TOLERANCE
-
-SD = oracle.SD_SCHEDULE
-KARRAS = {"use_karras_sigmas": True}
-TRAILING = {"timestep_spacing": "trailing"}
-
-
-def ours(name: str, parameters: dict[str, Any] | None = None, **config: Any) -> oracle.Run:
-    return oracle.run_of_sampler(samplers.build(name, parameters or {}, {**SD, **config}))
-
-
-def theirs(kind: str, **config: Any) -> oracle.Run:
-    import diffusers
-
-    return oracle.run_of_diffusers(
-        getattr(diffusers, kind).from_config({**SD, "clip_sample": False, **config})
-    )
+from tests.reference_engine.made_samplers import (
+    KARRAS,
+    SD,
+    TRAILING,
+    next_one,
+    ours,
+    theirs,
+    unscaled,
+    wrongly,
+)
 
 
 @pytest.mark.parametrize("law", oracle.LAWS, ids=lambda law: law.name)
@@ -145,38 +140,6 @@ def test_pndm_of_diffusers_mixes_v_predictions_of_different_timesteps_and_ours_d
     assert wrong.final > 3 * right.final and wrong.order < right.order - ORDER_SLACK
 
 
-def wrongly(
-    name: str = "DPM++ 2M Karras",
-    *,
-    shown: Callable[[Any, float], Any] = lambda latents, timestep: latents,
-    told: Callable[[tuple[float, ...], int], float] = lambda timesteps, index: timesteps[index],
-    answer: Callable[[Any], Any] = lambda output: output,
-    kept: Callable[[Any], Any] = lambda latents: latents,
-    parameters: dict[str, Any] | None = None,
-    **config: Any,
-) -> oracle.Run:
-    """Our sampler with something put wrong on its way."""
-    sampler = samplers.build(name, parameters or {}, {**SD, **config})
-
-    def run(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
-        schedule, generator = sampler.schedule(steps), torch.Generator().manual_seed(seed)
-        latents = schedule.initial(noise)
-        for index, timestep in enumerate(schedule.timesteps):
-            output = answer(network(shown(latents, timestep), told(schedule.timesteps, index)))
-            latents = kept(schedule.step(output, index, latents, generator))
-        return latents
-
-    return run
-
-
-def unscaled(latents: Any, timestep: float) -> Any:
-    return latents * np.hypot(1.0, oracle.Network(oracle.LAWS[0]).schedule.ratio(timestep))
-
-
-def next_one(timesteps: tuple[float, ...], index: int) -> float:
-    return timesteps[min(index + 1, len(timesteps) - 1)]
-
-
 BUGS: dict[str, tuple[str, oracle.Run]] = {
     "v read as epsilon": ("Euler", wrongly("Euler", prediction_type="v_prediction")),
     "input not scaled": ("Euler", wrongly("Euler", shown=unscaled)),
@@ -199,7 +162,6 @@ BUGS: dict[str, tuple[str, oracle.Run]] = {
     "float16 latents": ("DPM++ 2M Karras", wrongly(kept=lambda latents: latents.half().float())),
     "bfloat16 latents": ("DPM++ 2M Karras", wrongly(kept=lambda latents: latents.bfloat16().float())),
     "clipped latents": ("DDIM", wrongly("DDIM", kept=lambda latents: latents.clamp(-3, 3))),
-    "not a number": ("DDIM", wrongly("DDIM", kept=lambda latents: latents * float("nan"))),
     "another algorithm": ("UniPC Karras", wrongly("DPM++ 2M Karras")),
     "calls too many": ("Euler", wrongly("Heun")),
 }
@@ -219,15 +181,66 @@ def test_a_wrong_sampler_is_caught_by_its_trajectory(bug: str) -> None:
 def test_order_and_error_are_measured_for_a_sampler_that_has_no_reference() -> None:
     result = oracle.assess(ours("Heun", KARRAS))
     assert result.order == pytest.approx(2.0, abs=ORDER_SLACK)
-    assert (result.expected, result.trajectory_error, result.problems()) == ((), 0.0, ())
+    assert (result.trajectory_error, result.problems()) == (0.0, ())
+
+
+@pytest.mark.parametrize(("name", "order"), [("Euler", 1), ("DPM++ 2M Karras", 2), ("UniPC Karras", 3)])
+def test_a_sampler_of_its_own_kind_is_held_to_the_order_that_it_claims(name: str, order: int) -> None:
+    assert oracle.assess(ours(name), order=order).problems() == ()
+    assert oracle.assess(ours(name), order=order + 1).order_problems()
+
+
+def test_a_sampler_of_its_own_kind_must_not_be_worse_than_eulers_method() -> None:
+    ends_early = wrongly("Euler", kept=lambda latents: latents)
+
+    def run(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
+        ends_early(network, noise, steps, seed)
+        return network.inputs[-2].astype(np.float32)
+
+    result = oracle.assess(run, step_counts=(28,))
+    (told,) = result.error_problems()
+    assert told.startswith("Its error is 0.081 on the mixture law at 28 steps; Euler leaves 0.041")
+
+
+def test_a_sampler_that_begins_where_latents_are_not_noise_alone_is_told() -> None:
+    """It would solve the rest of the way exactly, and its pictures would be of another law."""
+
+    def run(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
+        start, latents = float(network.schedule.ratio(500.0)), noise
+        latents = latents * np.float32(start / np.hypot(1.0, start))
+        z = latents.astype(np.float64) * np.hypot(1.0, start)
+        network(latents, 500.0)
+        return network.law.solution(z, start, 0.0).astype(np.float32)
+
+    told = oracle.assess(run, step_counts=(28,)).error_problems()
+    assert len(told) == 2 and all("begins 50% up the timesteps" in problem for problem in told)
+
+
+def test_doubled_first_latents_are_told_whatever_the_kind() -> None:
+    def doubled(name: str) -> oracle.Run:
+        return lambda network, noise, steps, seed: ours(name)(network, 2 * noise, steps, seed)
+
+    assert (
+        "first at call 0: see how the first latents" in oracle.assess(doubled("DDIM"), "DDIM").problems()[0]
+    )
+    assert oracle.assess(doubled("DDIM")).error_problems()
+    (told, *_) = oracle.assess_moments(doubled("Euler a"), "Euler a").trajectory_problems()
+    assert told.startswith("Its first latents are off by")
 
 
 def test_a_sampler_that_does_not_repeat_is_told() -> None:
     def run(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
         return ours("Euler a")(network, noise, steps, int(torch.randint(2**31, ())))
 
-    assert oracle.assess(run, step_counts=(28,)).problems() == (
+    assert oracle.assess(run, step_counts=(28,)).repetition_problems() == (
         "Two runs from the same noise and seed differ.",
+    )
+
+
+def test_a_sampler_that_heeds_the_seed_without_saying_that_it_draws_noise_is_told() -> None:
+    result = oracle.assess(ours("Euler a"), step_counts=(28,))
+    assert result.repetition_problems() == (
+        "Another seed gives other latents, though no noise is to be drawn.",
     )
 
 
@@ -244,87 +257,61 @@ def test_a_sampler_that_draws_noise_has_no_trajectory_to_compare_with() -> None:
         (lambda network, noise, steps, seed: noise, "did not call the network"),
         (
             lambda network, noise, steps, seed: network(noise, 999)[:, :1],
-            r"shape \(1, 1, 8, 8\) from noise of",
+            r"came out have the shape \(1, 1, 8, 8\); the noise has \(1, 4, 8, 8\)",
         ),
+        (
+            lambda network, noise, steps, seed: network(noise[:, :, :4], 999),
+            "latents of call 0 have the shape",
+        ),
+        (lambda network, noise, steps, seed: network(noise * np.nan, 999), "of call 0 are not finite"),
+        (lambda network, noise, steps, seed: network(noise, 999) / 0, "that came out are not finite"),
+        (lambda network, noise, steps, seed: network(noise, np.inf), "timestep of call 0 is not a finite"),
+        (lambda network, noise, steps, seed: endless(network, noise), "348 times and did not come to an end"),
+        (lambda network, noise, steps, seed: "latents", "an array or a tensor, not str"),
     ],
 )
 def test_what_is_no_sampler_is_refused(run: oracle.Run, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        oracle.assess(run, "Euler")
+    with pytest.raises(oracle.NotASampler, match=says), np.errstate(divide="ignore", invalid="ignore"):
+        oracle.assess(run, "Euler", step_counts=(28,))
 
 
-STOCHASTIC = [("Euler a", {}), ("DDIM", {"eta": 1.0}), ("DDIM", {"eta": 0.4, **TRAILING})]
+def endless(network: oracle.Network, latents: Any) -> Any:
+    while True:
+        network(latents, 999)
 
 
-@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
-@pytest.mark.parametrize(("name", "parameters"), STOCHASTIC)
-def test_stochastic_samplers_have_the_moments_of_their_reference(
-    name: str, parameters: dict[str, Any], kind: str
-) -> None:
-    config = {**SD, "prediction_type": kind}
-    for steps in (10, 28):
-        result = oracle.assess_moments(
-            ours(name, parameters, prediction_type=kind),
-            name,
-            parameters=parameters,
-            scheduler_config=config,
-            steps=steps,
-        )
-        assert result.problems() == ()
+def test_a_sampler_on_arrays_and_one_on_tensors_are_judged_alike() -> None:
+    """The judging is NumPy alone; `on_tensors` is all that is between."""
+    taken: list[type] = []
+
+    def on_arrays(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
+        taken.append(type(noise))
+        return ours("DPM++ 2M Karras")(network, noise, steps, seed).numpy()
+
+    results = [oracle.assess(run, "DPM++ 2M Karras") for run in (on_arrays, ours("DPM++ 2M Karras"))]
+    assert results[0] == results[1]
+    assert set(taken) == {np.ndarray}
 
 
-def test_at_few_steps_the_reference_and_not_the_data_is_the_yardstick() -> None:
-    deviations = [
-        oracle.assess_moments(ours("Euler a"), "Euler a", steps=steps).expected_deviation
-        for steps in (10, 28, 50)
-    ]
-    assert deviations == pytest.approx([0.79, 0.91, 0.94], abs=0.01)
+@given(st.integers(0, 2**128))
+@settings(max_examples=8, deadline=None)
+def test_laws_that_are_drawn_are_solved_exactly_and_no_two_alike(entropy: int) -> None:
+    """By Tweedie's formula, as above."""
+    z, ratio, step = np.linspace(-3, 3, 256).reshape(1, 4, 8, 8), 0.7, 1e-5
+    for law, other in zip(oracle.draw_laws(entropy), oracle.draw_laws(entropy + 1), strict=True):
+        moved = (law.solution(z, ratio, ratio + step) - law.solution(z, ratio, ratio - step)) / (2 * step)
+        assert law.denoised(z, ratio) == pytest.approx(z - ratio * moved, abs=1e-7)
+        assert np.abs(law.denoised(z, ratio) - other.denoised(z, ratio)).max() > 0.01
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_stochastic_samplers_of_diffusers_pass() -> None:
-    import diffusers
-
-    taken = {key: value for key, value in SD.items() if key != "set_alpha_to_one"}
-    euler = diffusers.EulerAncestralDiscreteScheduler.from_config(taken)
-    ddim = diffusers.DDIMScheduler.from_config({**SD, "clip_sample": False})
-    assert oracle.assess_moments(oracle.run_of_diffusers(euler), "Euler a").problems() == ()
-    run = oracle.run_of_diffusers(ddim, eta=1.0)
-    assert oracle.assess_moments(run, "DDIM", parameters={"eta": 1.0}).problems() == ()
-
-
-def same_noise_again(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
-    schedule = samplers.build("Euler a", {}, SD).schedule(steps)
-    latents = schedule.initial(noise)
-    for index, timestep in enumerate(schedule.timesteps):
-        generator = torch.Generator().manual_seed(seed)
-        latents = schedule.step(network(latents, timestep), index, latents, generator)
-    return latents
-
-
-def seed_ignored(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
-    return ours("Euler a")(network, noise, steps, 9)
-
-
-@pytest.mark.parametrize(
-    ("run", "says"),
-    [
-        (seed_ignored, "Another seed gives the same image"),
-        (same_noise_again, "drawn once and used at two steps"),
-        (ours("DDIM", {"eta": 0.9}), "The noise drawn is not as large"),
-        (ours("Euler", {"timestep_spacing": "leading"}), "Another seed gives the same image"),
-        (wrongly("DDIM", parameters={"eta": 1.0}, answer=lambda output: 1.001 * output), "coefficients"),
-        (wrongly("DDIM", parameters={"eta": 1.0}, told=next_one), "a timestep off by"),
-        (wrongly("DDIM", parameters={"eta": 1.0}, prediction_type="v_prediction"), "coefficients"),
-        (ours("DDIM", {"eta": 1.0, **TRAILING}), "a timestep off by"),
-    ],
-)
-def test_a_wrong_stochastic_sampler_is_caught(run: oracle.Run, says: str) -> None:
-    name, parameters = ("DDIM", {"eta": 1.0})
-    if run in (same_noise_again, seed_ignored):
-        name, parameters = "Euler a", {}
-    problems = oracle.assess_moments(run, name, parameters=parameters).problems()
-    assert any(says in problem for problem in problems), problems
+@given(st.integers(0, 2**128), st.integers(0, 2**32 - 1))
+@settings(max_examples=5, deadline=None)
+def test_right_samplers_pass_on_laws_that_are_drawn(entropy: int, seed: int) -> None:
+    for name in ("DDIM", "DPM++ 2M Karras", "UniPC Karras"):
+        assert oracle.assess(ours(name), name, laws=oracle.draw_laws(entropy), seed=seed).problems() == ()
+    law = oracle.draw_law(entropy)
+    assert oracle.assess_moments(ours("Euler a"), "Euler a", law=law, seed=seed).problems() == ()
+    assert oracle.assess_moments(ours("Euler a"), law=law, seed=seed).problems() == ()
 
 
 def test_a_network_answers_arrays_and_tensors_in_kind() -> None:
