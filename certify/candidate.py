@@ -27,6 +27,11 @@ TRAITS = frozenset(
         "commercial",
         "above-50k",
         "declares-marks",
+        "has-samplers",
+        "has-a-sampler-by-name",
+        "has-a-deterministic-sampler",
+        "has-a-stochastic-sampler",
+        "has-a-sampler-of-several-predictions",
     }
 )
 
@@ -161,6 +166,7 @@ def _may_hold_table(text: str) -> bool:
 
 def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
     plugin, commercial, marks = manifest.plugin, manifest.commercial, manifest.marks
+    samplers = manifest.samplers
     above = commercial.revenue_tier == "above-50k"
     held = {
         plugin.kind: True,
@@ -168,6 +174,11 @@ def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
         "generates-faces": plugin.generates_faces,
         "commercial": commercial.paid or above,
         "above-50k": above,
+        "has-samplers": bool(samplers),
+        "has-a-sampler-by-name": any(row.algorithm for row in samplers),
+        "has-a-deterministic-sampler": any(not row.draws_noise for row in samplers),
+        "has-a-stochastic-sampler": any(row.draws_noise for row in samplers),
+        "has-a-sampler-of-several-predictions": any(len(row.prediction_types) > 1 for row in samplers),
         "declares-marks": marks.invisible != "none" or bool(marks.metadata),
     }
     return frozenset(trait for trait, holds in held.items() if holds)

@@ -28,6 +28,10 @@ class Draw:
         """A generation seed, 0 to 2**32 - 1."""
         return self.random.getrandbits(32)
 
+    def entropy(self) -> int:
+        """128 bits, for what a plugin must not be able to guess from what it sees of a run."""
+        return self.random.getrandbits(128)
+
     def prompt(self, language: str = "en") -> str:
         return draw_prompt(self.random, language)
 

@@ -15,7 +15,6 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     JsonValue,
@@ -27,10 +26,12 @@ from pydantic import (
     field_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
+from pydantic_core import PydanticKnownError, core_schema
 
 from certify.errors import UserError
+from certify.manifest_forms import UNIQUE, Entry, Filled, Table, each_once, wrong
 from certify.manifest_mistakes import Mistake, mistakes_of
+from certify.manifest_samplers import Sampler, named_once
 from certify.toml_lines import NotToml, parse
 
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "plugin.schema.json"
@@ -43,15 +44,11 @@ RevenueTier = Literal["up-to-50k", "above-50k"]
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-def _wrong(said: str) -> PydanticCustomError:
-    return PydanticCustomError("form", "{said}", {"said": said})
-
-
 def _version(text: str) -> str:
     try:
         Version(text)
     except InvalidVersion:
-        raise _wrong(f"{json.dumps(text)} is not a version") from None
+        raise wrong(f"{json.dumps(text)} is not a version") from None
     return text
 
 
@@ -59,60 +56,44 @@ def _specifiers(text: str) -> str:
     try:
         SpecifierSet(text)
     except InvalidSpecifier:
-        raise _wrong(f"{json.dumps(text)} is not a set of version specifiers") from None
+        raise wrong(f"{json.dumps(text)} is not a set of version specifiers") from None
     return text
 
 
 def _inside(path: str) -> str:
     parts = path.split("/")
     if "\\" in path:
-        raise _wrong(f"{json.dumps(path)} has a backslash; use forward slashes")
+        raise wrong(f"{json.dumps(path)} has a backslash; use forward slashes")
     if path.startswith("/") or _DRIVE.match(path):
-        raise _wrong(f"{json.dumps(path)} is an absolute path; it must be relative to the plugin")
+        raise wrong(f"{json.dumps(path)} is an absolute path; it must be relative to the plugin")
     if ".." in parts:
-        raise _wrong(f"{json.dumps(path)} leads out of the plugin")
+        raise wrong(f"{json.dumps(path)} leads out of the plugin")
     if any(part in ("", ".") for part in parts) or not path.isprintable():
-        raise _wrong(f"{json.dumps(path)} is not a plain relative path")
+        raise wrong(f"{json.dumps(path)} is not a plain relative path")
     return path
-
-
-def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if values.count(value) > 1:
-            raise _wrong(f"{json.dumps(value)} is listed twice")
-    return values
 
 
 def _finite(value: JsonValue) -> JsonValue:
     """JSON has no NaN and no infinity; TOML has."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise _wrong("a number that is not finite can't be passed to the SDK")
+        raise wrong("a number that is not finite can't be passed to the SDK")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _finite(inner)
     return value
 
 
-_Filled = Annotated[StrictStr, Field(min_length=1)]
 _RelativePath = Annotated[StrictStr, AfterValidator(_inside)]
 _Version = Annotated[StrictStr, AfterValidator(_version)]
 _Specifiers = Annotated[StrictStr, AfterValidator(_specifiers)]
 _Name = Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,63}$")]
-_Entry = Annotated[
-    StrictStr, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$")
-]
 _Language = Annotated[StrictStr, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 _Url = Annotated[StrictStr, Field(pattern=r"^https?://[^\s/]+\S*$")]
 _Host = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$")]
 _Sha256 = Annotated[StrictStr, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 _Payload = Annotated[StrictStr, Field(pattern=r"^([0-9a-fA-F]{2}){4,32}$"), AfterValidator(str.lower)]
-_UNIQUE: dict[str, JsonValue] = {"uniqueItems": True}
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class Plugin(_Table):
+class Plugin(Table):
     """What the plugin is."""
 
     model_config = ConfigDict(
@@ -133,19 +114,19 @@ class Plugin(_Table):
         default="native",
         description="native: made for the SDK; diffusers-pipeline: a pipeline taken as it is.",
     )
-    entry: _Entry | None = Field(
+    entry: Entry | None = Field(
         default=None,
         validate_default=True,
         description='What to import, as "module:name": the factory of a native plugin (which must have one), '
         "the class of a pipeline.",
     )
     description: StrictStr = Field(default="", description="One or two sentences about the plugin.")
-    model_types: Annotated[tuple[ModelType, ...], AfterValidator(_each_once)] = Field(
-        min_length=1, json_schema_extra=_UNIQUE, description="The base models that it works with."
+    model_types: Annotated[tuple[ModelType, ...], AfterValidator(each_once)] = Field(
+        min_length=1, json_schema_extra=UNIQUE, description="The base models that it works with."
     )
-    languages: Annotated[tuple[_Language, ...], AfterValidator(_each_once)] = Field(
+    languages: Annotated[tuple[_Language, ...], AfterValidator(each_once)] = Field(
         default=(),
-        json_schema_extra=_UNIQUE,
+        json_schema_extra=UNIQUE,
         description='The languages of prompts that it claims, as BCP 47 tags: "en", "zh", "pt-BR".',
     )
     generates_faces: StrictBool = Field(description="Whether its images may show faces: true or false.")
@@ -163,19 +144,19 @@ class Plugin(_Table):
         return entry
 
 
-class Platforms(_Table):
+class Platforms(Table):
     """Where the plugin runs."""
 
-    os: Annotated[tuple[System, ...], AfterValidator(_each_once)] = Field(
-        min_length=1, json_schema_extra=_UNIQUE, description="The operating systems that it supports."
+    os: Annotated[tuple[System, ...], AfterValidator(each_once)] = Field(
+        min_length=1, json_schema_extra=UNIQUE, description="The operating systems that it supports."
     )
     python: _Specifiers = Field(description='The Python versions that it supports, for instance ">=3.10".')
 
 
-class Licence(_Table):
+class Licence(Table):
     """The licence of the plugin's code, and the base model's terms."""
 
-    expression: _Filled = Field(description='The SPDX expression of the code\'s licence, for instance "MIT".')
+    expression: Filled = Field(description='The SPDX expression of the code\'s licence, for instance "MIT".')
     files: tuple[_RelativePath, ...] = Field(
         min_length=1, description="The files with the licence's text, relative to the plugin."
     )
@@ -185,27 +166,27 @@ class Licence(_Table):
     )
 
 
-class _Weights(_Table):
+class _Weights(Table):
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["file"]}, {"required": ["url"]}]},
     )
 
-    name: _Filled = Field(description="A name for these weights.")
+    name: Filled = Field(description="A name for these weights.")
     file: _RelativePath | None = Field(default=None, description="The file in the plugin; or give a url.")
     url: _Url | None = Field(
         default=None,
         validate_default=True,
         description="The http(s) address it is fetched from; or give a file.",
     )
-    source: _Filled = Field(description="Where the weights come from: an address, or who made them.")
+    source: Filled = Field(description="Where the weights come from: an address, or who made them.")
     sha256: _Sha256 = Field(description="The SHA-256 of the file: 64 hexadecimal digits.")
-    licence: _Filled = Field(description="The weights' own licence: an SPDX expression or LicenseRef-*.")
+    licence: Filled = Field(description="The weights' own licence: an SPDX expression or LicenseRef-*.")
 
     @field_validator("url", mode="after")
     @classmethod
     def _file_xor_url(cls, url: str | None, info: ValidationInfo) -> str | None:
         if "file" in info.data and (url is None) == (info.data["file"] is None):
-            raise _wrong("neither a file nor a url is given" if url is None else "a file and a url are given")
+            raise wrong("neither a file nor a url is given" if url is None else "a file and a url are given")
         return url
 
 
@@ -213,7 +194,7 @@ class Model(_Weights):
     """Further weights that the plugin uses, besides the base model."""
 
     licence_file: _RelativePath | None = Field(default=None, description="The file with that licence's text.")
-    base: _Filled | None = Field(
+    base: Filled | None = Field(
         default=None, description='The base model it is made for, for instance "v1.5".'
     )
 
@@ -222,11 +203,11 @@ class Lora(_Weights):
     """A LoRA that the plugin uses."""
 
     licence_file: _RelativePath = Field(description="The file with that licence's text.")
-    base: _Filled = Field(description='The base model it is made for, for instance "v1.5".')
+    base: Filled = Field(description='The base model it is made for, for instance "v1.5".')
     commercial: StrictBool = Field(description="Whether its licence allows commercial use: true or false.")
 
 
-class Commercial(_Table):
+class Commercial(Table):
     """How the plugin is sold."""
 
     paid: StrictBool = Field(description="Whether users pay for it: true or false.")
@@ -240,7 +221,7 @@ class Commercial(_Table):
     )
 
 
-class Marks(_Table):
+class Marks(Table):
     """The AI-generated marks that the plugin says it writes."""
 
     invisible: InvisibleMark = Field(default="none", description="The method of the invisible watermark.")
@@ -248,24 +229,24 @@ class Marks(_Table):
         default=None,
         description="The watermark's payload as 8 to 64 hexadecimal digits; left out, it is the SDK's own.",
     )
-    metadata: Annotated[tuple[Literal["iptc"], ...], AfterValidator(_each_once)] = Field(
+    metadata: Annotated[tuple[Literal["iptc"], ...], AfterValidator(each_once)] = Field(
         default=(),
-        json_schema_extra=_UNIQUE,
+        json_schema_extra=UNIQUE,
         description="The metadata it writes; iptc: DigitalSourceType in XMP.",
     )
 
 
-class Network(_Table):
+class Network(Table):
     """What the plugin reaches on the network when it runs."""
 
-    hosts: Annotated[tuple[_Host, ...], AfterValidator(_each_once)] = Field(
+    hosts: Annotated[tuple[_Host, ...], AfterValidator(each_once)] = Field(
         default=(),
-        json_schema_extra=_UNIQUE,
+        json_schema_extra=UNIQUE,
         description='Host names without scheme or path: "cdn.example.org".',
     )
 
 
-class Manifest(_Table):
+class Manifest(Table):
     """The manifest of a Stable Diffusion plugin (plugin.toml, or [tool.certify.plugin] in pyproject.toml)."""
 
     schema_: Annotated[StrictInt, Field(ge=1, le=1)] = Field(
@@ -279,6 +260,9 @@ class Manifest(_Table):
     licence: Licence = Field(description="The licence of its code, and the base model's terms.")
     models: tuple[Model, ...] = Field(default=(), description="Further weights, besides the base model.")
     loras: tuple[Lora, ...] = Field(default=(), description="The LoRAs that it uses.")
+    samplers: Annotated[tuple[Sampler, ...], AfterValidator(named_once)] = Field(
+        default=(), description="The samplers of its own that it offers."
+    )
     commercial: Commercial = Field(description="How it is sold.")
     marks: Marks = Field(default_factory=Marks, description="The AI-generated marks that it writes.")
     network: Network = Field(default_factory=Network, description="What it reaches on the network.")

@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from certify.guest import answers
@@ -31,12 +32,21 @@ def serve(requests: int, answers_to: int, events: int) -> None:
     """Answers frames until the stream ends or `bye` comes."""
     faulthandler.enable(file=2)
     _reseed()
-    worker = Worker(events)
+    worker = Worker(events, partial(_ask_judge, requests, answers_to))
     while (frame := read_frame(requests)) is not None:
         if frame.header["op"] == "bye":
             return
         header, payload = worker.answer(frame)
         write_all(answers_to, pack(header, payload))
+
+
+def _ask_judge(requests: int, answers_to: int, header: dict[str, Any], payload: bytes) -> Frame:
+    """A question in the middle of a request, and the judge's answer."""
+    write_all(answers_to, pack(header, payload))
+    frame = read_frame(requests)
+    if frame is None:
+        raise EOFError("the judge is gone")
+    return frame
 
 
 def _reseed() -> None:
@@ -49,22 +59,21 @@ def _reseed() -> None:
 
 
 class Worker:
-    def __init__(self, events: int) -> None:
+    def __init__(self, events: int, ask_judge: Callable[[dict[str, Any], bytes], Frame]) -> None:
         self._events = events
+        self._ask_judge = ask_judge
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.plugin: Any = None
 
     def answer(self, frame: Frame) -> tuple[dict[str, Any], bytes]:
         header = frame.header
-        operation: Callable[[dict[str, Any]], tuple[dict[str, Any], bytes]] = getattr(
-            self, "on_" + header["op"]
-        )
+        operation: Callable[..., tuple[dict[str, Any], bytes]] = getattr(self, "on_" + header["op"])
         deadline = float(header.get("deadline", 0))
         if deadline > 1:
             faulthandler.dump_traceback_later(deadline * 0.9, exit=False, file=2)
         try:
-            body, payload = operation(header)
+            body, payload = operation(header, frame.payload) if frame.payload else operation(header)
             outcome: dict[str, Any] = {"ok": True, **body}
         except (Exception, asyncio.CancelledError) as error:
             outcome, payload = {"ok": False, "error": describe_error(error)}, b""
@@ -110,6 +119,14 @@ class Worker:
         except Exception as error:
             return {"no_picture": answers.plain(f"{type(result).__name__}: {error}", 300)}, b""
         return {**body, "inside_seconds": inside}, payload
+
+    def on_sample(self, header: dict[str, Any], noise: bytes) -> tuple[dict[str, Any], bytes]:
+        from certify.guest.sampling import run_sampler
+
+        def ask(turn: int, question: dict[str, Any], payload: bytes) -> bytes:
+            return self._ask_judge({"nonce": header["nonce"], "turn": turn, **question}, payload).payload
+
+        return run_sampler(header["request"], noise, ask)
 
     def on_quiesce(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Collects and trims, so that what is left is held on purpose or leaked.

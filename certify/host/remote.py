@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke
 from certify.host.launch import Host
+from certify.host.sampling import Latents, Predict, sample
 from certify.host.session import Event, Reply, Session, load_candidate
 
 Pixels = npt.NDArray[np.uint8]
@@ -180,6 +181,28 @@ class RemotePlugin:
         self._ready()
         assert self._session is not None
         return self._generate(self._session, {"prompt": prompt, **parameters})
+
+    def sample(
+        self,
+        entry: str,
+        network: Predict,
+        noise: Latents,
+        steps: int,
+        seed: int,
+        scheduler_config: Mapping[str, Any],
+    ) -> Latents:
+        """A run of the plugin's own sampler `entry` ("module:function") with the judge's `network`.
+
+        Raises CallRefused for an exception of the sampler, what `network` raises, and other faults as
+        `Session.ask`. See `sampling.sample`.
+        """
+        self._check_patience()
+        self._ready()
+        assert self._session is not None
+        request = {"entry": entry, "steps": steps, "seed": seed, "scheduler_config": dict(scheduler_config)}
+        self.ledger.calls += 1
+        with self._entered():
+            return sample(self._session, self.opening.call_deadline, request, network, noise)
 
     def _generate(self, session: Session, request: dict[str, Any], keep: bool = True) -> Generation:
         self.ledger.calls += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -51,6 +52,19 @@ class _Answer(BaseModel):
     nonce: str
     ok: bool
     error: _Error | None = None
+
+
+class _Question(BaseModel):
+    """What a worker asks the judge in the middle of a request; the rest of the header is the question."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    nonce: str
+    turn: int
+
+
+Respond = Callable[[dict[str, Any], bytes], bytes]
+"""Answers a question of the worker from its header and payload. May raise: that ends the session."""
 
 
 class Ring:
@@ -111,15 +125,34 @@ class Session:
         Raises CallRefused where the worker answers with an exception; WorkerEnded, Hung or Misspoke where
         there is no answer to believe in; these three end the session.
         """
+        return self.converse(operation, deadline, None, **body)
+
+    def converse(
+        self, operation: str, deadline: float, respond: Respond | None, payload: bytes = b"", **body: Any
+    ) -> Reply:
+        """A request in whose middle the worker may ask: each question goes to `respond`, its answer back.
+
+        Questions carry the request's nonce and are numbered from 1; `deadline` is of the whole. Raises as
+        `ask` does, and what `respond` raises; that too ends the session, as the worker waits for an answer.
+        """
         nonce = secrets.token_hex(16)
         header = {"op": operation, "nonce": nonce, "deadline": deadline, **body}
         shown = json.dumps(body.get("request", body), ensure_ascii=False, default=str)[:500]
         started = time.monotonic()
         try:
-            frame = self._exchange(pack(header), started + deadline, shown)
+            frame = self._exchange(pack(header, payload), started + deadline, shown)
+            for turn in itertools.count(1):
+                if respond is None or "turn" not in frame.header:
+                    break
+                self._check_question(frame, nonce, turn, shown)
+                answered = pack({"nonce": nonce, "turn": turn}, respond(frame.header, frame.payload))
+                frame = self._exchange(answered, started + deadline, shown)
             answer = self._check(frame, nonce, shown)
         except CandidateFault as fault:
             fault.log = fault.log or self.stderr.text()
+            self.end()
+            raise
+        except BaseException:
             self.end()
             raise
         seconds = time.monotonic() - started
@@ -136,11 +169,19 @@ class Session:
             answer = _Answer.model_validate(frame.header)
         except ValidationError as error:
             raise Misspoke(f"an answer out of form: {_first(error)}", shown) from None
-        if not secrets.compare_digest(answer.nonce.encode(), nonce.encode()):
-            raise Misspoke("an answer to a request that was not made (wrong nonce)", shown)
+        _check_nonce(answer.nonce, nonce, shown)
         if answer.ok == (answer.error is not None):
             raise Misspoke("an answer that is neither a result nor an error", shown)
         return answer
+
+    def _check_question(self, frame: Frame, nonce: str, turn: int, shown: str) -> None:
+        try:
+            question = _Question.model_validate(frame.header)
+        except ValidationError as error:
+            raise Misspoke(f"a question out of form: {_first(error)}", shown) from None
+        _check_nonce(question.nonce, nonce, shown)
+        if question.turn != turn or self._frames:
+            raise Misspoke("a question out of turn", shown)
 
     def _exchange(self, data: bytes, deadline: float, shown: str) -> Frame:
         pending = memoryview(data)
@@ -255,6 +296,11 @@ def load_candidate(session: Session, deadline: float, **body: Any) -> Reply:
         raise LoadFailed(
             f"{refused.error_type}: {refused.message}", refused.request, refused.log, refused.code
         ) from None
+
+
+def _check_nonce(told: str, nonce: str, shown: str) -> None:
+    if not secrets.compare_digest(told.encode(), nonce.encode()):
+        raise Misspoke("an answer to a request that was not made (wrong nonce)", shown)
 
 
 def _first(error: ValidationError) -> str:

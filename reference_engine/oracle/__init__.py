@@ -12,11 +12,12 @@ where `my_run(network, noise, steps, seed)` returns latents: see `Run`, and `on_
 with torch. The judging needs NumPy alone.
 """
 
-from .assessment import Assessment, Measured, assess
+from ..samplers import is_stochastic
+from .assessment import Assessment, Measured, assess, compare_predictions, first_noise
 from .laws import LAWS, Gaussian, Law, Mixture, draw_laws
 from .moments import Drawn, MomentAssessment, Moments, assess_moments, draw_law
-from .network import Network, NotASampler, Run, on_tensors, run_of_diffusers, run_of_sampler
-from .references import SD_SCHEDULE, is_stochastic, trace
+from .network import Network, NotASampler, Run, observe, on_tensors, run_of_diffusers, run_of_sampler
+from .references import SD_SCHEDULE, trace
 
 __all__ = [
     "LAWS",
@@ -34,9 +35,12 @@ __all__ = [
     "Run",
     "assess",
     "assess_moments",
+    "compare_predictions",
     "draw_law",
     "draw_laws",
+    "first_noise",
     "is_stochastic",
+    "observe",
     "on_tensors",
     "run_of_diffusers",
     "run_of_sampler",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .laws import Array, Gaussian
-from .network import Network, Run, observe
+from .network import Network, Run, noise_of, observe
 from .references import SD_SCHEDULE, AncestralStep, Trace, ancestral_steps
 
 SHAPE = (1, 4, 64, 64)
@@ -180,8 +180,8 @@ def assess_moments(
         scheduler_config=scheduler_config,
     )
     network = Network(law, scheduler_config)
-    noise = _noise(seed)
-    first, again, other = (observe(run, network, noise, steps, which) for which in (seed, seed, seed + 1))
+    noise = noise_of(SHAPE, seed)
+    first, again, other = (observe(run, network, noise, steps, which) for which in (seed, seed, seed ^ 1))
     output = first.output
     centred = output - output.mean()
     spread = float(np.mean(centred**2))
@@ -267,7 +267,3 @@ def _worst(statistics: list[float]) -> float:
 def _correlation(one: Array, other: Array) -> float:
     product = float(np.mean((one - one.mean()) * (other - other.mean())))
     return product / max(float(one.std() * other.std()), 1e-300)
-
-
-def _noise(seed: int) -> Array:
-    return np.random.default_rng(seed).standard_normal(SHAPE).astype(np.float32).astype(np.float64)

@@ -154,6 +154,12 @@ def observe(run: Run, network: Network, noise: Array, steps: int, seed: int) -> 
     return Trace(tuple(network.timesteps), tuple(network.inputs), output)
 
 
+def noise_of(shape: tuple[int, ...], seed: int) -> Array:
+    """The first noise of a run: of a stream of its own, since samplers draw theirs from the same seed."""
+    random = np.random.default_rng((seed, 1))
+    return random.standard_normal(shape).astype(np.float32).astype(np.float64)
+
+
 def check_latents(latents: Array, shape: tuple[int, ...], which: str) -> None:
     """Raises NotASampler where they have not this shape, or are not finite."""
     if latents.shape != shape:

@@ -146,11 +146,6 @@ def ancestral_steps(
     return made
 
 
-def is_stochastic(algorithm: str, parameters: Mapping[str, Any] | None = None) -> bool:
-    name = canonical(algorithm)
-    return name == "Euler a" or (name == "DDIM" and (parameters or {}).get("eta", 0.0) > 0)
-
-
 Call = Callable[[Array, int], Array]
 
 

@@ -94,6 +94,12 @@ def canonical(name: object) -> str | None:
     return _BY_SPELLING.get(_plain(name)) if isinstance(name, str) else None
 
 
+def is_stochastic(algorithm: str, parameters: Mapping[str, Any] | None = None) -> bool:
+    """Whether it draws noise on its way, with these parameters."""
+    name = canonical(algorithm)
+    return name == "Euler a" or (name == "DDIM" and (parameters or {}).get("eta", 0.0) > 0)
+
+
 def sampler_mistakes(table: Mapping[str, object]) -> list[str]:
     """Everything wrong with a `sampler_config` table, as sentences that begin with the key."""
     given = table.get("algorithm", DEFAULT_SAMPLER)

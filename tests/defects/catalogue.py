@@ -1,9 +1,10 @@
 """The defects: found as files, made into plugin folders, their expected findings read from beside the defect.
 
 A `.py` defect is a class derived from the sound plugin; `# breaks: ID` (or `# breaks: ID as OUTCOME`) stands
-beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something from being measured, and
-`# manifest: OLD => NEW` where plugin.toml must say something else (`\\n` is a new line). A `.toml`
-defect changes the package: `replace` (in plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
+beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something from being measured,
+`# manifest: OLD => NEW` where plugin.toml must say something else (`\\n` is a new line), and
+`# manifest also: LINE` where it must say more. A `.toml` defect changes the package: `replace` (in
+plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
 `breaks: nothing` is a benign twin: it looks like a defect and must raise no finding.
 """
 
@@ -33,6 +34,7 @@ OPEN = ("leak.full-day", "platform.native")
 _BREAKS = re.compile(r"# breaks: ([\w.-]+)(?: as ([\w-]+))?")
 _UNMEASURED = re.compile(r"# leaves unmeasured: (.+)")
 _MANIFEST = re.compile(r"# manifest: (.+) => (.+)")
+_ALSO = re.compile(r"# manifest also: (.+)")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Defect:
             _replace_in(folder / "plugin.toml", 'entry = "sound.plugin:Sound"', entry)
             for old, new in _MANIFEST.findall(self.file.read_text("utf-8")):
                 _replace_in(folder / "plugin.toml", old, new.replace(r"\n", "\n"))
+            with (folder / "plugin.toml").open("a", encoding="utf-8") as manifest:
+                manifest.write("\n".join(["", *_ALSO.findall(self.file.read_text("utf-8")), ""]))
         else:
             _apply(tomllib.loads(self.file.read_text("utf-8")), folder)
         return folder

@@ -1,0 +1,46 @@
+"""A run of the plugin's own sampler, whose network is the judge's: each call of it is a question."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from reference_engine.oracle.network import as_array, in_kind
+
+Ask = Callable[[int, dict[str, Any], bytes], bytes]
+
+
+class JudgesNetwork:
+    """`network(latents, timestep)` as `reference_engine.oracle.Network`, which here sits with the judge.
+
+    `scheduler_config` is the model's. Latents travel as float32.
+    """
+
+    def __init__(self, scheduler_config: dict[str, Any], ask: Ask) -> None:
+        self.scheduler_config = scheduler_config
+        self._ask = ask
+        self._turn = 0
+
+    def __call__(self, latents: Any, timestep: Any) -> Any:
+        body, payload = describe(latents)
+        self._turn += 1
+        answer = self._ask(self._turn, {**body, "timestep": float(timestep)}, payload)
+        return in_kind(np.frombuffer(answer, "<f4").reshape(body["shape"]).astype(np.float64), latents)
+
+
+def run_sampler(request: dict[str, Any], noise: bytes, ask: Ask) -> tuple[dict[str, Any], bytes]:
+    """The latents that come out, as a header and float32 bytes; raises what the sampler raises."""
+    module, _, name = request["entry"].partition(":")
+    run = getattr(importlib.import_module(module), name)
+    network = JudgesNetwork(request["scheduler_config"], ask)
+    first = np.frombuffer(noise, "<f4").astype(np.float32).reshape(request["shape"])
+    return describe(run(network, first, request["steps"], request["seed"]))
+
+
+def describe(latents: Any) -> tuple[dict[str, Any], bytes]:
+    with np.errstate(over="ignore"):
+        array = as_array(latents).astype("<f4")
+    return {"shape": list(array.shape)}, array.tobytes()

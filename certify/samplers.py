@@ -1,0 +1,134 @@
+"""Measures the samplers that a plugin offers: each runs in the worker, on networks of the judge's own.
+
+The networks are perfect for laws of data that are drawn afresh for the run, so what is right is known here
+and nowhere else. See `reference_engine.oracle`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from certify.draw import Draw
+from certify.host.faults import CallRefused, CandidateFault
+from certify.host.remote import RemotePlugin, Unreachable
+from certify.manifest_samplers import Sampler
+from reference_engine import oracle
+
+STEPS = 28
+# The fewest and the most that a host may ask for; more are for the order of convergence alone.
+ENDS = (5, 50)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One sampler: `by_trajectory` where it is deterministic, `by_moments` where it draws noise; and
+    `predictions` by prediction_type, the largest difference from a run with the first one.
+    """
+
+    by_trajectory: oracle.Assessment | None
+    by_moments: oracle.MomentAssessment | None
+    predictions: dict[str, float]
+    calls: int
+    seconds: float
+
+    @property
+    def repeats(self) -> bool:
+        found = self.by_trajectory or self.by_moments
+        return found is not None and found.same_seed_repeats
+
+    @property
+    def repetition_problems(self) -> tuple[str, ...]:
+        found = self.by_trajectory or self.by_moments
+        return found.repetition_problems() if found is not None else ()
+
+    @property
+    def trajectory_problems(self) -> tuple[str, ...]:
+        found = self.by_trajectory or self.by_moments
+        return found.trajectory_problems() if found is not None else ()
+
+    @property
+    def order_problems(self) -> tuple[str, ...]:
+        return self.by_trajectory.order_problems() if self.by_trajectory is not None else ()
+
+    @property
+    def error_problems(self) -> tuple[str, ...]:
+        return self.by_trajectory.error_problems() if self.by_trajectory is not None else ()
+
+    @property
+    def moment_problems(self) -> tuple[str, ...]:
+        return self.by_moments.moment_problems() if self.by_moments is not None else ()
+
+
+def measure(plugin: RemotePlugin, sampler: Sampler, draw: Draw) -> Measured:
+    """Raises NotASampler or CallRefused where it does not run, and what `RemotePlugin.sample` raises."""
+    run, started = _Counted(plugin, sampler), time.monotonic()
+    laws, law = oracle.draw_laws(draw.entropy()), oracle.draw_law(draw.entropy())
+    seed, kinds = draw.seed(), sampler.prediction_types
+    config = {**oracle.SD_SCHEDULE, "prediction_type": kinds[0]}
+    asked: dict[str, Any] = {"parameters": sampler.parameters, "scheduler_config": config, "seed": seed}
+    for steps in ENDS:
+        oracle.observe(run, oracle.Network(laws[0], config), oracle.first_noise(seed), steps, seed)
+    by_trajectory = by_moments = None
+    if sampler.draws_noise:
+        by_moments = oracle.assess_moments(run, sampler.algorithm, law=law, steps=STEPS, **asked)
+    else:
+        order = float(sampler.order or 1)
+        by_trajectory = oracle.assess(run, sampler.algorithm, order=order, laws=laws, steps=STEPS, **asked)
+    apart = {}
+    if len(kinds) > 1:
+        apart = oracle.compare_predictions(run, kinds, laws=laws, steps=STEPS, seed=seed)
+    return Measured(by_trajectory, by_moments, apart, run.calls, time.monotonic() - started)
+
+
+class _Counted:
+    """The plugin's sampler as the oracle runs it; `calls` of the network over all runs."""
+
+    def __init__(self, plugin: RemotePlugin, sampler: Sampler) -> None:
+        self._plugin, self._sampler = plugin, sampler
+        self.calls = 0
+
+    def __call__(self, network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
+        def counted(latents: Any, timestep: float) -> Any:
+            self.calls += 1
+            return network(latents, timestep)
+
+        return self._plugin.sample(self._sampler.entry, counted, noise, steps, seed, network.scheduler_config)
+
+
+@dataclass
+class Trial:
+    """A sampler's measurement, or why there is none."""
+
+    sampler: Sampler
+    measured: Measured | None = None
+    trouble: Exception | None = None
+
+    @property
+    def does_not_run(self) -> str:
+        """How it fails by itself, where it does."""
+        if isinstance(self.trouble, CallRefused):
+            return f"it raised {self.trouble.error_type}: {self.trouble.message}"
+        return str(self.trouble) if isinstance(self.trouble, oracle.NotASampler) else ""
+
+
+@dataclass
+class Once:
+    """The samplers of this run, each measured at the first asking."""
+
+    trials: list[Trial] = field(default_factory=list)
+
+    def get(
+        self, samplers: tuple[Sampler, ...], plugin: RemotePlugin, root: str, note: Callable[[str], None]
+    ) -> list[Trial]:
+        for sampler in samplers[len(self.trials) :]:
+            note(f"sampler {sampler.name}")
+            trial = Trial(sampler)
+            try:
+                trial.measured = measure(plugin, sampler, Draw(root, "sampler", sampler.name))
+            except (CandidateFault, Unreachable, oracle.NotASampler) as trouble:
+                trial.trouble = trouble
+            self.trials.append(trial)
+        return self.trials
