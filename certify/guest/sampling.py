@@ -21,10 +21,13 @@ class JudgesNetwork:
 
     def __init__(self, scheduler_config: dict[str, Any], ask: Ask) -> None:
         self.scheduler_config = scheduler_config
+        self.ended = False
         self._ask = ask
         self._turn = 0
 
     def __call__(self, latents: Any, timestep: Any) -> Any:
+        if self.ended:
+            raise RuntimeError("The network was called after the end of its run.")
         body, payload = describe(latents)
         self._turn += 1
         answer = self._ask(self._turn, {**body, "timestep": float(timestep)}, payload)
@@ -37,7 +40,10 @@ def run_sampler(request: dict[str, Any], noise: bytes, ask: Ask) -> tuple[dict[s
     run = getattr(importlib.import_module(module), name)
     network = JudgesNetwork(request["scheduler_config"], ask)
     first = np.frombuffer(noise, "<f4").astype(np.float32).reshape(request["shape"])
-    return describe(run(network, first, request["steps"], request["seed"]))
+    try:
+        return describe(run(network, first, request["steps"], request["seed"]))
+    finally:
+        network.ended = True
 
 
 def describe(latents: Any) -> tuple[dict[str, Any], bytes]:

@@ -49,13 +49,13 @@ def sample(
     Raises CallRefused for an exception of the sampler, what `network` raises, and other faults as
     `Session.converse`; all but the first end the session.
     """
-    shown = json.dumps({"sampler": request["entry"], "steps": request["steps"], "seed": request["seed"]})
+    asked = {**request, "shape": list(noise.shape)}
+    shown = json.dumps(asked)[:500]
 
     def respond(header: dict[str, Any], payload: bytes) -> bytes:
         call, latents = _read(_Call, header, payload, shown)
         return _bytes_of(network(latents, call.timestep))
 
-    asked = {**request, "shape": list(noise.shape)}
     reply = session.converse("sample", deadline, respond, _bytes_of(noise), request=asked)
     try:
         return _read(_Latents, reply.body, reply.payload, shown)[1]

@@ -168,6 +168,8 @@ def _show_trajectory(name: str, found: Assessment, evidence: EvidenceBox) -> Non
         )
 
 
-def _plain(number: float) -> str:
-    """Three digits; a sampler that is exact to rounding has no finite order."""
-    return f"{number:.3g}"
+def _plain(number: float) -> float | str:
+    """Three digits. Infinite is the order of a sampler that is exact to rounding, and a difference of calls
+    that are not as many.
+    """
+    return float(f"{number:.3g}") if math.isfinite(number) else str(number)

@@ -37,3 +37,14 @@ def test_delivering_an_image_loads_no_diffusion_library() -> None:
         "SDK.deliver(Image.new('RGB', (64, 64), 'gray'), prompt='a lake')"
     )
     assert not {"diffusers", "transformers"} & set(loaded_after(code))
+
+
+def test_the_oracle_judges_without_torch() -> None:
+    code = (
+        "import numpy as np\n"
+        "from reference_engine import oracle\n"
+        "run = lambda network, noise, steps, seed: network(noise, 999)\n"
+        "oracle.assess(run, 'DDIM', step_counts=(28,))\n"
+        "oracle.assess_moments(run, 'Euler a')"
+    )
+    assert loaded_after(code) == ["numpy"]
