@@ -80,7 +80,7 @@ class Mixture:
         z = z - self.centre
         wanted = self._share(-np.abs(z), start)
         low, high = np.full(z.shape, -40.0 - 40.0 * end), np.zeros(z.shape)
-        for _ in range(70):
+        for _ in range(62):
             middle = (low + high) / 2
             above = self._share(middle, end) > wanted
             low, high = np.where(above, low, middle), np.where(above, middle, high)
@@ -92,7 +92,13 @@ class Mixture:
         return np.asarray((_erfc((self.half - z) / width) + _erfc((-self.half - z) / width)) / 4.0)
 
 
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+_each_erfc = np.frompyfunc(math.erfc, 1, 1)
+
+
+def _erfc(values: Array) -> Array:
+    """NumPy has none."""
+    return np.asarray(_each_erfc(values), np.float64)
+
 
 LAWS: tuple[Law, ...] = (Gaussian(), Mixture())
 """The linear one alone would flatter multistep samplers."""
