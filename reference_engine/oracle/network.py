@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -21,6 +20,8 @@ class NotASampler(ValueError):
 
 MOST_CALLS_A_STEP = 12
 """More than any known method takes; beyond it a run has no end."""
+TIMESTEP_SLACK = 1e-3
+"""For timesteps that were computed in float32."""
 
 
 class Network:
@@ -43,8 +44,8 @@ class Network:
         self._most_calls = 0
 
     def begin(self, shape: tuple[int, ...], steps: int) -> None:
-        """Forgets earlier calls. From here on, latents of another shape, latents that are not finite and
-        calls without end raise NotASampler.
+        """Forgets earlier calls. From here on, latents of another shape, latents that are not finite,
+        timesteps that the model does not have, and calls without end raise NotASampler.
         """
         self.timesteps, self.inputs = [], []
         self._shape, self._most_calls = shape, MOST_CALLS_A_STEP * (steps + 1)
@@ -61,8 +62,9 @@ class Network:
         call = len(self.inputs)
         if call == self._most_calls:
             raise NotASampler(f"The sampler called the network {call} times and did not come to an end.")
-        if not math.isfinite(timestep):
-            raise NotASampler(f"The timestep of call {call} is not a finite number.")
+        last = len(self.schedule.logs) - 1
+        if not -TIMESTEP_SLACK <= timestep <= last + TIMESTEP_SLACK:
+            raise NotASampler(f"The timestep of call {call} is {timestep:g}; the model has 0 to {last}.")
         check_latents(x, self._shape, f"The latents of call {call}")
 
     def denoised(self, x: Array, timestep: float) -> Array:

@@ -129,7 +129,7 @@ def test_every_request_was_answered_in_time(ledger: Ledger, evidence: EvidenceBo
 
 @requirement("sdk.answers-wellformed")
 def test_every_answer_was_a_picture_of_the_size_asked_for(ledger: Ledger, evidence: EvidenceBox) -> None:
-    _judge_faults(ledger, evidence, Misspoke, "An answer was not a picture in order")
+    _judge_faults(ledger, evidence, Misspoke, "An answer was not what was asked for")
     for generation in ledger.generations:
         asked: Mapping[str, object] = generation.request
         got = generation.pixels.shape[1], generation.pixels.shape[0]

@@ -7,12 +7,14 @@ import re
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from certify.candidate import TRAITS
 from certify.errors import UserError
 from certify.requirements import CatalogueError, Requirement, load_catalogue, suite_digest, suites_root
+from certify.toml_lines import parse
 from tests.defects.catalogue import all_defects
 
 CATALOGUE = load_catalogue()
@@ -49,6 +51,14 @@ def test_every_requirement_has_a_test_and_every_test_a_requirement(suite: str) -
 def test_every_folder_of_the_suites_is_in_the_catalogue() -> None:
     folders = {path.parent.name for path in suites_root().glob("*/test_*.py")}
     assert folders == set(CATALOGUE.titles)
+
+
+def test_every_suite_is_in_the_package_with_its_rows() -> None:
+    content: Any = parse((SPEC.parents[1] / "pyproject.toml").read_text("utf-8"))[0]
+    setuptools = content["tool"]["setuptools"]
+    for suite in CATALOGUE.titles:
+        assert f"certify.suites.{suite}" in setuptools["packages"]
+        assert setuptools["package-data"][f"certify.suites.{suite}"] == ["*.toml"]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
