@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from certify.assemble import plan_event
+from certify.candidate import TRAITS
 from certify.plan import Plan, make_plan
 from certify.profiles import PROFILES
 from certify.record import Isolation, Journal, Outcome, RequirementResult
 from certify.requirements import load_catalogue
 
-EVERY_TRAIT = frozenset({"native", "uses-lora", "generates-faces", "commercial", "above-50k"})
+EVERY_TRAIT = TRAITS - {"diffusers-pipeline", "declares-marks"}
 EVERY_CAPABILITY = frozenset({"linux", "worker"})
 # A plugin that does what its prompt names.
 PUPPET, ENTRY = Path(__file__).parent / "host" / "puppet", "puppet:Puppet"

@@ -178,6 +178,9 @@ commercial = true
 """
 
 
+SAMPLERS = '\n[[samplers]]\nname = "x"\nentry = "a:b"\nalgorithm = "Euler a"\n'
+
+
 @pytest.mark.parametrize(
     ("text", "traits"),
     [
@@ -190,6 +193,19 @@ commercial = true
         (MANIFEST.replace("faces = false", "faces = true"), {"native", "generates-faces"}),
         (MANIFEST.replace("paid = false", "paid = true"), {"native", "commercial"}),
         (MANIFEST.replace("up-to-50k", "above-50k"), {"native", "commercial", "above-50k"}),
+        (
+            MANIFEST + SAMPLERS,
+            {"native", "has-samplers", "has-a-sampler-by-name", "has-a-stochastic-sampler"},
+        ),
+        (
+            MANIFEST + SAMPLERS.replace('algorithm = "Euler a"', 'prediction_types = ["epsilon", "sample"]'),
+            {
+                "native",
+                "has-samplers",
+                "has-a-deterministic-sampler",
+                "has-a-sampler-of-several-predictions",
+            },
+        ),
         (MANIFEST + '[marks]\ninvisible = "dwtDctSvd"\n', {"native", "declares-marks"}),
         (MANIFEST + '[marks]\nmetadata = ["iptc"]\n', {"native", "declares-marks"}),
         (MANIFEST + "[marks]\n", {"native"}),

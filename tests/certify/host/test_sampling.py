@@ -98,7 +98,7 @@ def test_a_fault_in_a_run_is_entered_and_a_fresh_worker_serves_the_next(
     started = time.monotonic()
     with pytest.raises(kind, match=said) as told:
         sample(plugin, name)
-    assert time.monotonic() - started < 3, "the deadline is of the whole conversation: half a second"
+    assert time.monotonic() - started < 5, "the deadline is of the whole conversation: half a second"
     assert f'"entry": "samplers:{name}", "steps": 5' in told.value.request
     assert [fault for _, fault in plugin.ledger.faults] == [told.value]
     assert sample(plugin, "honest").shape == NOISE.shape

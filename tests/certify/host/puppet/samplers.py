@@ -94,4 +94,4 @@ def asks_in_advance(network, noise, steps, seed):
 
 def lies_about_its_shape(network, noise, steps, seed):
     _write({"nonce": _nonce(network), "turn": 1, "shape": [4, 4096, 4096], "timestep": 9.0}, bytes(4))
-    return noise
+    threading.Event().wait()
