@@ -1,7 +1,9 @@
-"""Cross-attention that projects the prompt once an image and not once a step.
+"""Attention that does nothing twice.
 
 Keys and values of the prompt depend on the embeddings and the weights alone, so every step of a run, and
-every tile of a step, can use those of the first. The result is equal bit for bit.
+every tile of a step, can use those of the first. With guidance the batch holds each picture twice, and the
+halves differ only from the first cross-attention on: the self-attention before it, the costliest there is, is
+computed for one half. The result is equal bit for bit.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ _SPECIAL = ("norm_cross", "norm_q", "norm_k", "group_norm", "spatial_norm")
 
 @contextmanager
 def prompt_kept(unet: Any) -> Iterator[None]:
-    """Within it, in this thread, each cross-attention of `unet` projects a context tensor once."""
+    """Within it, in this thread, each cross-attention of `unet` projects a context tensor once, and the first
+    self-attention sees equal halves of a batch once.
+    """
     with _installing:
         _install(unet)
     before, _run.kept = getattr(_run, "kept", None), {}
@@ -31,31 +35,29 @@ def prompt_kept(unet: Any) -> Iterator[None]:
 
 
 def _install(unet: Any) -> None:
-    """Puts our processor where the plain one is; those of others (LoRAs of an old kind, IP adapters) stay."""
+    """Puts our processors where the plain one is; others (LoRAs of an old kind, IP adapters) stay."""
     if not hasattr(unet, "named_modules") or isinstance(getattr(unet, "_kept_prompt", None), bool):
         return
     from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
     plain: Any = AttnProcessor2_0
+    kept_prompt, equal_halves = _processors()
+    first = True
     for module in unet.modules():
-        if (
-            isinstance(module, Attention)
-            and module.is_cross_attention
-            and type(module.processor) is plain
-            and all(getattr(module, name, None) is None for name in _SPECIAL)
-        ):
-            module.processor = _processor()
+        if not isinstance(module, Attention) or not (module.is_cross_attention or first):
+            continue
+        if type(module.processor) is plain and all(getattr(module, name, None) is None for name in _SPECIAL):
+            module.processor = kept_prompt if module.is_cross_attention else equal_halves
+        first = first and module.is_cross_attention
     unet._kept_prompt = True
 
 
 @lru_cache(maxsize=1)
-def _processor() -> Any:
-    import torch.nn.functional as functional
+def _processors() -> tuple[Any, Any]:
+    """For cross-attention, and for the first self-attention. They leave what is not plain to their base."""
     from diffusers.models.attention_processor import AttnProcessor2_0
 
     class KeptPrompt(AttnProcessor2_0):
-        """As its base, which it leaves everything to that is not a plain cross-attention."""
-
         def __call__(
             self,
             attn: Any,
@@ -78,15 +80,59 @@ def _processor() -> Any:
                 found = encoder_hidden_states, _by_head(keys, attn), _by_head(values, attn)
                 kept[attn] = found
             query = _by_head(attn.to_q(hidden_states), attn)
-            seen = functional.scaled_dot_product_attention(query, found[1], found[2], dropout_p=0.0)
-            seen = seen.transpose(1, 2).reshape(*hidden_states.shape[:2], -1).to(query.dtype)
-            seen = attn.to_out[1](attn.to_out[0](seen))
-            if attn.residual_connection:
-                seen = seen + hidden_states
-            return seen / attn.rescale_output_factor if attn.rescale_output_factor != 1.0 else seen
+            return _left(attn, hidden_states, _attended(query, found[1], found[2]))
 
-    made: Any = KeptPrompt
-    return made()
+    class EqualHalves(AttnProcessor2_0):
+        def __call__(
+            self,
+            attn: Any,
+            hidden_states: Any,
+            encoder_hidden_states: Any = None,
+            attention_mask: Any = None,
+            temb: Any = None,
+            *args: Any,
+            **kwargs: Any,
+        ) -> Any:
+            plain = encoder_hidden_states is None and attention_mask is None and hidden_states.ndim == 3
+            # On a GPU the comparison would make the CPU wait for it.
+            if getattr(_run, "kept", None) is None or not plain or hidden_states.device.type != "cpu":
+                return super().__call__(
+                    attn, hidden_states, encoder_hidden_states, attention_mask, temb, *args, **kwargs
+                )
+            projected = [layer(hidden_states) for layer in (attn.to_q, attn.to_k, attn.to_v)]
+            half, odd = divmod(len(hidden_states), 2)
+            # Compared, not assumed: a matrix product may round equal rows differently by their place.
+            if not odd and all(_equal(part[:half], part[half:]) for part in projected):
+                seen = _attended(*(_by_head(part[:half], attn) for part in projected))
+                seen = seen.repeat(2, 1, 1)
+            else:
+                seen = _attended(*(_by_head(part, attn) for part in projected))
+            return _left(attn, hidden_states, seen)
+
+    made: tuple[Any, Any] = KeptPrompt, EqualHalves
+    return made[0](), made[1]()
+
+
+def _equal(one: Any, other: Any) -> bool:
+    import torch
+
+    return torch.equal(one, other)
+
+
+def _attended(query: Any, keys: Any, values: Any) -> Any:
+    """From (rows, heads, tokens, width of a head) to (rows, tokens, width)."""
+    import torch.nn.functional as functional
+
+    seen = functional.scaled_dot_product_attention(query, keys, values, dropout_p=0.0)
+    return seen.transpose(1, 2).flatten(2).to(query.dtype)
+
+
+def _left(attn: Any, hidden_states: Any, seen: Any) -> Any:
+    """What leaves the layer: `seen` through its last projection, with what the layer adds to that."""
+    seen = attn.to_out[1](attn.to_out[0](seen))
+    if attn.residual_connection:
+        seen = seen + hidden_states
+    return seen / attn.rescale_output_factor if attn.rescale_output_factor != 1.0 else seen
 
 
 def _by_head(projected: Any, attn: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,6 @@ def test_progress_counts_the_steps_and_ends_at_their_number(plugin: Plugin) -> N
 
 def test_a_kept_prompt_changes_no_bit(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
     """A8: cross-attention's keys and values are projected once an image."""
-    from contextlib import nullcontext
-
     from reference_engine.render import engine
 
     model = plugin._load_locked()
@@ -116,6 +115,39 @@ def test_a_kept_prompt_is_of_one_run_and_one_context(plugin: Plugin) -> None:
             assert torch.equal(call(other), plain[1])
             assert torch.equal(call(one), plain[0])
         assert torch.equal(call(other), plain[1])
+
+
+@pytest.mark.parametrize("guided", [True, False])
+def test_the_first_self_attention_sees_each_picture_once(
+    plugin: Plugin, monkeypatch: pytest.MonkeyPatch, guided: bool
+) -> None:
+    """A8: with guidance both halves of the batch are one picture until the prompt comes in."""
+    from reference_engine.render import attention, engine
+
+    rows: list[int] = []
+    whole = attention._attended
+    monkeypatch.setattr(attention, "_attended", lambda *parts: (rows.append(len(parts[0])), whole(*parts))[1])
+    unet = plugin._load_locked().unet
+    request = Request("a lighthouse", "fog", cfg_scale=7.5 if guided else 1.0, num_images=2, **SMALL)
+
+    def denoised() -> Any:
+        return plugin._engine()._denoise(plugin.pipeline.run(request), unet, lambda: False)
+
+    with torch.inference_mode():
+        once = denoised()
+        assert rows[0] == 2
+        monkeypatch.setattr(engine, "prompt_kept", lambda unet: nullcontext())
+        assert torch.equal(once, denoised())
+
+
+def test_halves_that_differ_are_each_seen(plugin: Plugin) -> None:
+    unet = plugin._load_locked().unet
+    chance = torch.Generator().manual_seed(1)
+    seen, text = torch.randn(2, 4, 8, 8, generator=chance), torch.randn(2, 77, 768, generator=chance)
+    with torch.inference_mode():
+        plain = unet(seen, 500, encoder_hidden_states=text, return_dict=False)[0]
+        with prompt_kept(unet):
+            assert torch.equal(unet(seen, 500, encoder_hidden_states=text, return_dict=False)[0], plain)
 
 
 # An initial image
