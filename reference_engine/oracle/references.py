@@ -27,6 +27,11 @@ SD_SCHEDULE: Mapping[str, Any] = {
 }
 """The scheduler config of Stable Diffusion 1.x; 2.0 at 768 has the prediction_type "v_prediction"."""
 
+PURE = 1e8
+"""The ratio that stands for pure noise: float64 bears it, and the limit is nearer than 1e-7. Every algorithm
+takes Euler's step from there, since neither time -log r nor a slope's change over r is finite.
+"""
+
 Denoiser = Callable[[Array, float], Array]
 
 
@@ -42,7 +47,7 @@ class Trace:
 
 
 class Schedule:
-    """The model's ratios sigma / alpha, by timestep."""
+    """The model's ratios sigma / alpha, by timestep; at zero SNR, where it is infinite, PURE."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         if (betas := config.get("trained_betas")) is None:
@@ -50,7 +55,10 @@ class Schedule:
             ends = config.get("beta_start", 0.0001) ** root, config.get("beta_end", 0.02) ** root
             betas = np.linspace(*ends, config.get("num_train_timesteps", 1000)) ** (1 / root)
         kept = np.cumprod(1.0 - np.asarray(betas, float))
-        self.logs = np.log((1.0 - kept) / kept) / 2
+        if config.get("rescale_betas_zero_snr"):  # Lin et al. 2023, algorithm 1
+            roots = np.sqrt(kept)
+            kept = ((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])) ** 2
+        self.logs = np.log((1.0 - kept) / np.maximum(kept, PURE**-2)) / 2
         self.config = config
 
     def ratio(self, timestep: Any) -> Any:
@@ -63,13 +71,17 @@ class Schedule:
         """Timesteps of the calls, and ratios with the one where the run ends."""
         total = len(self.logs)
         if parameters.get("use_karras_sigmas", algorithm.endswith("Karras")):
-            low, high = np.exp(self.logs[[0, -1]] / 7)
-            ratios = np.linspace(high, low, steps) ** 7
+            if self.ratio(total - 1) < PURE:
+                low, high = np.exp(self.logs[[0, -1]] / 7)
+                ratios = np.linspace(high, low, steps) ** 7
+            else:
+                second = total - 1 - max(round(total / steps), 1)
+                low, high = np.exp(self.logs[[0, second]] / 7)
+                ratios = np.append(PURE, np.linspace(high, low, steps - 1) ** 7)
             return self.timestep(ratios), np.append(ratios, 0.0)
         ends_early = algorithm in ("DDIM", "PNDM")
-        spacing = parameters.get(
-            "timestep_spacing", self.config.get("timestep_spacing", "leading" if ends_early else "linspace")
-        )
+        usual = "trailing" if self.ratio(total - 1) >= PURE else "leading" if ends_early else "linspace"
+        spacing = parameters.get("timestep_spacing", self.config.get("timestep_spacing", usual))
         if spacing == "leading":
             times = np.arange(steps)[::-1] * (total // steps) + self.config.get("steps_offset", 0)
         elif spacing == "trailing":
@@ -105,7 +117,12 @@ def trace(
         seen.append((float(times[index]), z / np.sqrt(1 + ratio**2)))
         return denoised(z, ratio)
 
-    z = _WAYS[name](call, np.asarray(noise, float) * np.sqrt(1 + ratios[0] ** 2), ratios, given)
+    z = np.asarray(noise, float) * np.sqrt(1 + ratios[0] ** 2)
+    behind = 0
+    if ratios[0] >= PURE:
+        z, behind = _euler(call, z, ratios[:2], given), 1
+    if len(ratios) > behind + 1:
+        z = _WAYS[name](lambda z, index: call(z, index + behind), z, ratios[behind:], given)
     return Trace(
         tuple(time for time, _ in seen),
         tuple(x for _, x in seen),

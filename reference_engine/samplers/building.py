@@ -27,6 +27,8 @@ def assemble(name: str, parameters: Mapping[str, Any], scheduler_config: Mapping
     discrete = name in ("DDIM", "PNDM")
     """Made for the model's own whole timesteps, and ending where the model's config says."""
     fallback = "leading" if discrete else "linspace"
+    if noise.zero_snr:  # where else a run would never call the timestep that the model was made for
+        fallback = "trailing"
     spacing = parameters.get("timestep_spacing", scheduler_config.get("timestep_spacing", fallback))
     if parameters.get("use_karras_sigmas", name.endswith("Karras")):
         grid = partial(grids.karras, noise)

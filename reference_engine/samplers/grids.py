@@ -29,10 +29,21 @@ def spaced(noise: NoiseSchedule, steps: int, spacing: str, offset: int, end: Lev
 def karras(noise: NoiseSchedule, steps: int) -> tuple[Level, ...]:
     """Evenly in the 7th root of the ratio sigma / alpha (Karras et al. 2022, equation 5), from the model's
     noisiest timestep to its cleanest; then clean latents.
+
+    Pure noise has no such root. Where the model's noisiest timestep is that, the run calls it first, and the
+    rest are spaced from the second call of a run that is even in time.
     """
-    most, least = noise.ratio(noise.length - 1), noise.ratio(0)
+    if noise.zero_snr:
+        pure = noise.level(noise.length - 1)
+        second = noise.length - 1 - max(round(noise.length / steps), 1)
+        return (pure, *_rooted(noise, noise.ratio(second), steps - 1), CLEAN)
+    return (*_rooted(noise, noise.ratio(noise.length - 1), steps), CLEAN)
+
+
+def _rooted(noise: NoiseSchedule, most: float, steps: int) -> list[Level]:
+    least = noise.ratio(0)
     roots = most ** (1 / KARRAS_RHO), least ** (1 / KARRAS_RHO)
     ratios = [
         (roots[0] + (roots[1] - roots[0]) * index / max(steps - 1, 1)) ** KARRAS_RHO for index in range(steps)
     ]
-    return (*(Level.at(noise.timestep(ratio), ratio) for ratio in ratios), CLEAN)
+    return [Level.at(noise.timestep(ratio), ratio) for ratio in ratios]

@@ -6,6 +6,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 from ..errors import ModelNotLoaded
@@ -18,6 +20,7 @@ PREDICTION_TYPES = {"epsilon": "epsilon", "v_prediction": "v_prediction", "sampl
 class Level:
     """One point of a run: the network sees `alpha` x0 + `sigma` noise at `timestep`, where
     alpha^2 + sigma^2 = 1. The timestep may be fractional; the last level of a run is never seen and has None.
+    At zero SNR alpha is 0: all that is seen is noise, and no prediction of noise tells anything of x0.
     """
 
     timestep: float | None
@@ -26,16 +29,20 @@ class Level:
 
     @property
     def ratio(self) -> float:
-        """sigma / alpha: the noise beside unscaled data, "sigma" in Karras et al. 2022."""
-        return self.sigma / self.alpha
+        """sigma / alpha: the noise beside unscaled data, "sigma" in Karras et al. 2022; infinite at zero
+        SNR.
+        """
+        return self.sigma / self.alpha if self.alpha > 0 else math.inf
 
     @property
     def log_snr(self) -> float:
         """log(alpha / sigma), "lambda" in Lu et al. 2022; infinite where there is no noise."""
-        return math.log(self.alpha / self.sigma) if self.sigma > 0 else math.inf
+        return -math.log(self.ratio) if self.sigma > 0 else math.inf
 
     @classmethod
     def at(cls, timestep: float | None, ratio: float) -> Level:
+        if math.isinf(ratio):
+            return cls(timestep, 0.0, 1.0)
         length = math.hypot(1.0, ratio)
         return cls(timestep, 1.0 / length, ratio / length)
 
@@ -45,33 +52,58 @@ CLEAN = Level(None, 1.0, 0.0)
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    """The ratio sigma / alpha at every whole timestep, in float64; between them its logarithm is linear."""
+    """The ratio sigma / alpha at every whole timestep, in float64; between them its logarithm is linear. The
+    last may be infinite (see `zero_snr`).
+    """
 
     log_ratios: tuple[float, ...]
     prediction_type: str = "epsilon"
 
     @classmethod
     def from_config(cls, scheduler_config: Mapping[str, Any]) -> NoiseSchedule:
-        """From a diffusers scheduler config. Raises ModelNotLoaded for a kind that is not known."""
+        """From a diffusers scheduler config. Raises ModelNotLoaded for a kind that is not known, or one that
+        tells nothing at the last timestep.
+        """
         kind = scheduler_config.get("prediction_type", "epsilon")
         if kind not in PREDICTION_TYPES:
             raise ModelNotLoaded(
                 f"The model's scheduler config has the prediction_type {kind!r}, which is not known.",
                 [f"Known are {', '.join(PREDICTION_TYPES)}."],
             )
-        product, log_ratios = 1.0, []
-        for beta in _betas(scheduler_config):
-            product *= 1.0 - beta
-            log_ratios.append(0.5 * math.log((1.0 - product) / product))
-        return cls(tuple(log_ratios), PREDICTION_TYPES[kind])
+        alphas = [math.sqrt(kept) for kept in accumulate((1.0 - b for b in _betas(scheduler_config)), mul)]
+        if scheduler_config.get("rescale_betas_zero_snr", False):
+            alphas = _to_zero_snr(alphas)
+        if min(alphas[:-1]) <= 0.0:
+            raise ModelNotLoaded(
+                "The model's noise schedule leaves nothing of the image before its last timestep.",
+                ["See the betas in its scheduler config."],
+            )
+        noise = cls(tuple(map(_log_ratio, alphas)), PREDICTION_TYPES[kind])
+        if noise.zero_snr and kind == "epsilon":
+            raise ModelNotLoaded(
+                "The model's noise schedule ends in pure noise (zero terminal SNR), but its prediction_type "
+                'is "epsilon": noise predicted in pure noise tells nothing of an image.',
+                [
+                    'If the model was trained for it, its scheduler config says "v_prediction" or "sample".',
+                    'Else take "rescale_betas_zero_snr" out of the scheduler config.',
+                ],
+            )
+        return noise
 
     @property
     def length(self) -> int:
         return len(self.log_ratios)
 
+    @property
+    def zero_snr(self) -> bool:
+        """Whether the last timestep is pure noise."""
+        return math.isinf(self.log_ratios[-1])
+
     def ratio(self, timestep: float) -> float:
         low = min(max(int(timestep), 0), self.length - 2)
         part = timestep - low
+        if part == 0.0:  # 0 times the infinite ratio of pure noise would be no number
+            return math.exp(self.log_ratios[low])
         return math.exp((1.0 - part) * self.log_ratios[low] + part * self.log_ratios[low + 1])
 
     def timestep(self, ratio: float) -> float:
@@ -83,6 +115,16 @@ class NoiseSchedule:
 
     def level(self, timestep: float) -> Level:
         return Level.at(timestep, self.ratio(timestep))
+
+
+def _to_zero_snr(alphas: list[float]) -> list[float]:
+    """Shifted and scaled so that the last is 0 and the first stays (Lin et al. 2023, algorithm 1)."""
+    first, last = alphas[0], alphas[-1]
+    return [(alpha - last) * first / (first - last) for alpha in alphas]
+
+
+def _log_ratio(alpha: float) -> float:
+    return 0.5 * math.log((1.0 - alpha**2) / alpha**2) if alpha > 0 else math.inf
 
 
 def _betas(config: Mapping[str, Any]) -> list[float]:

@@ -93,7 +93,8 @@ class Schedule:
     def _prediction(self, output: Any, level: Level, latents: Any) -> Any:
         """The network's output as this solver's kind of prediction."""
         alpha, sigma = level.alpha, level.sigma
-        kind, denoised = self._sampler.noise.prediction_type, self._sampler.solver.history == "denoised"
+        kind = self._sampler.noise.prediction_type
+        denoised = self._sampler.solver.history == "denoised" or alpha == 0.0
         if kind == "epsilon":
             return (latents - sigma * output) / alpha if denoised else output
         if kind == "v_prediction":

@@ -6,7 +6,9 @@ these numbers once, in float64, from the levels of the run itself, never from a 
 is left for every step is a few multiplications of tensors (see `schedule.Schedule`).
 
 Latents are in the network's own scale, alpha x0 + sigma noise. In terms of z = latents / alpha and
-r = sigma / alpha the ordinary differential equation of sampling is dz/dr = noise prediction.
+r = sigma / alpha the ordinary differential equation of sampling is dz/dr = noise prediction. In pure noise
+(alpha 0) both are infinite; the step from there is one of Euler's method on x0 in every solver, and the
+solver begins behind it (see `_from_pure_noise`).
 """
 
 from __future__ import annotations
@@ -44,15 +46,19 @@ class Call:
     correction: Combination | None = None
 
 
+Plan = Callable[[Sequence[Level]], list[Call]]
+
+
 @dataclass(frozen=True)
 class Solver:
     """`plan` makes the calls of a run from its levels (the last of which is where the run ends).
 
-    Its weights are for predictions of `history`: "denoised" (x0) or "noise".
+    Its weights are for predictions of `history`: "denoised" (x0) or "noise". In pure noise they are for x0
+    in any case.
     """
 
     history: str
-    plan: Callable[[Sequence[Level]], list[Call]]
+    plan: Plan
 
 
 def ancestral(eta: float) -> Solver:
@@ -69,9 +75,24 @@ def ancestral(eta: float) -> Solver:
 
 
 def _euler(here: Level, there: Level, eta: float = 0.0) -> Combination:
-    fresh = eta * there.sigma / here.ratio * math.sqrt(max(here.ratio**2 - there.ratio**2, 0.0))
+    fresh = eta * there.sigma * math.sqrt(max(1.0 - (there.ratio / here.ratio) ** 2, 0.0))
     keep = math.sqrt(max(there.sigma**2 - fresh**2, 0.0)) / here.sigma
     return Combination(keep, (there.alpha - keep * here.alpha,), fresh)
+
+
+def _from_pure_noise(plan: Plan) -> Plan:
+    """`plan`, with a step of Euler's method before it where the first level is pure noise.
+
+    A multistep solver knows no finite distance from there, and Heun's method from there has no limit.
+    """
+
+    def longer(levels: Sequence[Level]) -> list[Call]:
+        if levels[0].alpha > 0:
+            return plan(levels)
+        first = Call(levels[0], _euler(levels[0], levels[1]))
+        return [first, *plan(levels[1:])] if len(levels) > 2 else [first]
+
+    return longer
 
 
 def plms() -> Solver:
@@ -95,7 +116,7 @@ def plms() -> Solver:
             calls.append(Call(here, _along(here, there, weights)))
         return calls
 
-    return Solver("noise", plan)
+    return Solver("noise", _from_pure_noise(plan))
 
 
 def lms(order: int) -> Solver:
@@ -113,7 +134,7 @@ def lms(order: int) -> Solver:
             calls.append(Call(here, _along(here, there, tuple(part / step for part in parts))))
         return calls
 
-    return Solver("noise", plan)
+    return Solver("noise", _from_pure_noise(plan))
 
 
 def heun() -> Solver:
@@ -129,7 +150,7 @@ def heun() -> Solver:
                 calls.append(Call(there, STAY, _along(here, there, (1 / 2, 1 / 2))))
         return calls
 
-    return Solver("noise", plan)
+    return Solver("noise", _from_pure_noise(plan))
 
 
 def dpm_2m() -> Solver:
@@ -148,7 +169,7 @@ def dpm_2m() -> Solver:
             calls.append(Call(here, move))
         return calls
 
-    return Solver("denoised", plan)
+    return Solver("denoised", _from_pure_noise(plan))
 
 
 def unipc(order: int) -> Solver:
@@ -164,7 +185,7 @@ def unipc(order: int) -> Solver:
             calls.append(Call(here, _unified(levels, index + 1, used, corrects=False), correction))
         return calls
 
-    return Solver("denoised", plan)
+    return Solver("denoised", _from_pure_noise(plan))
 
 
 def _unified(levels: Sequence[Level], target: int, order: int, *, corrects: bool) -> Combination:
