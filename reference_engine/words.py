@@ -43,6 +43,7 @@ _SPACED_LETTER = rf"[\w--[{_UNSPACED}]]"
 _INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{Cf}\u0300-\u036f]+")
 """What no reader sees, and the strokes and accents that compose with no letter."""
 _KATAKANA = {code: code - 0x60 for code in (*range(0x30A1, 0x30F7), 0x30FD, 0x30FE)}
+_VARIANTS = Path(__file__).with_name("han_variants.txt")
 _GAP = r"[\s._*~|/\\+=#'’`\^·•‧∙・‐‑–—―−-]{1,3}"  # noqa: RUF001
 """What is put between letters to hide a word. Commas and full stops of any script are not in it: they
 separate words and sentences that are really meant apart.
@@ -51,11 +52,24 @@ separate words and sentences that are really meant apart.
 
 def folded(text: str) -> str:
     """`text` as it is compared: one form for NFC, NFD, full-width and half-width, for capitals, for hiragana
-    and katakana; invisible characters are gone. Simplified and traditional characters stay different.
+    and katakana, for simplified and traditional characters; invisible characters are gone.
     """
     shown = _INVISIBLE.sub("", unicodedata.normalize("NFKC", _INVISIBLE.sub(_kept_mark, text)))
     bare: str = _INVISIBLE.sub("", unicodedata.normalize("NFKC", shown.casefold()))
-    return bare.translate(_KATAKANA)
+    return bare.translate(_letters())
+
+
+@lru_cache(maxsize=1)
+def _letters() -> dict[int, int]:
+    """From a letter to the one that stands for all its forms: hiragana for kana, for Chinese characters the
+    first of their group.
+
+    Groups join all that one of them may stand for: "发" both "發" and "髮". That finds too much rather than
+    too little, and only where every other letter fits as well.
+    """
+    lines = _VARIANTS.read_text("utf-8").splitlines()
+    groups = [group for line in lines if not line.startswith("#") for group in line.split()]
+    return {ord(form): ord(group[0]) for group in groups for form in group[1:]} | _KATAKANA
 
 
 def _kept_mark(found: regex.Match[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_engine import SDK, ConfigError, InvalidPrompt
+from reference_engine import SDK, ConfigError, InvalidPrompt, words
 from reference_engine.words import SENSITIVE_WORDS, WordFilter, folded, read_word_list
 
 MARKERS = ("zorbleflux", "blim plock", "蓝蕉魔", "ムニャポン", "꾸앙랩", "금지어", "禁止")
@@ -69,6 +69,41 @@ def test_a_word_is_found_however_it_is_dressed_up(kind: str) -> None:
     assert FILTER.find(prompt) == word
 
 
+SCRIPTS = {
+    "traditional for simplified": ("畫一個藍蕉魔在花園裡", "蓝蕉魔"),
+    "simplified for traditional": ("画一个红龙鸟", "紅龍鳥"),
+    "both mixed": ("紅龙鳥", "紅龍鳥"),
+    "one of two traditional forms": ("白頭髮怪", "白头发怪"),
+    "the other of the two": ("白頭發怪", "白头发怪"),
+    "rewritten, and set apart": ("藍 蕉 魔", "蓝蕉魔"),
+    "rewritten, and hidden": ("藍\u200b蕉魔", "蓝蕉魔"),
+    "a compatibility ideograph": ("蓝蕉魔 \uf907\u7537", "龜男"),
+}
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_a_word_is_found_in_the_other_chinese_script(kind: str) -> None:
+    """B6"""
+    prompt, word = SCRIPTS[kind]
+    assert WordFilter((word,)).find(prompt) == word
+
+
+def test_default_words_are_found_in_either_script_whichever_the_list_has() -> None:
+    pairs = {"儿童色情": "兒童色情", "人兽性交": "人獸性交", "尸奸": "屍姦", "屍奸": "尸姦"}
+    for one, other in pairs.items():
+        assert WordFilter(SENSITIVE_WORDS).find(f"画{one}图")
+        assert WordFilter((one,)).find(f"畫{other}圖") == one
+        assert WordFilter((other,)).find(f"画{one}图") == other
+
+
+def test_each_character_is_in_one_group_and_folding_settles_at_once() -> None:
+    letters = words._letters()
+    assert len(letters) > 6000
+    assert not set(letters) & set(letters.values())
+    for form in map(chr, letters):
+        assert folded(folded(form)) == folded(form)
+
+
 INNOCENT = [
     "zorblefluxes and a megazorbleflux",
     "zorble flux",
@@ -84,6 +119,8 @@ INNOCENT = [
     "꾸준히 앙코르 랩",
     "출입 금지 어린이 구역",
     "지금 지어진 집",
+    "藍色的香蕉和魔術師",
+    "藍，蕉，魔",
     "a red fox, 红狐, 赤い狐, 붉은 여우",
     "",
 ]
@@ -95,7 +132,19 @@ def test_an_innocent_text_with_the_same_letters_passes(prompt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "prompt", ["children play in a park", "수간호사", "人兽交流", "a snuffbox", "裸麦畑"]
+    "prompt",
+    [
+        "children play in a park",
+        "수간호사",
+        "人兽交流",
+        "人獸交流",
+        "a snuffbox",
+        "裸麦畑",
+        "兒童節的色彩",
+        "儿童节的色彩",
+        "尸体防腐",
+        "強姦犯被捕",
+    ],
 )
 def test_the_default_list_lets_its_neighbours_pass(prompt: str) -> None:
     assert WordFilter(SENSITIVE_WORDS).find(prompt) is None
