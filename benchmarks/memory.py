@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -36,6 +35,7 @@ FULL_VAE = {
     "layers_per_block": 2,
     "sample_size": 512,
 }
+SIDES = (64, 128, 192, 256, 384, 512, 768, 1024)
 CLAIM = "40 to 60 % less"
 
 CHILD = """
@@ -80,31 +80,28 @@ def dry(model: Path, side: int, tile: int = 0, decoder_tile: int = 0) -> int:
     """Live bytes of activations in float16, as on a GPU."""
     from reference_engine.render import memory
     from reference_engine.render.calibration import Calibration
+    from reference_engine.render.dryrun import law
 
-    exact = Calibration(1.0, 0)
-    sizes: Any = [
-        memory._peak(model, "unet", 2, memory._area(side // 8, side // 8, tile), True, exact),
-        memory._peak(model, "decode", 1, memory._area(side // 8, side // 8, decoder_tile, 16), True, exact),
-    ]
-    return int(max(sizes))
+    areas = (
+        memory._area(side // 8, side // 8, tile),
+        memory._area(side // 8, side // 8, decoder_tile, memory.DECODER_OVERLAP),
+    )
+    stages = zip(("unet", "decode"), (2, 1), areas, strict=True)
+    peaks = [law(model, stage, rows, copies=False).peak(area) for stage, rows, area in stages]
+    return memory._peak(peaks, True, Calibration(1.0, 0))
 
 
 def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}")
     if sys.platform.startswith("linux"):
         peaks = {}
-        for side, tile, decoder_tile in (
-            (256, 0, 0),
-            (512, 0, 0),
-            (768, 0, 0),
-            (1024, 0, 0),
-            (1024, 640, 512),
-        ):
+        whole = [(side, 0, 0) for side in SIDES]
+        for side, tile, decoder_tile in (*whole, (1024, 640, 512)):
             got, told, weights = real(side, tile, decoder_tile)
             peaks[side, tile] = got
             how = f"tiles of {tile} and {decoder_tile}" if tile else "whole"
             print(
-                f"tiny v1.5, {side} px, {how}: real {got / MB:.0f} MB, estimate {told / MB:.0f} MB, "
+                f"tiny v1.5, {side} px, {how}: real {got / MB:.1f} MB, estimate {told / MB:.1f} MB, "
                 f"real / estimate {got / told:.2f}, "
                 f"with the weights {(got + weights) / (told + weights):.2f} "
                 "(goal 0.8 to 1.0)"

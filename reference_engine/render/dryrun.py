@@ -70,8 +70,8 @@ class Law:
 def trace(build: Callable[[], Any], call: Callable[[Any], Any], *, copies: bool) -> Trace:
     """Builds a module and runs `call(module)` without data; its weights do not count.
 
-    With `copies` a convolution also holds its input, weights and output a second time while it runs, as the
-    CPU's do, which repack them.
+    With `copies` a convolution also holds what those of the CPU do, which repack their input, weights and
+    output (see `_repacked`).
     """
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -107,11 +107,14 @@ def _watcher(copies: bool) -> Any:
 
         def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             result = function(*args, **(kwargs or {}))
+            working, leaving = (
+                _repacked(args[0], args[1], result) if copies and _convolves(function) else ((), ())
+            )
+            self._briefly(working)  # while the result is reserved, but not yet written to
             for tensor in tree_iter(result):
                 if isinstance(tensor, torch.Tensor):
                     self._born(tensor.untyped_storage())
-            if copies and "convolution" in str(function):
-                self._briefly([*args[:2], result])
+            self._briefly(leaving)
             return result
 
         def _born(self, storage: Any) -> None:
@@ -127,8 +130,8 @@ def _watcher(copies: bool) -> Any:
             if not self.closed:
                 self.events.append((number, -1))
 
-        def _briefly(self, tensors: list[Any]) -> None:
-            numbers = [self._event(tensor.untyped_storage().nbytes()) for tensor in tensors]
+        def _briefly(self, sizes: tuple[int, ...]) -> None:
+            numbers = [self._event(size) for size in sizes]
             self.events += [(number, -1) for number in numbers]
 
         def _event(self, size: int) -> int:
@@ -137,6 +140,30 @@ def _watcher(copies: bool) -> Any:
             return len(self.sizes) - 1
 
     return Watch()
+
+
+_BLOCK = 16
+"""Channels in a block of oneDNN's layout for AVX-512; AVX2 has blocks of 8, and takes no more."""
+
+
+def _convolves(function: Any) -> bool:
+    return "convolution" in str(function)
+
+
+def _repacked(seen: Any, weight: Any, result: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Bytes of the copies that a convolution of the CPU has while it works, and while its result leaves.
+
+    oneDNN works on channels in blocks, the last of them filled up. Input of less than a block is read as it
+    is. Once the work is done, the copy of the input is gone and the output's goes into the result.
+    """
+
+    def blocked(tensor: Any) -> int:
+        channels = tensor.shape[1]
+        return int(tensor.nbytes // channels * -(-channels // _BLOCK) * _BLOCK)
+
+    taken = blocked(seen) if seen.shape[1] >= _BLOCK else 0
+    given = blocked(result)
+    return (taken, weight.nbytes, given), (weight.nbytes, given)
 
 
 STAGES = ("unet", "decode", "encode")

@@ -5,7 +5,7 @@ none left.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TypeVar
 from ..errors import OutOfMemory
 from ..models.folder import COMPONENTS, weight_shapes
 from .calibration import Calibration
-from .dryrun import law
+from .dryrun import Peak, law
 from .tiles import DECODER_OVERLAP, Grid
 
 Result = TypeVar("Result")
@@ -57,18 +57,16 @@ def estimate(
     """
     known = calibration or Calibration.of(model, cuda)
     high, wide = height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
-    peaks = [_peak(model, "unet", rows, _area(high, wide, tile), cuda, known)]
-    if not decoder_tile:
-        peaks.append(_peak(model, "decode", 1, high * wide, cuda, known))
-    else:
-        peaks.append(_peak(model, "decode", 1, _area(high, wide, decoder_tile, DECODER_OVERLAP), cuda, known))
+    decoded = _area(high, wide, decoder_tile, DECODER_OVERLAP) if decoder_tile else high * wide
+    stages = [("unet", rows, _area(high, wide, tile)), ("decode", 1, decoded)]
     if encode:
-        peaks.append(_peak(model, "encode", 1, _area(high, wide, decoder_tile, DECODER_OVERLAP), cuda, known))
+        stages.append(("encode", 1, _area(high, wide, decoder_tile, DECODER_OVERLAP)))
+    peak = _peak([law(model, stage, n, copies=not cuda).peak(area) for stage, n, area in stages], cuda, known)
     parts = _parts(model)
     held = max(parts) if medvram and cuda else sum(parts)
     picture = 4 * 3 * width * height * (2 if decoder_tile else 1)
     """The picture in float32, and where there are tiles the one that they are put into."""
-    return Estimate(held * (2 if cuda else 4), max(peaks) + picture + known.base)
+    return Estimate(held * (2 if cuda else 4), peak + picture + known.base)
 
 
 def _area(height: int, width: int, tile: int, overlap: int | None = None) -> int:
@@ -80,11 +78,14 @@ def _area(height: int, width: int, tile: int, overlap: int | None = None) -> int
     return math.prod(grid.tile)
 
 
-def _peak(model: Path, stage: str, rows: int, latents: int, cuda: bool, known: Calibration) -> int:
-    live = law(model, stage, rows, copies=not cuda).peak(latents)
+def _peak(stages: Sequence[Peak], cuda: bool, known: Calibration) -> int:
+    """Bytes at the peak of stages that follow each other.
+
+    On the CPU large blocks come and go, but the heap of the small ones stays as large as a stage has made it.
+    """
     if cuda:
-        return int(live.total / 2 * known.factor)
-    return int(live.large + live.small * known.factor)
+        return int(max(stage.total for stage in stages) / 2 * known.factor)
+    return int(max(stage.large for stage in stages) + max(stage.small for stage in stages) * known.factor)
 
 
 def refusal(needed: Estimate, limit: int) -> OutOfMemory:

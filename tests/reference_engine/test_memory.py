@@ -58,6 +58,32 @@ def test_a_dry_run_counts_live_storages_and_not_views_or_weights() -> None:
     assert peak.total == 4 * 40_000  # the input, and what matmul, relu and sum made
 
 
+@pytest.mark.parametrize(("inside", "outside"), [(32, 16), (16, 3), (4, 16)])
+def test_a_dry_run_counts_what_a_convolution_repacks(inside: int, outside: int) -> None:
+    """B4: blocks of 16 channels for input, of 16 or more, and output; the input's copy goes before the
+    output's does.
+    """
+    import torch
+
+    side, each = 64, 4 * 64 * 64
+    traced = dryrun.trace(
+        lambda: torch.nn.Conv2d(inside, outside, 3, padding=1),
+        lambda layer: layer(torch.empty(1, inside, side, side)),
+        copies=True,
+    )
+    weight = 4 * 9 * inside * outside
+    taken, given = (inside if inside >= 16 else 0), 16
+    expected = (inside + max(taken + given, given + outside)) * each + weight
+    assert dryrun.Law(traced, traced, 0, 1).peak(0).total == expected
+
+
+def test_the_heap_of_one_stage_stays_while_another_has_its_large_blocks() -> None:
+    """B4"""
+    stages = [dryrun.Peak(small=10, large=100, total=105), dryrun.Peak(small=30, large=5, total=35)]
+    assert memory._peak(stages, False, Calibration(2.0, 0)) == 100 + 2 * 30
+    assert memory._peak(stages, True, Calibration(2.0, 0)) == 105
+
+
 REAL = """
 import asyncio, sys
 from reference_engine import SDK
