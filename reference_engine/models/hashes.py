@@ -1,4 +1,4 @@
-"""SHA-256 of files, computed once for as long as a file stays the same."""
+"""SHA-256 of files, computed once for as long as a file stays the same, beyond this process too."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-Identity = tuple[int, int, int, int, int]
-"""Device, inode, size in bytes, and the times of the last change of content and of status in ns."""
+from .hash_store import Identity, store, stored
 
 _CLOCK_TICK = 100_000_000
 """In ns, more than one tick of the clocks that file systems take their times from (4 to 16 ms): a file that
@@ -36,14 +35,21 @@ def file_digest(file: Path, *, force: bool = False) -> str:
         with _lock:
             if before in _known:
                 return _known[before]
+        if (kept := stored(before)) is not None:
+            with _lock:
+                _known[before] = kept
+            return kept
+    begun = time.time_ns()
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     found = digest.hexdigest()
-    young = time.time_ns() - max(before[3], before[4]) < _CLOCK_TICK
+    young = begun - max(before[3], before[4]) < _CLOCK_TICK
     if not young and identity(file) == before:
-        remember(file, found)
+        with _lock:
+            _known[before] = found
+        store(before, found, begun)
     return found
 
 

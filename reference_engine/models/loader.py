@@ -18,7 +18,8 @@ from typing import Any
 from ..errors import ModelNotLoaded, SDKError
 from .download import HTTPDownloader, Progress
 from .folder import check_folder
-from .hashes import Identity, fingerprint
+from .hash_store import Identity
+from .hashes import fingerprint
 from .remote import fetch_model
 from .tokenizer import load_tokenizer, split_at_limit
 
