@@ -17,6 +17,7 @@ from .delivery import deliver_all, parameter_table
 from .errors import ModelNotLoaded
 from .guidance import steps_warnings
 from .models.folder import check_folder
+from .models.lease import Lease
 from .models.libraries import import_libraries
 from .models.loader import LoadedModel, ModelLoader
 from .models.lora import Lora, check_lora, with_loras
@@ -70,7 +71,7 @@ class Plugin:
         self._lock = threading.Lock()
         self._medvram = config.medvram
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="sdk-plugin")
-        self._model: LoadedModel | None = None
+        self._lease: Lease[LoadedModel] | None = None
         self._cancelled: Callable[[], bool] = _never
         self._loras: tuple[Lora, ...] = ()
         self._active: tuple[Lora, ...] = ()
@@ -261,24 +262,30 @@ class Plugin:
         with self._lock:
             return self._loaded()
 
+    @property
+    def _model(self) -> LoadedModel | None:
+        return self._lease.model if self._lease is not None else None
+
     def _loaded(self) -> LoadedModel:
-        if self._model is None:
+        if self._lease is None:
             import_libraries()
             sha256 = self.config.model.sha256 if self.config.model else None
             device = self._device()
             if self._medvram and device == "cuda":
                 # A copy of its own, since its parts move to the GPU and back.
-                self._model = ModelLoader().load_local(self._folder(), sha256, half=True)
+                self._lease = ModelLoader().acquire(self._folder(), sha256, half=True)
             else:
-                self._model = _LOADER.load_local(self._folder(), sha256, device=device, half=device == "cuda")
+                self._lease = _LOADER.acquire(self._folder(), sha256, device=device, half=device == "cuda")
             if device == "cuda":
                 caps.limit_cuda(self.config.memory_limit)
-                calibration.once(self._model)
+                calibration.once(self._lease.model)
         use_threads(self.config.threads)
-        return self._model
+        return self._lease.model
 
     def _let_go(self) -> None:
-        self._model, self._adapted = None, None
+        lease, self._lease, self._adapted = self._lease, None, None
+        if lease is not None:
+            lease.release()
 
     def _folder(self) -> Path:
         source = self.config.model

@@ -20,6 +20,7 @@ from .download import HTTPDownloader, Progress
 from .folder import check_folder
 from .hash_store import Identity
 from .hashes import fingerprint
+from .lease import Lease, Leases
 from .remote import fetch_model
 from .tokenizer import load_tokenizer, split_at_limit
 
@@ -62,13 +63,34 @@ class LoadedModel:
 class ModelLoader:
     """Loads models; thread-safe. Several askers for one model share one load and one copy of the weights.
 
-    References are counted, by Python itself: the loader keeps no model alive. Its weights are freed with the
-    last LoadedModel that somebody holds, and who asks before that gets the same one.
+    References are counted. `acquire` gives a lease, and the loader holds a model until its last lease is
+    released. What `load_local` returns is counted by Python itself: those weights are freed with the last
+    LoadedModel that somebody holds. Who asks before that gets the same one, either way.
     """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._places: dict[tuple[Path, str, bool], _Place] = {}
+        self._leases: Leases[LoadedModel] = Leases()
+
+    def acquire(
+        self,
+        path: str | Path,
+        sha256: str | None = None,
+        *,
+        device: str = "cpu",
+        half: bool = False,
+        force: bool = False,
+    ) -> Lease[LoadedModel]:
+        """A lease on the model that `load_local` returns for the same arguments, with the same errors.
+
+        `with loader.acquire(path) as model:` releases it at the end.
+        """
+        return self._leases.take(self.load_local(path, sha256, device=device, half=half, force=force))
+
+    def references(self, model: LoadedModel) -> int:
+        """Leases on `model` that are not released."""
+        return self._leases.count(model)
 
     def load_local(
         self,

@@ -29,5 +29,5 @@ def test_b2_another_model_type_is_told_with_those_there_are() -> None:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_row_is_named_by_a_test(row: str) -> None:
-    texts = [path.read_text("utf-8") for path in HERE.glob("test_*.py") if path.name != Path(__file__).name]
+    texts = [path.read_text("utf-8") for path in HERE.rglob("test_*.py") if path.name != Path(__file__).name]
     assert row == "B2" or any(re.search(rf"\b{row}\b", text) for text in texts)
