@@ -1,7 +1,7 @@
 """What a device takes beyond the live tensors, from two small real runs.
 
-On the CPU: blocks under 4 MiB come from a heap that fragments, so that at the peak they take three
-times their size; larger ones take what they are. On CUDA: the caching allocator rounds, and libraries have
+On the CPU: blocks under 4 MiB come from a heap that fragments, so that at the peak they take three times
+their size; larger ones take what they are. On CUDA: the caching allocator rounds, and libraries have
 workspaces.
 """
 
