@@ -57,7 +57,7 @@ def test_25_steps_are_those_of_diffusers() -> None:
     theirs = oracle.run_of_diffusers(kind(**ZERO_SNR, clip_sample=False))
     ours = oracle.run_of_sampler(samplers.build("DDIM", {}, ZERO_SNR))
     network = oracle.Network(oracle.Mixture(), ZERO_SNR)
-    noise = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(3))
+    noise = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(3)).numpy()
     one, other = (observe(run, network, noise, 25, 0) for run in (ours, theirs))
     assert one.timesteps == other.timesteps
     for here, there in zip((*one.inputs, one.output), (*other.inputs, other.output), strict=True):
@@ -97,7 +97,7 @@ def test_runs_of_any_length_are_finite(name: str, steps: int, spacing: str | Non
     config |= {"timestep_spacing": spacing} if spacing else {}
     run = oracle.run_of_sampler(samplers.build(name, {}, config))
     network = oracle.Network(oracle.Mixture(), config)
-    noise = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(1))
+    noise = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(1)).numpy()
     made = observe(run, network, noise, steps, 0)
     assert np.isfinite(made.output).all()
     assert all(np.isfinite(seen).all() for seen in made.inputs)
