@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from .findings import Finding
+from .findings import Finding, safe
 
 MAX_SOURCE_BYTES = 4 << 20
 
@@ -20,6 +23,7 @@ class Source:
     file: str
     tree: ast.Module
     names: dict[str, str]
+    text: str = field(default="", repr=False)
 
     def dotted(self, node: ast.expr) -> str:
         """`sp.run` as `subprocess.run` where `sp` is imported so; empty for what is no dotted name."""
@@ -32,7 +36,24 @@ class Source:
         return ".".join([self.names.get(node.id, node.id), *reversed(parts)])
 
     def finding(self, node: ast.stmt | ast.expr, rule: str, message: str) -> Finding:
-        return Finding(self.file, node.lineno, rule, message)
+        return Finding(self.file, node.lineno, rule, message, snippet=self.snippet(node.lineno))
+
+    def snippet(self, line: int) -> str:
+        """What stands on this line (from 1), safe to show; empty where there is none."""
+        lines = self._lines
+        return safe(lines[line - 1]) if 0 < line <= len(lines) else ""
+
+    def segment(self, node: ast.expr) -> str:
+        """The text of an expression on one line; empty for one that goes over several."""
+        lines = self._lines
+        if node.end_lineno != node.lineno or node.lineno > len(lines):
+            return ""
+        line = lines[node.lineno - 1].encode("utf-8", "surrogatepass")
+        return line[node.col_offset : node.end_col_offset].decode("utf-8", "replace")
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.text.split("\n")
 
 
 def read_sources(root: Path, files: Iterable[str]) -> tuple[list[Source], list[Finding]]:
@@ -57,13 +78,21 @@ def parse_source(data: bytes | str, file: str) -> Source | Finding:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a candidate's doubtful escapes are not our output
             tree = ast.parse(data, filename=file)
-        return Source(file, tree, _imported(tree))
+        return Source(file, tree, _imported(tree), _decoded(data))
     except SyntaxError as error:
         return Finding(file, error.lineno or 0, "no-python", f"this is not Python: {error.msg}")
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         return Finding(
             file, 0, "no-python", f"this can't be parsed: {str(error)[:120] or type(error).__name__}"
         )
+
+
+def _decoded(data: bytes | str) -> str:
+    """The text as Python read it, by its own declaration of the encoding."""
+    if isinstance(data, str):
+        return data
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return data.decode(encoding, "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _read(root: Path, file: str) -> Source | Finding:

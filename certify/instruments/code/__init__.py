@@ -1,0 +1,69 @@
+"""Code that a store doesn't let in: static rules over syntax trees, texts and bytes; nothing of it is run.
+
+They see what is written down, through aliases, pieced names and encodings. What code does when it runs is for
+the jail to tell: band A is proved by being there, band B waits for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Set
+
+from ..findings import Finding
+from ..source import Source, parse_source
+from . import execution, hosts, payloads, reach, surroundings, text
+from .rules import RULES, Family
+from .view import View
+
+__all__ = ["check_source", "of_family"]
+
+MAX_LAYERS = 3
+MAX_FINDINGS = 500  # of one source
+_CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
+    execution.check,
+    reach.check,
+    surroundings.check,
+    text.check,
+)
+# A weaker rule falls silent where the stronger one has spoken of the same line.
+_STRONGER = {
+    "credentials-named": "credentials",
+    "start-up-named": "start-up",
+    "dynamic-code": "hidden-code",
+    "detour": "hidden-name",
+    "encoded-code": "hidden-code",
+}
+
+
+def check_source(source: Source, declared: Set[str] = frozenset()) -> list[Finding]:
+    """All findings of one source, sorted; `declared` are the hosts that its manifest declares."""
+    found = set(_findings(source, declared, MAX_LAYERS))
+    told = {(finding.line, finding.rule) for finding in found}
+    kept = [one for one in found if (one.line, _STRONGER.get(one.rule, "")) not in told]
+    return sorted(sorted(kept, key=lambda one: one.band)[:MAX_FINDINGS])
+
+
+def of_family(findings: Iterable[Finding], families: Set[Family], bands: str = "AB") -> list[Finding]:
+    """Those of these families and bands."""
+    return [
+        finding
+        for finding in findings
+        if finding.rule in RULES and RULES[finding.rule].family in families and finding.band in bands
+    ]
+
+
+def _findings(source: Source, declared: Set[str], layers: int) -> Iterator[Finding]:
+    view = View(source)
+    for check in _CHECKS:
+        yield from check(view)
+    yield from hosts.check(view, declared)
+    for finding, place, code in payloads.blobs(view):
+        if finding is not None:
+            yield finding
+        if layers == 0 and code:
+            yield view.finding("not-reviewable", place, "texts of code lie too deep in one another")
+            continue
+        inner = parse_source(code, source.file) if code else None
+        if isinstance(inner, Source):
+            yield from payloads.moved(list(_findings(inner, declared, layers - 1)), view, place)
+    if view.is_exhausted:
+        yield view.finding("not-reviewable", 1, "its texts and paths take too much to work out")

@@ -1,0 +1,229 @@
+"""Code that runs other code: from values, from encoded texts, from the network, through a shell."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import chain, islice
+
+from ..findings import Finding
+from . import hosts
+from .decoding import CODECS, DECODERS
+from .view import View
+
+_MOST_NODES = 2000  # of one call: an argument list is short, and a hostile source is not
+_RUNNERS = ("eval", "exec", "compile")
+_PROCESS = re.compile(r"(subprocess|os|asyncio|pty|commands)\.\w+")
+_INSTALLERS = (
+    "pip.main",
+    "pip._internal.main",
+    "pip._internal.cli.main.main",
+    "ensurepip.bootstrap",
+    "launch.run_pip",
+)
+_INSTALL = re.compile(
+    r"(?:^|[\s/\\])(?:pip[\d.]*|pipx|conda|mamba|micromamba|uv|poetry|easy_install)(?:\.exe)?"
+    r"\s(?:(?:-\S+|pip)\s(?:https?://\S+\s)?){0,5}?(?:install|add|sync)\b"
+)
+_PIPED = re.compile(
+    r"\b(?:curl|wget|iwr|invoke-webrequest|downloadstring)\b.{0,300}?(?:\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b"
+    r"|\|\s*python|\biex\b)|\biex\b.{0,100}?downloadstring",
+    re.I | re.S,
+)
+_SHELLS = (
+    "os.system",
+    "os.popen",
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+    "asyncio.create_subprocess_shell",
+)
+_UNPICKLERS = re.compile(
+    r"(_?pickle|cPickle|dill|cloudpickle|joblib|marshal|pandas)\.(load|loads|Unpickler|read_pickle)"
+    r"|shelve\.(open|Shelf|DbfilenameShelf)|yaml\.(unsafe_load|full_load|unsafe_load_all)|jsonpickle\.decode"
+)
+_HIDEABLE = re.compile(
+    r"(eval|exec|compile|__import__|globals)|(os\.(system|popen|exec\w+|spawn\w+|environ)|subprocess\.\w+"
+    r"|marshal\.loads|pickle\.loads|socket\.socket|importlib\.import_module|ctypes\.\w+|builtins|os|subprocess"
+    r"|socket|pty\.spawn|urllib\.request\.\w+|requests\.\w+|base64\.b64decode|zlib\.decompress)"
+)
+_RUNS = re.compile(
+    r"eval|exec|compile|os\.(system|popen|exec\w+|spawn\w+)|subprocess\.\w+|marshal\.loads|pickle\.loads"
+    r"|socket\.socket|pty\.spawn"
+)
+_SHOWERS = ("subprocess.list2cmdline", "shlex.join", "print")
+_SHORT = 3  # pieces of a name or a payload; lines of code are longer
+
+
+def check(view: View) -> Iterator[Finding]:
+    calls = {id(node.func) for node in view.nodes if isinstance(node, ast.Call)}
+    for node in view.nodes:
+        if isinstance(node, ast.Call):
+            yield from _call(view, node)
+        elif isinstance(node, (ast.List, ast.Tuple)):
+            if _INSTALL.search(_words(node.elts)) and not _is_shown(view, node):
+                yield view.finding("runtime-install", node)  # an argument list, put together before the call
+        elif isinstance(node, ast.Name) and node.id in ("eval", "exec") and id(node) not in calls:
+            handed_on = view.is_builtin(node) and isinstance(node.ctx, ast.Load)  # to be called elsewhere
+            yield from [view.finding("dynamic-code", node, node.id)] if handed_on else []
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and id(node) not in calls:
+            yield from _hidden(view, node)
+
+
+def _call(view: View, call: ast.Call) -> Iterator[Finding]:
+    name = view.name(call.func)
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+    yield from _hidden(view, call.func)
+    yield from _hidden(view, call)
+    if name in _INSTALLERS or (_PROCESS.fullmatch(name) and _installs(view, call)):
+        yield view.finding("runtime-install", call)
+    if name in _RUNNERS:
+        yield from _run(view, call, name)
+    if name == "marshal.loads" and call.args and view.folder.fold(call.args[0]) is not None:
+        yield view.finding("marshalled-code", call, "marshal.loads()")
+    elif name == "types.CodeType":
+        yield view.finding("built-code-object", call, f"{name}()")
+    if name in _SHELLS or (name.startswith("subprocess.") and _is(keywords.get("shell"), True)):
+        yield view.finding("shell", call, name)
+    if what := _unsafe_load(view, name, call, keywords):
+        yield view.finding("unsafe-deserialisation", call, what)
+    source = view.folder.text(keywords.get("source"))
+    if name == "torch.hub.load" and source != "local":
+        yield view.finding("hub-code", call, "torch.hub.load()")
+    if _is(keywords.get("trust_remote_code"), True) and not _is(keywords.get("local_files_only"), True):
+        yield view.finding("remote-code", call, "trust_remote_code=True")
+
+
+def _hidden(view: View, node: ast.expr) -> Iterator[Finding]:
+    """A dangerous name that is reached through pieces of text, or by a detour for no reason."""
+    name = view.name(node)
+    if not name or isinstance(node, ast.Constant):
+        return
+    if _HIDEABLE.fullmatch(name) and view.is_pieced(node):
+        yield view.finding("hidden-name", node, name)
+    elif _RUNS.fullmatch(name) and _is_detour(view, node):
+        yield view.finding("detour", node, name)
+
+
+def _is_shown(view: View, node: ast.expr) -> bool:
+    """A command that is made into a text, as in a hint for the user; whether it is run, its call tells."""
+    parent = view.parents.get(id(node))
+    return isinstance(parent, ast.Call) and view.name(parent.func) in _SHOWERS
+
+
+def _is_detour(view: View, node: ast.expr) -> bool:
+    """`__import__("os").system`, `getattr(os, "system")`, `globals()["exec"]`, `vars(os)["system"]`."""
+    if isinstance(node, ast.Subscript):
+        return True
+    if isinstance(node, ast.Call):
+        return view.name(node.func) == "getattr"
+    if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Call):
+        return False
+    return view.name(node.value.func) == "__import__"
+
+
+def _run(view: View, call: ast.Call, name: str) -> Iterator[Finding]:
+    """eval, exec or compile: the worse the more is hidden."""
+    if not call.args or isinstance(call.args[0], ast.Constant):
+        return  # what is written there is read like the rest
+    parts = list(islice(_reached(view, call.args[0]), _MOST_NODES))
+    fetching = next(filter(None, (_fetcher(view, part) for part in parts)), "")
+    if fetching:
+        yield view.finding("fetched-code", call, f"{fetching}()")
+    elif any(_unmarshals(view, part) for part in parts):
+        yield view.finding("marshalled-code", call, f"{name}()")
+    elif any(_decodes(view, part) for part in parts):
+        yield view.finding("hidden-code", call, f"{name}()")
+    else:
+        yield view.finding("dynamic-code", call, name)
+
+
+def _reached(view: View, node: ast.expr) -> Iterator[ast.expr]:
+    """The parts of an expression and of what its names are bound to."""
+    waiting, seen = [node], {id(node)}
+    while waiting:
+        at = waiting.pop()
+        for part in ast.walk(at):
+            if isinstance(part, ast.expr):
+                yield part
+            if isinstance(part, ast.Name):
+                bound = view.bound(part)
+                if bound is not None and id(bound) not in seen:
+                    seen.add(id(bound))
+                    waiting.append(bound)
+
+
+def _bound_parts(view: View, node: ast.expr) -> list[ast.expr]:
+    """An expression, or what a plain name is bound to."""
+    bound = view.bound(node) if isinstance(node, ast.Name) else None
+    return [node] if bound is None else [bound]
+
+
+def _fetcher(view: View, part: ast.expr) -> str:
+    """The name of a call that fetches something; empty for anything else."""
+    name = view.name(part.func) if isinstance(part, ast.Call) else ""
+    return name if hosts.FETCH.fullmatch(name) else ""
+
+
+def _decodes(view: View, part: ast.expr) -> bool:
+    """An encoding is undone here, or a text is put together from letters or read backwards."""
+    if isinstance(part, ast.Subscript):
+        backwards = isinstance(part.slice, ast.Slice) and view.folder.fold(part.slice.step) == -1
+        return backwards and isinstance(view.folder.fold(part), (str, bytes))
+    if not isinstance(part, ast.Call):
+        return False
+    name = view.name(part.func)
+    if name in DECODERS or name == "codecs.decode":
+        return True
+    value = view.folder.fold(part)
+    if name in ("bytes", "bytearray"):
+        return isinstance(value, bytes) and isinstance(view.folder.fold(part.args[0]), list)
+    if isinstance(part.func, ast.Attribute) and part.func.attr == "join" and part.args:
+        pieces = view.folder.fold(part.args[0])
+        short = isinstance(pieces, list) and all(isinstance(p, str) and len(p) <= _SHORT for p in pieces)
+        return short and isinstance(value, str) and len(value) > _SHORT
+    if isinstance(part.func, ast.Attribute) and part.func.attr == "decode" and part.args:
+        return view.folder.fold(part.args[0]) in CODECS
+    return False
+
+
+def _unmarshals(view: View, part: ast.expr) -> bool:
+    return isinstance(part, ast.Call) and view.name(part.func) == "marshal.loads" and bool(part.args)
+
+
+def _installs(view: View, call: ast.Call) -> bool:
+    if view.name(call.func) in _SHOWERS:
+        return False
+    words = _words([part for argument in call.args for part in _bound_parts(view, argument)])
+    if _INSTALL.search(words) or _PIPED.search(words):
+        return True
+    folded = view.folder.fold(call.args[0]) if call.args else None
+    text = " ".join(map(str, folded)) if isinstance(folded, list) else str(folded or "")
+    return bool(_INSTALL.search(text[:2000]) or _PIPED.search(text[:2000]))
+
+
+def _unsafe_load(view: View, name: str, call: ast.Call, keywords: dict[str | None, ast.expr]) -> str:
+    if _UNPICKLERS.fullmatch(name):
+        constant = name == "marshal.loads" and call.args and view.folder.fold(call.args[0]) is not None
+        return "" if constant else f"{name}()"
+    if name == "torch.load" and not _is(keywords.get("weights_only"), True):
+        return "torch.load() without weights_only=True"
+    if name == "numpy.load" and _is(keywords.get("allow_pickle"), True):
+        return "numpy.load(allow_pickle=True)"
+    if name in ("yaml.load", "yaml.load_all"):
+        loader = keywords.get("Loader") or (call.args[1] if len(call.args) > 1 else None)
+        if loader is not None and "Safe" not in view.name(loader) and "Safe" not in ast.dump(loader)[:500]:
+            return f"{name}() with this loader"
+    return ""
+
+
+def _is(value: ast.expr | None, constant: bool) -> bool:
+    return isinstance(value, ast.Constant) and value.value is constant
+
+
+def _words(nodes: list[ast.expr]) -> str:
+    """The literal text in these arguments, in the order of the source, as one command line."""
+    parts = islice(chain.from_iterable(map(ast.walk, nodes)), _MOST_NODES)
+    constants = [part for part in parts if isinstance(part, ast.Constant)]
+    constants.sort(key=lambda part: (part.lineno, part.col_offset))
+    return " ".join(part.value[:500] for part in constants if isinstance(part.value, str))

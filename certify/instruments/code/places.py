@@ -1,0 +1,72 @@
+"""Where secrets lie and what starts by itself, on the three systems: paths with forward slashes, as data."""
+
+from __future__ import annotations
+
+import re
+
+Places = tuple[tuple[re.Pattern[str], str], ...]
+
+_BROWSERS = "google-chrome|chromium|Chrome|BraveSoftware|Microsoft/Edge|Opera Software"
+
+
+def _places(*rows: tuple[str, str]) -> Places:
+    return tuple((re.compile(pattern, re.IGNORECASE | re.MULTILINE), what) for pattern, what in rows)
+
+
+SECRETS = _places(
+    (r"(^|[/~*])\.ssh(/|$)|\bid_(rsa|dsa|ecdsa|ed25519)\b", "SSH keys"),
+    (r"\.aws/(credentials|config)|\.config/gcloud|\.azure/", "cloud credentials"),
+    (r"\.kube/config|\.docker/config\.json", "cloud credentials"),
+    (r"\.git-credentials|\.pypirc|\.npmrc|\.pgpass|\.my\.cnf", "stored passwords"),
+    (r"\.gnupg(/|$)|\.password-store|keyrings/|login\.keychain|keychain-db|Library/Keychains", "keyrings"),
+    (r"Microsoft/(Credentials|Vault|Protect)", "keyrings"),
+    (
+        r"User Data/(Default|Profile)|Login Data|Local State$|Mozilla/Firefox|\.mozilla/firefox",
+        "browser profiles",
+    ),
+    (
+        rf"({_BROWSERS})/?.*(Cookies|History|Web Data)|logins\.json|key[34]\.db|cookies\.sqlite",
+        "browser profiles",
+    ),
+    (
+        r"discord(canary|ptb)?/Local Storage|Local Storage/leveldb|Telegram Desktop/tdata",
+        "messengers' tokens",
+    ),
+    (r"Slack/(Cookies|storage)", "messengers' tokens"),
+    (
+        r"wallet\.dat|(^|/)\.(bitcoin|ethereum|electrum|litecoin|monero|solana)(/|$)|Ethereum/keystore",
+        "wallets",
+    ),
+    (r"exodus\.wallet|Electrum/wallets|Local Extension Settings|atomic/Local Storage|Ledger Live", "wallets"),
+    (r"(^|/)etc/(shadow|sudoers)\b|Windows/System32/config/(SAM|SYSTEM)", "system passwords"),
+    (r"\.cache/huggingface/token|\.huggingface/token|\.config/gh/hosts\.yml", "access tokens"),
+)
+START_UPS = _places(
+    (r"\.(bash|zsh|ksh)(rc|_profile|_login|_logout|env)$|config\.fish$", "a shell's start-up file"),
+    (r"(^|[~/])\.(profile|zprofile|zlogin|xinitrc|xprofile)$", "a shell's start-up file"),
+    (
+        r"(^|/)etc/(cron|profile|init\.d|rc\.local|systemd|ld\.so\.preload)|var/spool/cron",
+        "a system start-up file",
+    ),
+    (r"\.config/autostart/|systemd/user/|\.config/systemd|Library/Launch(Agents|Daemons)", "autostart"),
+    (r"Start Menu/Programs/Startup", "autostart"),
+    (
+        r"(^|/)(site|user)customize\.py$|(site-packages|dist-packages)/[^/\n]*\.pth$",
+        "Python's start-up files",
+    ),
+    (r"authorized_keys$", "the list of who may log in"),
+    (r"\.git/hooks/|PowerShell/.*profile\.ps1|\.vscode/(tasks|extensions)", "hooks of other programs"),
+)
+SCHEDULERS = re.compile(
+    r"\bcrontab\s+(-|/)|\|\s*crontab\b|\bschtasks(\.exe)?\s+/create|\bsystemctl\s+(--user\s+)?enable\b"
+    r"|\blaunchctl\s+(load|bootstrap)\b|\breg(\.exe)?\s+add\b.*\\run\b",
+    re.IGNORECASE,
+)
+RUN_KEY = re.compile(
+    r"Software[\\/]+Microsoft[\\/]+Windows[\\/]+CurrentVersion[\\/]+Run(Once)?", re.IGNORECASE
+)
+
+
+def first(places: Places, text: str) -> str:
+    """What lies at the path in a text; empty for a path that is nothing special."""
+    return next((what for pattern, what in places if pattern.search(text)), "")

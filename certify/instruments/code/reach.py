@@ -1,0 +1,134 @@
+"""What the code reaches for that is not its own: credentials, start-up files, its source, other programs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ..findings import Finding
+from . import places
+from .view import ANY, View
+
+_OPENERS = re.compile(
+    r"open|io\.open|codecs\.open|os\.(open|listdir|scandir|walk|stat|chmod|rename|replace|symlink|link|makedirs"
+    r"|remove)|os\.path\.\w+|glob\.i?glob|shutil\.(copy\w*|move|make_archive|rmtree)|sqlite3\.connect"
+    r"|zipfile\.ZipFile|tarfile\.open|pathlib\.Path|numpy\.(load|save)|json\.load"
+)
+_FILE_METHODS = re.compile(
+    r"open|read_text|read_bytes|write_text|write_bytes|exists|is_file|is_dir|iterdir|glob|rglob|touch|symlink_to"
+)
+_WRITERS = re.compile(r"os\.(rename|replace|symlink|link)|shutil\.(copy\w*|move)")
+_WRITE_METHODS = re.compile(r"write_text|write_bytes|touch|symlink_to|hardlink_to|rename|replace")
+_WRITE_MODE = re.compile(r"[rbt]{0,2}[wax+][rwbtax+]{0,3}")
+_PLAIN_RULES = (  # a call of such a name is the finding
+    ("decrypts-credentials", re.compile(
+        r"(.*\.)?CryptUnprotectData|browser_?cookie3\.\w+|keyring\.(get_keyring|get_credential)"
+        r"|secretstorage\.\w+|pycookiecheat\.\w+"
+    )),
+    ("watches-user", re.compile(
+        r"pynput\.(keyboard|mouse)\.Listener|keyboard\.(on_press|hook|record)|pyperclip\.paste"
+        r"|PIL\.ImageGrab\.grab|mss\.mss|pyautogui\.screenshot|cv2\.VideoCapture|sounddevice\.rec"
+    )),
+    ("code-injection", re.compile(
+        r".*\.(VirtualAllocEx?|CreateRemoteThread(Ex)?|WriteProcessMemory|NtCreateThreadEx|QueueUserAPC"
+        r"|SetWindowsHookEx[AW]?)"
+    )),
+)  # fmt: skip
+_SHELL_PATH = re.compile(r"/bin/(ba|z|da)?sh|cmd(\.exe)?|powershell(\.exe)?")
+_LONGEST_PATH = 300
+
+
+def check(view: View) -> Iterator[Finding]:
+    for node in view.nodes:
+        if isinstance(node, ast.Call):
+            yield from _call(view, node)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            yield from _credential_path(view, node)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from _named(view, node, node.value)
+    yield from _remote_shell(view)
+
+
+def _call(view: View, call: ast.Call) -> Iterator[Finding]:
+    name = view.name(call.func)
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    if _OPENERS.fullmatch(name) or _FILE_METHODS.fullmatch(method):
+        for path in [*call.args[:4], *([call.func.value] if isinstance(call.func, ast.Attribute) else [])]:
+            yield from _credential_path(view, path)
+    if written := _written(view, call, name, method):
+        if what := places.first(places.START_UPS, view.path(written)):
+            yield view.finding("start-up", call, what)
+        if _is_own_source(view, written):
+            yield view.finding("own-source", call, f"{name or method}()")
+    for rule, names in _PLAIN_RULES:
+        if names.fullmatch(name):
+            yield view.finding(rule, call, f"{name}()")
+    if name.startswith(("os.", "subprocess.", "asyncio.")):
+        yield from _command(view, call, name)
+    if name.startswith("winreg.") and any(places.RUN_KEY.search(view.path(part)) for part in call.args[:4]):
+        yield view.finding("scheduled", call, f"{name}()")
+
+
+def _credential_path(view: View, path: ast.expr) -> Iterator[Finding]:
+    """A path that is put together or handed to what opens files; its bare parts are `credentials-named`."""
+    if what := places.first(places.SECRETS, view.path(path)):
+        yield view.finding("credentials", path, what)
+
+
+def _named(view: View, node: ast.Constant, text: str) -> Iterator[Finding]:
+    """A text that is such a path; documentation and prose are none."""
+    path = text.replace("\\", "/")
+    if len(path) > _LONGEST_PATH or " " in path[20:] or isinstance(view.parents.get(id(node)), ast.Expr):
+        return
+    if what := places.first(places.SECRETS, path):
+        yield view.finding("credentials-named", node, what)
+    if what := places.first(places.START_UPS, path):
+        yield view.finding("start-up-named", node, what)
+
+
+def _written(view: View, call: ast.Call, name: str, method: str) -> ast.expr | None:
+    """The path that a call writes to, if it is one that does."""
+    mode = call.args[1] if len(call.args) > 1 else None
+    mode = next((word.value for word in call.keywords if word.arg == "mode"), mode)
+    if name in ("open", "io.open", "codecs.open") and call.args:
+        return call.args[0] if _WRITE_MODE.fullmatch(view.folder.text(mode) or "r") else None
+    if _WRITERS.fullmatch(name) and len(call.args) > 1:
+        return call.args[1]
+    if isinstance(call.func, ast.Attribute):
+        if _WRITE_METHODS.fullmatch(method) and not name.startswith(("os.", "shutil.")):
+            return call.func.value
+        opening = view.folder.text(call.args[0] if call.args else mode) or "r"
+        if method == "open" and _WRITE_MODE.fullmatch(opening) and len(opening) < 5:
+            return call.func.value
+    return None
+
+
+def _is_own_source(view: View, path: ast.expr) -> bool:
+    """`open(__file__, "w")`; a file beside it is judged by the digest after the run."""
+    while isinstance(path, ast.Name) and (bound := view.bound(path)) is not None:
+        path = bound
+    while isinstance(path, ast.Call) and path.args and view.path(path) == ANY:
+        path = path.args[0]
+    return isinstance(path, ast.Name) and path.id == "__file__"
+
+
+def _command(view: View, call: ast.Call, name: str) -> Iterator[Finding]:
+    words = " ".join(view.path(argument).replace("\n", " ") for argument in call.args[:3])[:2000]
+    if places.SCHEDULERS.search(words):
+        yield view.finding("scheduled", call, f"{name}()")
+
+
+def _remote_shell(view: View) -> Iterator[Finding]:
+    """A socket joined to a shell: `os.dup2(sock.fileno(), 0)`, or `pty.spawn` beside a connection."""
+    names = {id(node): view.name(node.func) for node in view.nodes if isinstance(node, ast.Call)}
+    connects = any(
+        name.endswith((".connect", "create_connection", "socket.socket")) for name in names.values()
+    )
+    for node in view.nodes:
+        if not isinstance(node, ast.Call) or not connects:
+            continue
+        if names[id(node)] == "os.dup2" and "fileno" in ast.dump(node)[:500]:
+            yield view.finding("remote-shell", node, "os.dup2()")
+        elif names[id(node)] == "pty.spawn" and node.args and _SHELL_PATH.search(view.path(node.args[0])):
+            yield view.finding("remote-shell", node, "pty.spawn()")

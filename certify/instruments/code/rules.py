@@ -1,0 +1,126 @@
+"""The rules as data: what each is called, how sure it is, what it says and what to do.
+
+Rows follow the incidents and rule lists that stores of plugins have published: code that installs or fetches
+code, payloads behind encodings, theft of credentials, persistence, and sources that read otherwise than they
+run (Boucher and Anderson, "Trojan Source", 2021).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..findings import Band
+
+Family = Literal[
+    "runtime-install",
+    "obfuscation",
+    "secrets",
+    "persistence",
+    "test-detection",
+    "trojan-source",
+    "native-code",
+    "dynamic-code",
+    "declared-hosts",
+    "hidden-files",
+]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`says` is the sentence of its findings, where `{what}` is the thing found."""
+
+    slug: str
+    family: Family
+    band: Band
+    says: str
+    fix: str
+
+
+_REVIEW = "Write it in plain code, so that whoever reviews it reads what runs."
+_DECLARE = "Declare it as a dependency of the package, and let the store install it."
+_OWN_FOLDER = "Keep to the plugin's own folder and to what the SDK hands over."
+_HOST = "Declare the host under [network] with a reason in the description, or take the call out."
+
+_ROWS: tuple[tuple[str, Family, Band, str, str], ...] = (
+    # Code that comes from elsewhere.
+    ("runtime-install", "runtime-install", "A", "installs packages while it runs", _DECLARE),
+    ("fetched-code", "runtime-install", "A", "runs code that it fetches with {what}", _DECLARE),
+    ("hub-code", "runtime-install", "A", "{what} runs code of a repository that it fetches", _DECLARE),
+    ("fetched-program", "runtime-install", "B", "fetches a program or source, {what}", _DECLARE),
+    ("remote-code", "runtime-install", "B", "{what} lets a repository bring code of its own", _DECLARE),
+    # Code that nobody can read.
+    ("hidden-code", "obfuscation", "A", "{what} runs code that is hidden in an encoded text", _REVIEW),
+    ("hidden-name", "obfuscation", "A", "puts the name {what} together from pieces", _REVIEW),
+    ("marshalled-code", "obfuscation", "A", "{what} of a constant hides compiled code", _REVIEW),
+    ("hidden-program", "obfuscation", "A", "an encoded text holds {what}", _REVIEW),
+    ("odd-encoding", "obfuscation", "A", "the source's encoding {what} hides code from its readers", _REVIEW),
+    ("not-reviewable", "obfuscation", "A", "this file can't be reviewed: {what}", "Split it up or mend it."),
+    ("encoded-code", "obfuscation", "B", "an encoded text holds {what}", _REVIEW),
+    ("detour", "obfuscation", "B", "reaches {what} by a detour", _REVIEW),
+    ("built-code-object", "obfuscation", "B", "{what} makes code out of bytes", _REVIEW),
+    ("not-parsed", "obfuscation", "B", "this source was not reviewed: {what}", "Mend or remove it."),
+    # Code that a value decides.
+    ("dynamic-code", "dynamic-code", "B", "{what}() of a value runs code that nobody reviewed",
+     "Use json or ast.literal_eval for data, a table of functions for choices."),
+    ("shell", "dynamic-code", "B", "{what}() runs a shell", "Give the program a list of arguments."),
+    ("unsafe-deserialisation", "dynamic-code", "B", "{what} runs whatever code its data holds",
+     "Use JSON or safetensors; weights_only=True for torch.load."),
+    ("script-eval", "dynamic-code", "B", "{what} runs text as code in the user's browser", _REVIEW),
+    # What is not the plugin's to take.
+    ("credentials", "secrets", "A", "goes to where {what} lie", _OWN_FOLDER),
+    ("decrypts-credentials", "secrets", "A", "{what} opens what the system keeps secret", _OWN_FOLDER),
+    ("environment-sent", "secrets", "A", "sends the whole environment away with {what}", _OWN_FOLDER),
+    ("drop-address", "secrets", "A", "names {what}, where stolen data is commonly sent", _OWN_FOLDER),
+    ("credentials-named", "secrets", "B", "names where {what} lie", _OWN_FOLDER),
+    ("environment-taken", "secrets", "B", "takes the whole environment with {what}",
+     "Read the variables you need by their names."),
+    ("many-secrets", "secrets", "B", "reads secrets of other programs: {what}", _OWN_FOLDER),
+    ("watches-user", "secrets", "B", "{what} watches what the user types or sees", _OWN_FOLDER),
+    # What stays behind, or opens a door.
+    ("start-up", "persistence", "A", "writes to {what}, which starts by itself", _OWN_FOLDER),
+    ("scheduled", "persistence", "A", "{what} makes a program start by itself", _OWN_FOLDER),
+    ("start-up-file", "persistence", "A", "the file runs at every start of Python: {what}",
+     "Take the file out; import what you need where you need it."),
+    ("remote-shell", "persistence", "A", "{what} gives a shell to whoever calls", "Take it out."),
+    ("own-source", "persistence", "A", "{what} writes to its own source",
+     "Write to the current folder or to tempfile.gettempdir()."),
+    ("start-up-named", "persistence", "B", "names {what}, which starts by itself", _OWN_FOLDER),
+    # Another face for the examiner.
+    ("asks-for-certify", "test-detection", "A", "asks whether it is being certified: {what}",
+     "Behave the same wherever you run."),
+    ("asks-for-tests", "test-detection", "B", "asks whether it is being tested: {what}",
+     "Behave the same wherever you run."),
+    ("asks-for-debugger", "test-detection", "B", "asks whether somebody watches: {what}",
+     "Behave the same wherever you run."),
+    # Sources that read otherwise than they run.
+    ("bidi-control", "trojan-source", "A", "{what} makes this line read otherwise than it runs",
+     "Write the character as an escape, such as \\u202e."),
+    ("hidden-letter", "trojan-source", "A", "a name holds {what}", "Use plain letters of one alphabet."),
+    ("bidi-pair", "trojan-source", "B", "{what} turns the direction of a text in the source",
+     "Write the character as an escape, such as \\u2068."),
+    ("invisible-character", "trojan-source", "B", "the source holds {what}, which nobody sees",
+     "Write the character as an escape."),
+    ("disguised-name", "trojan-source", "B", "a name is written with {what} and means another",
+     "Use plain letters."),
+    # Machine code.
+    ("native-undeclared", "native-code", "A", "this is {what}, which the manifest does not declare",
+     "Declare it under [native] with its SHA-256, or take it out."),
+    ("native-changed", "native-code", "A", "this is not the file that [native] declares: {what}",
+     "Write the SHA-256 of the file that you ship."),
+    ("code-injection", "native-code", "A", "{what} puts code into memory or into another program",
+     "Take it out."),
+    ("native-declared", "native-code", "C", "declared: {what}", ""),
+    # Hosts.
+    ("host-undeclared", "declared-hosts", "B", "reaches for {what}, which the manifest does not declare",
+     _HOST),
+    ("host-named", "declared-hosts", "C", "names the host {what}", ""),
+    # Files out of sight.
+    ("hidden-file", "hidden-files", "B", "{what} is out of sight", "Take it out, or give it a plain name."),
+    ("archive-not-scanned", "hidden-files", "B", "{what} can't be looked into", "Ship its files unpacked."),
+    ("archive-with-code", "hidden-files", "B", "an archive with code inside: {what}",
+     "Ship its files unpacked."),
+    ("disguised-file", "hidden-files", "B", "{what}", "Give the file the name of what it is."),
+)  # fmt: skip
+
+RULES = {slug: Rule(slug, family, band, says, fix) for slug, family, band, says, fix in _ROWS}

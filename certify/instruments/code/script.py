@@ -1,0 +1,64 @@
+"""Scripts for the browser: a light reading by patterns, for no parser of JavaScript is at hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Set
+
+from ..findings import Finding, safe
+from . import hosts
+from .decoding import peel
+from .rules import RULES
+
+SUFFIXES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".html", ".htm", ".vue", ".svelte")
+MAX_SCRIPT = 4 << 20
+
+_COMMENT = re.compile(r"/\*.*?\*/|(?:^|(?<=[\s;{}]))//[^\n]*", re.S)
+_EVAL = re.compile(r"(?<![\w.$])(eval|(?:new\s+)?Function)\s*\(\s*(?!\s*[\"']return this)")
+_HIDDEN = re.compile(
+    r"(?<![\w.$])(?:eval|Function)\s*\(\s*(?:window\.)?(?:atob|unescape|decodeURIComponent|String\.fromCharCode)\s*\("
+)
+_TIMER = re.compile(r"(?<![\w.$])(setTimeout|setInterval)\s*\(\s*[\"'`]")
+_CALL = re.compile(
+    r"(?:fetch|axios(?:\.\w+)?|importScripts|import|new\s+WebSocket|new\s+EventSource|sendBeacon)\s*\(\s*[\"'`]([^\"'`\n]{1,500})"
+    r"|\.open\s*\(\s*[\"'`]\w+[\"'`]\s*,\s*[\"'`]([^\"'`\n]{1,500})|<script[^>]{0,200}\ssrc\s*=\s*[\"']([^\"']{1,500})"
+    r"|\bfrom\s+[\"'](https?://[^\"']{1,500})"
+)
+_LONG = re.compile(r"[\"'`]([A-Za-z0-9+/=_-]{200,})[\"'`]")
+_SCRAMBLED = re.compile(r"\b_0x[0-9a-f]{4,6}\b")
+_CODE = re.compile(rb"\b(function|document|window|eval|fetch|XMLHttpRequest|require)\b")
+
+
+def check_script(text: str, file: str, declared: Set[str]) -> list[Finding]:
+    """Findings of one script, sorted; `declared` are the hosts that its manifest declares."""
+    return sorted(set(_findings(text[:MAX_SCRIPT], file, declared)))
+
+
+def _findings(text: str, file: str, declared: Set[str]) -> Iterator[Finding]:
+    code = _COMMENT.sub(lambda found: "\n" * found.group().count("\n"), text)
+
+    def finding(rule: str, at: int, what: str) -> Finding:
+        row = RULES[rule]
+        line = code.count("\n", 0, at) + 1
+        snippet = safe(code[max(0, at - 40) : at + 120])
+        return Finding(file, line, rule, row.says.format(what=what), row.band, snippet, row.fix)
+
+    for found in _HIDDEN.finditer(code):
+        yield finding("hidden-code", found.start(), found.group().partition("(")[0].strip() + "()")
+    for found in (*_EVAL.finditer(code), *_TIMER.finditer(code)):
+        if not _HIDDEN.match(code, found.start()) and not code.endswith("function ", 0, found.start()):
+            yield finding("script-eval", found.start(), found.group(1) + "()")
+    for found in _LONG.finditer(code):
+        under = peel(found.group(1))
+        if under is not None and under != found.group(1).encode() and len(_CODE.findall(under[:20_000])) > 2:
+            yield finding("encoded-code", found.start(), "a script")
+    if len(scrambled := _SCRAMBLED.findall(code)) > 20:
+        yield finding("encoded-code", code.find(scrambled[0]), "names that a scrambler made")
+    for found in _CALL.finditer(code):
+        address = next(filter(None, found.groups()), "")
+        for host in hosts.named_in(address):
+            if host not in declared:
+                yield finding("host-undeclared", found.start(), host)
+    for found in hosts.DROPS.finditer(code):
+        if hosts.host_of(found.group()) not in declared:
+            yield finding("drop-address", found.start(), found.group())

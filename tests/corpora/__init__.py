@@ -1,0 +1,1 @@
+"""Labelled cases for the static instruments: what must be found, and what must be left alone."""
