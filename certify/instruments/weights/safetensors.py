@@ -1,4 +1,4 @@
-"""Weight files, by their bytes and never by their names: pickles run code when loaded, safetensors don't.
+"""The header of a safetensors file, read within bounds and checked against the file.
 
 Format: huggingface/safetensors, README "Format": u64 header length, JSON header, tensors that tile the rest
 without gaps.
@@ -9,22 +9,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickletools
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
-
-from .findings import Finding
+from typing import Any
 
 MAX_HEADER_BYTES = 16 << 20
 MAX_RANK = 16
 
-_HEAD, _TAIL = 64 << 10, 1 << 20
-_ZIP_LOCAL, _ZIP_END = b"PK\x03\x04", b"PK\x05\x06"
-_NUMPY = b"\x93NUMPY"  # an array of objects (dtype |O) is a pickle inside
-_BUILDS = {"MARK", "EMPTY_DICT", "EMPTY_LIST", "GLOBAL"}
 _BITS = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"), 8),
     **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
@@ -33,8 +25,6 @@ _BITS = {
     **{"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6},
 }
 _LORA_PARTS = ("lora_A", "lora_B", "lora_up", "lora_down", "lora.up", "lora.down")
-
-Kind = Literal["safetensors", "pickle", "zip-pickle", "other"]
 
 
 class WeightsError(Exception):
@@ -47,43 +37,6 @@ class SafetensorsHeader:
 
     tensors: dict[str, tuple[str, tuple[int, ...]]]
     metadata: dict[str, str]
-
-
-def sniff(path: Path) -> Kind:
-    """What a file is by its bytes. A pickle stays a pickle with safetensors around it. Raises `OSError`."""
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD)
-        size = stream.seek(0, io.SEEK_END)
-        stream.seek(max(0, size - _TAIL))
-        tail = stream.read(_TAIL)
-    if _is_pickle(head, whole=size <= _HEAD) or (head.startswith(_NUMPY) and b"'|O'" in head[:1024]):
-        return "pickle"
-    if (head.startswith(_ZIP_LOCAL) or _ZIP_END in tail) and (b".pkl" in head or b".pkl" in tail):
-        return "zip-pickle"
-    length = int.from_bytes(head[:8], "little")
-    return (
-        "safetensors" if head[8:9] == b"{" and length <= MAX_HEADER_BYTES and 8 + length <= size else "other"
-    )
-
-
-def check_weights(root: Path, files: Iterable[str]) -> list[Finding]:
-    """`pickle` for each pickle or torch archive below `root`, `not-safetensors` for what only bears that
-    name.
-    """
-    findings: list[Finding] = []
-    for file in files:
-        try:
-            kind = sniff(root / file)
-            if kind in ("pickle", "zip-pickle"):
-                told = "this is a pickle, which runs code when it is loaded; ship safetensors"
-                findings.append(Finding(file, 0, "pickle", told))
-            elif file.lower().endswith(".safetensors"):
-                read_safetensors_header(root / file)
-        except OSError as error:
-            findings.append(Finding(file, 0, "unreadable", f"the file can't be read: {error.strerror}"))
-        except WeightsError as error:
-            findings.append(Finding(file, 0, "not-safetensors", str(error)))
-    return findings
 
 
 def read_safetensors_header(path: Path) -> SafetensorsHeader:
@@ -122,26 +75,6 @@ def sha256_of(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _is_pickle(head: bytes, *, whole: bool) -> bool:
-    """Protocols 2 to 5 begin with a mark; 0 and 1 are told by reading to their end as instructions (none is
-    carried out).
-    """
-    marked = len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5
-    if not marked and not (whole and head.endswith(b".")):
-        return False
-    seen: list[str] = []
-    try:
-        for code, _, position in pickletools.genops(head):
-            seen.append(code.name)
-            if marked and len(seen) >= 3:
-                return True
-            if code.name == "STOP":
-                return marked or (position == len(head) - 1 and not _BUILDS.isdisjoint(seen))
-    except (ValueError, OverflowError):
-        return False
-    return False
 
 
 def _json_object(raw: bytes) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+"""Other people's scanners of pickles, asked for a second opinion where they are installed (extra `security`).
+
+Our own reading is the gate; what one of these calls dangerous is refused as well. One that can't read a file
+leaves it to the others: nothing is cleared that our own reading did not follow to its end.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..findings import Finding
+from .inspection import sniff
+from .rules import finding
+
+SECONDS = 180.0  # for all files
+_PLAIN = ("safetensors", "other")
+
+
+def second_opinions(root: Path, files: Iterable[str]) -> tuple[list[Finding], list[str]]:
+    """(findings, what was asked and what it could not read) for the files that are more than numbers."""
+    asked = [file for file in files if _is_asked_about(root / file)]
+    found: list[Finding] = []
+    told: list[str] = []
+    for scanner, here, ask in (
+        ("picklescan", _has_picklescan(), _picklescan),
+        ("modelaudit", _modelaudit() is not None, _audit),
+    ):
+        if not here:
+            continue
+        told.append(f"asked {scanner}")
+        dangers = ask([root / file for file in asked]) if asked else {}
+        told += [f"{scanner} could not read {file}" for file in asked if root / file not in dangers]
+        found += [
+            finding(file, "second-opinion", f"{scanner}: {danger}")
+            for file in asked
+            for danger in dangers.get(root / file, [])
+        ]
+    return found, told
+
+
+def _is_asked_about(path: Path) -> bool:
+    try:
+        return path.is_file() and sniff(path) not in _PLAIN
+    except OSError:
+        return False  # told by the first reading
+
+
+def _has_picklescan() -> bool:
+    return importlib.util.find_spec("picklescan") is not None
+
+
+def _modelaudit() -> str | None:
+    return shutil.which("modelaudit")
+
+
+def _picklescan(paths: list[Path]) -> dict[Path, list[str]]:
+    """The names that it calls dangerous, for each file that it could read. It reads and never loads."""
+    from picklescan.scanner import SafetyLevel, scan_file_path
+
+    logging.getLogger("picklescan").setLevel(logging.CRITICAL)
+    dangers: dict[Path, list[str]] = {}
+    for path in paths:
+        try:
+            result = scan_file_path(str(path))
+        except Exception:  # whatever a hostile file makes of it
+            continue
+        names = [f"{one.module}.{one.name}" for one in result.globals if one.safety is SafetyLevel.Dangerous]
+        if names or not result.scan_err:
+            dangers[path] = names
+    return dangers
+
+
+def _audit(paths: list[Path]) -> dict[Path, list[str]]:
+    """Its critical issues, for each file that it could scan; one process of its own for all files."""
+    with tempfile.TemporaryDirectory() as home:
+        # It tells its makers of each use, unless it is told not to.
+        silence = {"NO_ANALYTICS": "1", "PROMPTFOO_DISABLE_TELEMETRY": "1"}
+        command = [str(_modelaudit()), "scan", "--no-cache", "--format", "json", *map(str, paths)]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                timeout=SECONDS,
+                cwd=home,
+                env={"PATH": os.defpath, "HOME": home, **silence},
+            )
+            report = json.loads(done.stdout)
+            scanned = [path for path in paths if str(path) in report["file_metadata"]]
+            issues = [issue for issue in report["issues"] if issue["severity"] == "critical"]
+            return {
+                path: [str(one["message"])[:160] for one in issues if _is_about(str(one["location"]), path)]
+                for path in scanned
+            }
+        except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+            return {}
+
+
+def _is_about(location: str, path: Path) -> bool:
+    """Locations are the file, or go on with ` (pos 3)` or `:member`."""
+    return location == str(path) or location.startswith((f"{path} ", f"{path}:"))
