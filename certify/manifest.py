@@ -207,6 +207,14 @@ class Lora(_Weights):
     commercial: StrictBool = Field(description="Whether its licence allows commercial use: true or false.")
 
 
+class Native(Table):
+    """A file of machine code that the plugin ships: a library, a program, a WebAssembly module."""
+
+    file: _RelativePath = Field(description="The file in the plugin.")
+    sha256: _Sha256 = Field(description="The SHA-256 of the file: 64 hexadecimal digits.")
+    source: Filled = Field(description="Where its source is, and how it is built from it.")
+
+
 class Commercial(Table):
     """How the plugin is sold."""
 
@@ -263,6 +271,7 @@ class Manifest(Table):
     samplers: Annotated[tuple[Sampler, ...], AfterValidator(named_once)] = Field(
         default=(), description="The samplers of its own that it offers."
     )
+    native: tuple[Native, ...] = Field(default=(), description="The files of machine code that it ships.")
     commercial: Commercial = Field(description="How it is sold.")
     marks: Marks = Field(default_factory=Marks, description="The AI-generated marks that it writes.")
     network: Network = Field(default_factory=Network, description="What it reaches on the network.")

@@ -1,23 +1,18 @@
-"""Static findings first, then what the run itself showed."""
+"""What the run itself showed."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from certify.candidate import Candidate
-from certify.checks import Broken, NotEvidenced, expect_none, requirement
+from certify.checks import Broken, NotEvidenced, requirement
 from certify.context import RunContext
 from certify.evidence import EvidenceBox
 from certify.host.remote import Ledger
 from certify.host.session import Event
-from certify.instruments import code
-from certify.instruments.findings import Finding
 from certify.instruments.network import undeclared
 from certify.instruments.private import private_place
-from certify.instruments.source import read_sources
-from certify.instruments.weights import check_weights
 from certify.submission import SubmissionError, digest_of
 
 _BY = {"kernel": "the kernel's filter", "worker": "Python's audit events inside"}
@@ -26,21 +21,6 @@ _UNFILTERED = (
     "tampers with its own process are not seen at this level"
 )
 _FILTERED = "the kernel's filter, from outside, and Python audit events inside"
-
-
-@requirement("security.weights")
-def test_every_weights_file_is_safetensors(candidate: Candidate, evidence: EvidenceBox) -> None:
-    expect_none(check_weights(candidate.root, [entry.path for entry in candidate.submission.files]), evidence)
-
-
-@requirement("security.runtime-install")
-def test_nothing_is_installed_at_run_time(candidate: Candidate, evidence: EvidenceBox) -> None:
-    expect_none(_in_sources(candidate, {"runtime-install"}), evidence)
-
-
-@requirement("security.dynamic-code")
-def test_no_code_is_built_from_data(candidate: Candidate, evidence: EvidenceBox) -> None:
-    expect_none(_in_sources(candidate, {"dynamic-code", "shell", "unsafe-deserialisation"}), evidence)
 
 
 @requirement("security.digest-unchanged")
@@ -142,8 +122,3 @@ def _seen(ledger: Ledger, kind: str) -> list[_Act]:
 def _tell(acts: list[_Act], evidence: EvidenceBox, name: str) -> None:
     if acts:
         evidence.text(name, "\n".join(map(str, acts)))
-
-
-def _in_sources(candidate: Candidate, rules: Collection[str]) -> list[Finding]:
-    sources, _ = read_sources(candidate.root, [entry.path for entry in candidate.submission.files])
-    return [finding for source in sources for finding in code.check_source(source) if finding.rule in rules]
