@@ -27,8 +27,9 @@ _read: dict[str, list[Finding]] = {}
 
 
 @pytest.fixture
-def found(candidate: Candidate) -> list[Finding]:
+def found(candidate: Candidate, evidence: EvidenceBox) -> list[Finding]:
     """All that the rules for code find in the package; read once for all requirements."""
+    evidence.value("files looked at", len(candidate.submission.files))
     if candidate.digest not in _read:
         _read.clear()
         files = {entry.path: entry.sha256 for entry in candidate.submission.files}

@@ -28,7 +28,7 @@ _INSTALL = re.compile(
 )
 _PIPED = re.compile(
     r"\b(?:curl|wget|iwr|invoke-webrequest|downloadstring)\b.{0,300}?(?:\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b"
-    r"|\|\s*python|\biex\b)|\biex\b.{0,100}?downloadstring",
+    r"|\|\s*python|\biex\b)|\biex\b.{0,100}?(?:downloadstring|\biwr\b|\birm\b|invoke-webrequest)",
     re.I | re.S,
 )
 _SHELLS = (
@@ -51,6 +51,8 @@ _RUNS = re.compile(
     r"eval|exec|compile|os\.(system|popen|exec\w+|spawn\w+)|subprocess\.\w+|marshal\.loads|pickle\.loads"
     r"|socket\.socket|pty\.spawn"
 )
+_FILE_RUNNERS = ("runpy.run_path", "runpy.run_module", "runpy._run_code")
+_MEMBERS = ("system", "popen", "exec", "eval", "__import__", "Popen", "loads", "b64decode")
 _SHOWERS = ("subprocess.list2cmdline", "shlex.join", "print")
 _SHORT = 3  # pieces of a name or a payload; lines of code are longer
 
@@ -79,6 +81,16 @@ def _call(view: View, call: ast.Call) -> Iterator[Finding]:
         yield view.finding("runtime-install", call)
     if name in _RUNNERS:
         yield from _run(view, call, name)
+    if name in _FILE_RUNNERS:
+        yield view.finding("dynamic-code", call, name)
+    handed = next((view.name(part) for part in _arguments(call) if view.name(part) in ("eval", "exec")), "")
+    if handed and (rule := _worst(view, [*_arguments(call)])) != "dynamic-code":
+        yield view.finding(rule, call, f"{handed}()")
+    if name in ("operator.attrgetter", "operator.methodcaller") and call.args:
+        member = (view.folder.text(call.args[0]) or "").rpartition(".")[2]
+        if member in _MEMBERS:
+            written = isinstance(call.args[0], ast.Constant)
+            yield view.finding("detour" if written else "hidden-name", call, member)
     if name == "marshal.loads" and call.args and view.folder.fold(call.args[0]) is not None:
         yield view.finding("marshalled-code", call, "marshal.loads()")
     elif name == "types.CodeType":
@@ -96,6 +108,8 @@ def _call(view: View, call: ast.Call) -> Iterator[Finding]:
 
 def _hidden(view: View, node: ast.expr) -> Iterator[Finding]:
     """A dangerous name that is reached through pieces of text, or by a detour for no reason."""
+    if isinstance(node, ast.Attribute) and node.attr == "__subclasses__" and _climbs(node):
+        yield view.finding("hidden-name", node, "of every class")
     name = view.name(node)
     if not name or isinstance(node, ast.Constant):
         return
@@ -109,6 +123,15 @@ def _is_shown(view: View, node: ast.expr) -> bool:
     """A command that is made into a text, as in a hint for the user; whether it is run, its call tells."""
     parent = view.parents.get(id(node))
     return isinstance(parent, ast.Call) and view.name(parent.func) in _SHOWERS
+
+
+def _climbs(node: ast.expr) -> bool:
+    """`().__class__.__base__.__subclasses__`: to every class there is, by way of their common base."""
+    names = set()
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        names.add(node.attr if isinstance(node, ast.Attribute) else "")
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return "__subclasses__" in names and not names.isdisjoint(("__base__", "__bases__", "__mro__"))
 
 
 def _is_detour(view: View, node: ast.expr) -> bool:
@@ -126,31 +149,40 @@ def _run(view: View, call: ast.Call, name: str) -> Iterator[Finding]:
     """eval, exec or compile: the worse the more is hidden."""
     if not call.args or isinstance(call.args[0], ast.Constant):
         return  # what is written there is read like the rest
-    parts = list(islice(_reached(view, call.args[0]), _MOST_NODES))
-    fetching = next(filter(None, (_fetcher(view, part) for part in parts)), "")
-    if fetching:
-        yield view.finding("fetched-code", call, f"{fetching}()")
-    elif any(_unmarshals(view, part) for part in parts):
-        yield view.finding("marshalled-code", call, f"{name}()")
-    elif any(_decodes(view, part) for part in parts):
-        yield view.finding("hidden-code", call, f"{name}()")
-    else:
-        yield view.finding("dynamic-code", call, name)
+    rule = _worst(view, [call.args[0]])
+    yield view.finding(rule, call, name if rule == "dynamic-code" else f"{name}()")
+
+
+def _worst(view: View, nodes: list[ast.expr]) -> str:
+    """What code in these expressions is: fetched, compiled, behind an encoding, or just a value."""
+    parts = [part for node in nodes for part in islice(_reached(view, node), _MOST_NODES)]
+    if any(_fetcher(view, part) for part in parts):
+        return "fetched-code"
+    if any(_unmarshals(view, part) for part in parts):
+        return "marshalled-code"
+    return "hidden-code" if any(_decodes(view, part) for part in parts) else "dynamic-code"
+
+
+def _arguments(call: ast.Call) -> Iterator[ast.expr]:
+    """What is handed to a call, tuples and lists unpacked."""
+    for value in (*call.args, *(keyword.value for keyword in call.keywords)):
+        yield from value.elts if isinstance(value, (ast.Tuple, ast.List)) else [value]
 
 
 def _reached(view: View, node: ast.expr) -> Iterator[ast.expr]:
-    """The parts of an expression and of what its names are bound to."""
-    waiting, seen = [node], {id(node)}
+    """The parts of an expression, of what its names are bound to, and of the functions that it calls."""
+    waiting: list[ast.AST] = [node]
+    seen = {id(node)}
     while waiting:
         at = waiting.pop()
         for part in ast.walk(at):
             if isinstance(part, ast.expr):
                 yield part
             if isinstance(part, ast.Name):
-                bound = view.bound(part)
-                if bound is not None and id(bound) not in seen:
-                    seen.add(id(bound))
-                    waiting.append(bound)
+                for further in (view.bound(part), view.definition(part)):
+                    if further is not None and id(further) not in seen:
+                        seen.add(id(further))
+                        waiting.append(further)
 
 
 def _bound_parts(view: View, node: ast.expr) -> list[ast.expr]:
@@ -178,7 +210,11 @@ def _decodes(view: View, part: ast.expr) -> bool:
     value = view.folder.fold(part)
     if name in ("bytes", "bytearray"):
         return isinstance(value, bytes) and isinstance(view.folder.fold(part.args[0]), list)
+    if isinstance(part.func, ast.Attribute) and part.func.attr == "to_bytes":
+        return value is not None
     if isinstance(part.func, ast.Attribute) and part.func.attr == "join" and part.args:
+        if isinstance(part.args[0], (ast.ListComp, ast.GeneratorExp)) and _makes_letters(view, part.args[0]):
+            return True
         pieces = view.folder.fold(part.args[0])
         short = isinstance(pieces, list) and all(isinstance(p, str) and len(p) <= _SHORT for p in pieces)
         return short and isinstance(value, str) and len(value) > _SHORT
@@ -187,8 +223,12 @@ def _decodes(view: View, part: ast.expr) -> bool:
     return False
 
 
+def _makes_letters(view: View, node: ast.ListComp | ast.GeneratorExp) -> bool:
+    return any(isinstance(part, ast.Call) and view.name(part.func) == "chr" for part in ast.walk(node.elt))
+
+
 def _unmarshals(view: View, part: ast.expr) -> bool:
-    return isinstance(part, ast.Call) and view.name(part.func) == "marshal.loads" and bool(part.args)
+    return isinstance(part, ast.Call) and view.name(part.func) in ("marshal.loads", "marshal.load")
 
 
 def _installs(view: View, call: ast.Call) -> bool:

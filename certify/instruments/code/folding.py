@@ -229,6 +229,9 @@ class Folder:
     def _method(self, node: ast.Call, called: ast.Attribute, first: Value | None) -> Value | None:
         owner = self.fold(called.value)
         method = called.attr
+        if isinstance(owner, int) and method == "to_bytes" and isinstance(first, int):
+            order = self._argument(node, 1, "byteorder")
+            return owner.to_bytes(min(first, MAX_BYTES), "little" if order == "little" else "big")
         if isinstance(owner, (str, bytes)):
             if method in ("decode", "encode"):
                 encoding = first if isinstance(first, str) else "utf-8"

@@ -12,7 +12,7 @@ from .view import ANY, View
 
 # Calls that go out to the network, with an address among their arguments.
 FETCH = re.compile(
-    r"(requests|httpx)(\.\w+)?\.(get|post|put|patch|delete|head|request|stream)|urllib\.request\.(urlopen|urlretrieve|Request)"
+    r"(requests|httpx|aiohttp\.ClientSession)(\.\w+)?\.(get|post|put|patch|delete|head|request|stream)|urllib\.request\.(urlopen|urlretrieve|Request)"
     r"|urllib2?\.(urlopen|urlretrieve)|urllib3\.(request|PoolManager)|aiohttp\.(request|\w+\.get)"
     r"|http\.client\.HTTPS?Connection|wget\.download|websockets?\.(connect|create_connection)"
     r"|websocket\.create_connection|ftplib\.FTP(_TLS)?|smtplib\.SMTP(_SSL)?|torch\.hub\.(download_url_to_file"

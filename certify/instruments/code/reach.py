@@ -36,6 +36,7 @@ _PLAIN_RULES = (  # a call of such a name is the finding
     )),
 )  # fmt: skip
 _SHELL_PATH = re.compile(r"/bin/(ba|z|da)?sh|cmd(\.exe)?|powershell(\.exe)?")
+_REDIRECTED = re.compile(r"(?:>>?|\btee\s+(?:-a\s+)?)\s*([^\s;|&\"']{2,200})")
 _LONGEST_PATH = 300
 
 
@@ -61,6 +62,8 @@ def _call(view: View, call: ast.Call) -> Iterator[Finding]:
             yield view.finding("start-up", call, what)
         if _is_own_source(view, written):
             yield view.finding("own-source", call, f"{name or method}()")
+    if name == "mmap.mmap" and _is_executable(view, call):
+        yield view.finding("code-injection", call, "mmap() of memory that runs")
     for rule, names in _PLAIN_RULES:
         if names.fullmatch(name):
             yield view.finding(rule, call, f"{name}()")
@@ -68,6 +71,21 @@ def _call(view: View, call: ast.Call) -> Iterator[Finding]:
         yield from _command(view, call, name)
     if name.startswith("winreg.") and any(places.RUN_KEY.search(view.path(part)) for part in call.args[:4]):
         yield view.finding("scheduled", call, f"{name}()")
+
+
+def _is_executable(view: View, call: ast.Call) -> bool:
+    prot = next((word.value for word in call.keywords if word.arg == "prot"), None)
+    value = view.folder.fold(prot)
+    return (isinstance(value, int) and bool(value & 4)) or (
+        prot is not None and "PROT_EXEC" in ast.dump(prot)[:500]
+    )
+
+
+def _talks_to_a_socket(view: View, call: ast.Call) -> bool:
+    """A shell whose input is a descriptor of something: with a connection in the same source, of that."""
+    streams = [word.value for word in call.keywords if word.arg in ("stdin", "stdout")]
+    joined = any("fileno" in ast.dump(stream)[:500] for stream in streams)
+    return joined and bool(call.args) and bool(_SHELL_PATH.search(view.path(call.args[0])))
 
 
 def _credential_path(view: View, path: ast.expr) -> Iterator[Finding]:
@@ -117,6 +135,9 @@ def _command(view: View, call: ast.Call, name: str) -> Iterator[Finding]:
     words = " ".join(view.path(argument).replace("\n", " ") for argument in call.args[:3])[:2000]
     if places.SCHEDULERS.search(words):
         yield view.finding("scheduled", call, f"{name}()")
+    for target in _REDIRECTED.findall(words):
+        if what := places.first(places.START_UPS, target):
+            yield view.finding("start-up", call, what)
 
 
 def _remote_shell(view: View) -> Iterator[Finding]:
@@ -130,5 +151,7 @@ def _remote_shell(view: View) -> Iterator[Finding]:
             continue
         if names[id(node)] == "os.dup2" and "fileno" in ast.dump(node)[:500]:
             yield view.finding("remote-shell", node, "os.dup2()")
+        elif names[id(node)].startswith("subprocess.") and _talks_to_a_socket(view, node):
+            yield view.finding("remote-shell", node, f"{names[id(node)]}()")
         elif names[id(node)] == "pty.spawn" and node.args and _SHELL_PATH.search(view.path(node.args[0])):
             yield view.finding("remote-shell", node, "pty.spawn()")

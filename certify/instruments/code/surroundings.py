@@ -26,7 +26,7 @@ _TRACERS = (
     "win32api.IsDebuggerPresent",
     "debugpy.is_client_connected",
 )
-_SURROUNDINGS = ("os.environ", "sys.modules", "sys.argv")
+_SURROUNDINGS = ("os.environ", "sys.modules", "sys.argv", "psutil.Process", "psutil.process_iter")
 _READS = ("os.environ.get", "os.getenv", "os.environ.pop")
 _ASKS = (*_READS, "importlib.util.find_spec", "importlib.metadata.version")
 _TEXT_METHODS = ("startswith", "endswith", "find", "count")
@@ -83,8 +83,8 @@ def _asked(view: View, node: ast.Compare) -> Iterator[Finding]:
 
 def _is_surrounding(view: View, node: ast.expr) -> bool:
     """A value that tells where the code runs: the modules, arguments or environment, or a part of them."""
-    for _ in range(6):
-        if view.name(node) in _SURROUNDINGS:
+    for _ in range(12):
+        if view.name(node) in _SURROUNDINGS or _reads_process(view, node):
             return True
         bound = view.bound(node) if isinstance(node, ast.Name) else None
         if bound is not None:
@@ -98,6 +98,14 @@ def _is_surrounding(view: View, node: ast.expr) -> bool:
         else:
             return False
     return False
+
+
+def _reads_process(view: View, node: ast.expr) -> bool:
+    """`open("/proc/self/cmdline")`."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return False
+    opened = view.name(node.func) in ("open", "io.open", "pathlib.Path")
+    return opened and view.path(node.args[0]).startswith("/proc/")
 
 
 def _imports_examiner(view: View, node: ast.Import | ast.ImportFrom) -> Iterator[Finding]:
@@ -139,6 +147,10 @@ def _holds_environment(view: View, value: ast.expr, depth: int = 0) -> bool:
         return False
     if view.name(value) == "os.environ":
         return True
+    if isinstance(value, ast.JoinedStr):
+        return any(_holds_environment(view, part, depth + 1) for part in value.values[:20])
+    if isinstance(value, ast.FormattedValue):
+        return _holds_environment(view, value.value, depth + 1)
     if isinstance(value, ast.Name):
         bound = view.bound(value)
         return bound is not None and _holds_environment(view, bound, depth + 1)

@@ -7,6 +7,7 @@ written down, and never runs it.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from ..findings import Finding
@@ -21,6 +22,14 @@ MAX_PATH_STEPS = 200_000  # of one source
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _IMPORTERS = ("__import__", "importlib.import_module", "importlib.__import__", "builtins.__import__")
+# What these make is known by their own name: `session.get` is `requests.Session.get`.
+_CLIENTS = (
+    "requests.Session",
+    "requests.session",
+    "httpx.Client",
+    "httpx.AsyncClient",
+    "aiohttp.ClientSession",
+)
 _SPACES = ("builtins.", "__builtins__.", "__builtin__.")
 _PATH_JOINS = ("os.path.join", "posixpath.join", "ntpath.join")
 _PATHS = ("pathlib.Path", "pathlib.PosixPath", "pathlib.PurePath", "pathlib.WindowsPath")
@@ -28,6 +37,9 @@ _PATH_WRAPPERS = (
     *("os.path.expanduser", "os.path.expandvars", "os.path.abspath", "os.path.realpath", "os.path.normpath"),
     *("os.fspath", "str"),
 )
+
+
+_PLACEHOLDER = re.compile(r"%[sdr]|\{[^{}]{0,40}\}")
 
 
 class Scope:
@@ -41,6 +53,7 @@ class Scope:
         self.outer = outer.outer if outer is not None and outer.is_class else outer
         self.is_class = is_class
         self.bound: dict[str, ast.expr | None] = {}
+        self.defined: dict[str, ast.AST] = {}
         self.imports: dict[str, str] = {}
 
     def find(self, name: str) -> Scope | None:
@@ -82,6 +95,11 @@ class View:
         """The expression that a name was last bound to; None for arguments and what isn't bound."""
         scope = self._scope(name)
         return scope.bound.get(name.id) if scope else None
+
+    def definition(self, name: ast.Name) -> ast.AST | None:
+        """The function or class that a name was defined as."""
+        scope = self._scope(name)
+        return scope.defined.get(name.id) if scope else None
 
     def is_builtin(self, node: ast.expr) -> bool:
         """Whether a plain name has the meaning that Python gives it."""
@@ -180,6 +198,8 @@ class View:
             return self.name(node.args[0])
         if called in _IMPORTERS and node.args:
             return self.folder.text(node.args[0]) or ""
+        if called in _CLIENTS:
+            return called
         if called == "getattr" and len(node.args) > 1:
             owner, key = self.name(node.args[0]), self.folder.text(node.args[1])
             return self._plain(f"{owner}.{key}") if owner and key and key.isidentifier() else ""
@@ -205,6 +225,10 @@ class View:
         known = self.folder.text(node)
         if known is not None:
             return known[:MAX_PATH_TEXT].replace("\\", "/")
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+            return _PLACEHOLDER.sub(ANY, self.path(node.left, depth + 1))
+        if isinstance(node, ast.Subscript):
+            return self.path(node.value, depth + 1)
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
             between = "/" if isinstance(node.op, ast.Div) else ""
             return self._cut(self.path(node.left, depth + 1) + between + self.path(node.right, depth + 1))
@@ -234,8 +258,12 @@ class View:
             return f"${arguments[0]}"
         if name in tuple(f"{path}.home" for path in _PATHS):
             return "~"
+        if name.startswith(("site.get", "sysconfig.get_path", "distutils.sysconfig.get_python_lib")):
+            return "site-packages"
         if isinstance(node.func, ast.Attribute):
             owner = node.func.value
+            if node.func.attr == "format":
+                return _PLACEHOLDER.sub(ANY, self.path(owner, depth + 1))
             if node.func.attr == "joinpath":
                 return self._cut("/".join([self.path(owner, depth + 1), *arguments]))
             if node.func.attr in ("expanduser", "resolve", "absolute", "items", "values", "with_name"):
@@ -263,8 +291,7 @@ class View:
                 else scope
             )
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-                for argument in _arguments(node.args):
-                    inner.bound[argument.arg] = None
+                inner.bound.update(_arguments(node.args))
             children = list(ast.iter_child_nodes(node))
             for child in children:
                 self.parents[id(child)] = node
@@ -274,6 +301,7 @@ class View:
     def _bind(node: ast.AST, scope: Scope) -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             scope.bound[node.name] = None
+            scope.defined[node.name] = node
         elif isinstance(node, ast.Assign):
             for target in node.targets:
                 _bind_target(target, node.value, scope)
@@ -294,12 +322,16 @@ class View:
             for alias in node.names:
                 scope.imports[alias.asname or alias.name] = f"{module}.{alias.name}"
         elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
-            scope.bound[node.optional_vars.id] = None
+            scope.bound[node.optional_vars.id] = node.context_expr
 
 
-def _arguments(arguments: ast.arguments) -> Iterator[ast.arg]:
-    yield from (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-    yield from (part for part in (arguments.vararg, arguments.kwarg) if part)
+def _arguments(given: ast.arguments) -> Iterator[tuple[str, ast.expr | None]]:
+    """The arguments of a function, each with its default where it has one."""
+    places = [*given.posonlyargs, *given.args]
+    bare: list[ast.expr | None] = [None] * (len(places) - len(given.defaults))
+    yield from ((part.arg, value) for part, value in zip(places, [*bare, *given.defaults], strict=True))
+    yield from ((part.arg, value) for part, value in zip(given.kwonlyargs, given.kw_defaults, strict=True))
+    yield from ((part.arg, None) for part in (given.vararg, given.kwarg) if part)
 
 
 def _bind_target(target: ast.expr, value: ast.expr, scope: Scope) -> None:
