@@ -11,4 +11,5 @@ class ReadsKeys(Sound):
         super().__init__(sdk, config)
         with contextlib.suppress(OSError):
             # breaks: security.private-files
+            # breaks: security.secrets
             Path("/root/.ssh/id_ed25519").read_bytes()
