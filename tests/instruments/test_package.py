@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from certify.instruments import magic
 from certify.instruments.code.package import Declared, check_package, hosts_of
 from certify.instruments.code.rules import RULES
+from certify.instruments.code.script import check_script
 
 NOTHING = Declared()
 ELF = b"\x7fELF\x02\x01\x01" + bytes(60)
@@ -221,6 +222,15 @@ def test_scripts_of_the_browser_are_read(check, text):
 )
 def test_the_honest_script_passes(check, text):
     assert check({"web/a.js": text.encode()}) == []
+
+
+@pytest.mark.parametrize(
+    "piece", ["/*", "a", "eval(", "// ", "'a", "setTimeout('", "fetch('http://", "_0x1234 "]
+)
+def test_a_hostile_script_costs_little_time(piece):
+    started = time.process_time()
+    check_script((piece * (1 << 20))[: 1 << 20], "a.js", frozenset())
+    assert time.process_time() - started < 10
 
 
 def test_every_rule_for_packages_is_in_the_table():

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from ..findings import Finding
 from . import hosts
 from .decoding import CODECS, DECODERS
-from .view import View
+from .view import MAX_REACHED, View
 
 _MOST_NODES = 2000  # of one call: an argument list is short, and a hostile source is not
 _RUNNERS = ("eval", "exec", "compile")
@@ -63,7 +63,7 @@ def check(view: View) -> Iterator[Finding]:
         if isinstance(node, ast.Call):
             yield from _call(view, node)
         elif isinstance(node, (ast.List, ast.Tuple)):
-            if _INSTALL.search(_words(node.elts)) and not _is_shown(view, node):
+            if _INSTALL.search(_own_words(node.elts)) and not _is_shown(view, node):
                 yield view.finding("runtime-install", node)  # an argument list, put together before the call
         elif isinstance(node, ast.Name) and node.id in ("eval", "exec") and id(node) not in calls:
             handed_on = view.is_builtin(node) and isinstance(node.ctx, ast.Load)  # to be called elsewhere
@@ -176,6 +176,9 @@ def _reached(view: View, node: ast.expr) -> Iterator[ast.expr]:
     while waiting:
         at = waiting.pop()
         for part in ast.walk(at):
+            view.reached += 1
+            if view.reached > MAX_REACHED:
+                return
             if isinstance(part, ast.expr):
                 yield part
             if isinstance(part, ast.Name):
@@ -259,6 +262,17 @@ def _unsafe_load(view: View, name: str, call: ast.Call, keywords: dict[str | Non
 
 def _is(value: ast.expr | None, constant: bool) -> bool:
     return isinstance(value, ast.Constant) and value.value is constant
+
+
+def _own_words(nodes: list[ast.expr]) -> str:
+    """The texts that are elements themselves: a list inside is looked at when its turn comes."""
+    parts = [
+        part for node in nodes[:200] for part in (node.values if isinstance(node, ast.JoinedStr) else [node])
+    ]
+    texts = (
+        part.value[:500] for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    )
+    return " ".join(texts)
 
 
 def _words(nodes: list[ast.expr]) -> str:

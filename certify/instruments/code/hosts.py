@@ -52,8 +52,8 @@ _PROGRAM = re.compile(
 DROPS = re.compile(
     r"(?:discord(?:app)?\.com/api/webhooks|api\.telegram\.org/bot|hooks\.slack\.com/services|webhook\.site|"
     r"pastebin\.com/(?:raw|api)|paste\.ee|hastebin\.com|transfer\.sh|api\.anonfiles\.com|file\.io|gofile\.io|"
-    r"store\d*\.gofile\.io|[\w-]+\.ngrok(?:-free)?\.(?:io|app)|requestbin\.\w+|[\w-]+\.pipedream\.net|"
-    r"[\w-]+\.burpcollaborator\.net|[\w-]+\.oast(?:ify)?\.\w+|interact\.sh|[a-z2-7]{16,56}\.onion|api\.ipify\.org)",
+    r"store\d*\.gofile\.io|\b[\w-]{1,63}\.ngrok(?:-free)?\.(?:io|app)|requestbin\.\w{2,20}|\b[\w-]{1,63}\.pipedream\.net|"
+    r"\b[\w-]{1,63}\.burpcollaborator\.net|\b[\w-]{1,63}\.oast(?:ify)?\.\w{2,20}|interact\.sh|[a-z2-7]{16,56}\.onion|api\.ipify\.org)",
     re.I,
 )
 _MINERS = re.compile(

@@ -18,7 +18,7 @@ _MANY = 3
 _SENDS = re.compile(
     r"(requests|httpx)(\.\w+)?\.(post|put|patch|get|request)|urllib\.request\.(urlopen|Request)|.*\.(sendall|sendto)"
 )
-_EXAMINER = re.compile(r"(sd[-_.]?)?certify([-_.]\w+)*|CERTIFY_\w+|SD_CERTIFY\w*", re.I)
+_EXAMINER = re.compile(r"(sd[-_.]?)?certify([-_.][-_.\w]{0,60})?", re.I)
 _TESTS = re.compile(r"PYTEST_\w+|_?pytest|py\.test|TOX_\w+|tox")
 _TRACERS = (
     "sys.gettrace",

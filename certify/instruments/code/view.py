@@ -18,6 +18,7 @@ from .rules import RULES
 ANY = "*"  # a part of a path that isn't known
 MAX_LOOKUPS = 12
 MAX_PATH_TEXT = 2000
+MAX_REACHED = 1_000_000  # of one source
 MAX_PATH_STEPS = 200_000  # of one source
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -75,12 +76,13 @@ class View:
         self._names: dict[int, str] = {}
         self._following: set[int] = set()
         self._path_steps = 0
+        self.reached = 0  # parts of values that rules looked through
         self._look(source.tree)
         self.folder = Folder(self.bound, self.name)
 
     @property
     def is_exhausted(self) -> bool:
-        return self.folder.is_exhausted or self._path_steps > MAX_PATH_STEPS
+        return self.folder.is_exhausted or self._path_steps > MAX_PATH_STEPS or self.reached > MAX_REACHED
 
     def finding(self, rule: str, node: ast.AST | int, what: str = "") -> Finding:
         line = node if isinstance(node, int) else getattr(node, "lineno", 0)
