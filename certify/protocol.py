@@ -38,9 +38,11 @@ def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
 
 
 def parse_header(text: bytes) -> dict[str, Any]:
-    """One JSON object: no NaN, no duplicate keys, bounded depth."""
+    """One JSON object in UTF-8: no NaN, no duplicate keys, bounded depth."""
     try:
-        header = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique_keys)
+        header = json.loads(
+            text.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique_keys
+        )
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"header is not strict JSON: {str(error)[:200]}") from None
     if not isinstance(header, dict):

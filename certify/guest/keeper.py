@@ -131,6 +131,8 @@ def _become_worker(order: dict[str, Any], jail: Jail, descriptors: list[int]) ->
         shut(jail, _hand_over)
     except OSError as error:
         _give_up(_DOOR, error)
+    # A change of user takes it away.
+    _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _close(_DOOR)
     code = 0
     try:
@@ -161,5 +163,6 @@ def _arrange(descriptors: list[int]) -> None:
     high = [os.dup2(descriptor, 200 + index) for index, descriptor in enumerate(map(os.dup, descriptors))]
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for target, source in zip((*ARRANGED, _DOOR), high, strict=True):
-        os.dup2(source, target)
+        # What the plugin starts has no business with the protocol.
+        os.dup2(source, target, inheritable=target <= 2)
     os.closerange(_DOOR + 1, 4096)

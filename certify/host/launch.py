@@ -156,6 +156,9 @@ class Host:
                 return process
             process.close()
             self.kill(process.pid)
+            if self.acts:
+                # The level was measured behind these walls; behind weaker ones it would be a lie.
+                raise self._loss(f"the walls that were measured ({jail.walls}) do not stand again: {failed}")
             self.lacks.append(f"{jail.walls}: {failed}")
             if self._step >= len(ladder) - 1:
                 raise self._loss(f"no worker could be started: {failed}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -82,16 +83,15 @@ class Ledger:
     generations: list[Generation] = field(default_factory=list)
     faults: list[tuple[str, CandidateFault]] = field(default_factory=list)
     events: list[tuple[str, Event]] = field(default_factory=list)
+    _entered: Counter[str] = field(default_factory=Counter, repr=False)
 
     def enter_event(self, requirement: str, event: Event) -> None:
         """Keeps so many events of a kind; what goes beyond is told as an overflow, not dropped unsaid."""
-        kept = sum(other.kind == event.kind for _, other in self.events)
-        if kept < MAX_EVENTS:
+        self._entered[event.kind] += 1
+        if self._entered[event.kind] <= MAX_EVENTS:
             self.events.append((requirement, event))
-        else:
-            overflow = Event(kind="overflow", detail=event.kind)
-            if all(other != overflow for _, other in self.events):
-                self.events.append((requirement, overflow))
+        elif self._entered[event.kind] == MAX_EVENTS + 1:
+            self.events.append((requirement, Event(kind="overflow", detail=event.kind)))
 
     def faults_of(self, *kinds: type[CandidateFault]) -> list[tuple[str, CandidateFault]]:
         return [(requirement, fault) for requirement, fault in self.faults if isinstance(fault, kinds)]

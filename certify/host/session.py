@@ -16,12 +16,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
-from certify.host.launch import Host, Process, describe_exit
+from certify.host.launch import EVENT_ROOM, Host, Process, describe_exit
 from certify.protocol import Frame, FrameParser, ProtocolError, pack
 
 LOG_LIMIT = 64 << 10
 MAX_ANSWER = 96 << 20
 _PIECE = 1 << 20
+
+
+Kind = Literal[
+    "network", "resolved", "local", "process", "write", "read", "signal", "kernel", "overflow", "noise"
+]
 
 
 class Event(BaseModel):
@@ -30,7 +35,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    kind: str = Field(max_length=20)
+    kind: Kind
     detail: str = Field(max_length=400)
     by: Literal["worker", "kernel"] = "worker"
     refused: bool = False
@@ -240,30 +245,35 @@ class Session:
         """What was written before the end; never waits for more, since a daemon may hold the pipes open."""
         for descriptor in self._outputs:
             for _ in range(200):
-                if self._read(descriptor, shown) <= 0:
+                if self._read(descriptor, shown) <= 0 or self._frames:
                     break
 
     def _hear(self, data: bytes) -> None:
         """Whole lines of events; what is out of form is noise of a plugin that writes where it should not."""
-        *lines, self._event_text = (self._event_text + data[-LOG_LIMIT:]).split(b"\n")
+        *lines, self._event_text = (self._event_text + data).split(b"\n")
         self._event_text = self._event_text[-LOG_LIMIT:]
+        noisy = False
         for line in lines:
             try:
                 event = Event.model_validate_json(line)
+            except ValidationError:
+                noisy = True
+            else:
                 # The worker cannot speak for the kernel.
                 self._on_event(Event(kind=event.kind, detail=event.detail))
-            except ValidationError:
-                self._on_event(Event(kind="noise", detail="a line on the event pipe that is no event"))
+        if noisy:
+            self._on_event(Event(kind="noise", detail="a line on the event pipe that is no event"))
 
     def _take_events(self) -> None:
-        while self._read(self.process.events, "") > 0:
-            pass
+        # What lies in the pipe now, and no more: a plugin may write on without end.
+        left = EVENT_ROOM
+        while left > 0 and (taken := self._read(self.process.events, "")) > 0:
+            left -= taken
         if not self.host.lost:
             self.host.note_events()
         for attempt in self.host.attempts.pop(self.pid, []):
-            self._on_event(
-                Event(kind=attempt.kind, detail=attempt.detail[:400], by="kernel", refused=attempt.refused)
-            )
+            told = {"kind": attempt.kind, "detail": attempt.detail[:400], "refused": attempt.refused}
+            self._on_event(Event.model_validate({**told, "by": "kernel"}))
 
     @property
     def _outputs(self) -> tuple[int, ...]:

@@ -5,7 +5,9 @@ Standard library alone; for the supervisor.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import time
 from dataclasses import dataclass, field
 
@@ -32,12 +34,13 @@ class Watched:
         held = memory_of(members, self.limits["memory"])
         if held > self.limits["memory"]:
             return f"{held >> 20} MiB of memory, limit {self.limits['memory'] >> 20} MiB"
-        return self._disk_passed()
+        return self._disk_passed(members)
 
-    def _disk_passed(self) -> str:
+    def _disk_passed(self, members: set[int]) -> str:
         if time.monotonic() - self._looked < DISK_EVERY:
             return ""
         size, files = disk_use(self.folder)
+        size += nameless_use(members)
         # Looking costs more where there is more to look at.
         self._looked = time.monotonic() + files / 20_000
         if files > MOST_FILES:
@@ -62,8 +65,10 @@ def _bytes(pid: int, file: str, name: str) -> int:
 
 
 def disk_use(folder: str) -> tuple[int, int]:
-    """Bytes on disk (as allocated: holes do not count) and files below a folder; links not followed."""
+    """Bytes on disk (as allocated: holes do not count, and a file of several names once) and entries below a
+    folder; symbolic links are not followed."""
     size = files = 0
+    linked: set[tuple[int, int]] = set()
     open_folders = [folder]
     while open_folders and files <= MOST_FILES:
         try:
@@ -77,7 +82,31 @@ def disk_use(folder: str) -> tuple[int, int]:
                     if entry.is_dir(follow_symlinks=False):
                         open_folders.append(entry.path)
                     else:
-                        size += entry.stat(follow_symlinks=False).st_blocks * 512
+                        size += _size(entry.stat(follow_symlinks=False), linked)
                 except OSError:
                     continue
     return size, files
+
+
+def nameless_use(members: set[int]) -> int:
+    """Bytes of files that a tree holds open though they have no name: deleted ones, and memory files."""
+    counted: set[tuple[int, int]] = set()
+    size = 0
+    for pid in members:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    status = entry.stat()
+                    if status.st_nlink == 0 and stat.S_ISREG(status.st_mode):
+                        size += _size(status, counted)
+    return size
+
+
+def _size(status: os.stat_result, counted: set[tuple[int, int]]) -> int:
+    """Bytes on disk; none where a file that may turn up again was counted before."""
+    if status.st_nlink != 1:
+        key = status.st_dev, status.st_ino
+        if key in counted:
+            return 0
+        counted.add(key)
+    return status.st_blocks * 512

@@ -60,6 +60,7 @@ _BOTH = {
     "link": (86, None),
     "linkat": (265, 37),
     "lookup_dcookie": (212, 18),
+    "memfd_secret": (447, 447),
     "mkdir": (83, None),
     "mkdirat": (258, 34),
     "mknod": (133, None),

@@ -25,6 +25,7 @@ _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 # From linux/bpf_common.h: load a word, jump if equal / at least / any bit set, return.
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _X32 = 0x40000000
+_LOW, _WHOLE = 0xFFFFFFFF, 0xFFFFFFFF_FFFFFFFF
 
 CLONE_NEW = 0x7E020000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
@@ -44,7 +45,8 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """`verdict` for `call`, where its argument number `argument` equals `value`, or has any bit of `bits`."""
+    """`verdict` for `call`, where its argument number `argument` has any bit of `bits`, or equals `value` in
+    its lower half, which is all that the kernel reads of an int."""
 
     call: str
     verdict: Verdict
@@ -59,11 +61,12 @@ _NEVER = (
     "acct", "add_key", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module",
     "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "init_module",
     "io_uring_enter", "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load",
-    "kexec_load", "keyctl", "lookup_dcookie", "mount", "mount_setattr", "move_mount", "name_to_handle_at",
-    "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pidfd_send_signal", "pivot_root",
-    "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl", "reboot",
-    "request_key", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "seccomp", "setdomainname", "sethostname",
-    "setns", "settimeofday", "swapoff", "swapon", "syslog", "umount2", "unshare", "userfaultfd",
+    "kexec_load", "keyctl", "lookup_dcookie", "memfd_secret", "mount", "mount_setattr", "move_mount",
+    "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd",
+    "pidfd_send_signal", "pivot_root", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace",
+    "quotactl", "reboot", "request_key", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "seccomp", "setdomainname",
+    "sethostname", "setns", "settimeofday", "swapoff", "swapon", "syslog", "umount2", "unshare",
+    "userfaultfd",
 )
 # fmt: on
 # By call: the argument that names the folder's descriptor (-1: none), and the one that names the path.
@@ -106,7 +109,7 @@ def rules(own_network: bool) -> list[Rule]:
         table += [Rule("socket", Verdict.ALLOWED, 0, family) for family in (socket.AF_UNIX, 2, 10)]
         table += [Rule(name, Verdict.WATCHED) for name in ("bind", "connect", "sendmmsg", "sendmsg")]
         # An address is given, or the socket has one, which was seen.
-        table.append(Rule("sendto", Verdict.WATCHED, 4, bits=0xFFFFFFFF))
+        table.append(Rule("sendto", Verdict.WATCHED, 4, bits=_WHOLE))
     # The C library asks for the machine's addresses when it looks up a name.
     table.append(Rule("socket", Verdict.QUIETLY, 0, 16))
     table.append(Rule("socket", Verdict.REFUSED))
@@ -147,14 +150,15 @@ def program(table: Sequence[Rule], machine_name: str, heard: bool) -> list[Instr
 def _lines(rule: Rule, number: int, answer: int) -> list[Instruction]:
     if rule.argument < 0:
         return [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, answer)]
-    # The lower half of an argument: both machines put it first.
-    test = (_ANY_BIT, 0, 1, rule.bits) if rule.value is None else (_EQUAL, 0, 1, rule.value)
-    body: list[Instruction] = [
-        (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * rule.argument),
-        test,
-        (_RETURN, 0, 0, answer),
-        (_LOAD, 0, 0, _NUMBER_AT),
-    ]
+    # Both machines put the lower half of an argument first.
+    low = _ARGUMENTS_AT + 8 * rule.argument
+    if rule.value is not None:
+        tests: list[Instruction] = [(_LOAD, 0, 0, low), (_EQUAL, 0, 1, rule.value)]
+    else:
+        tests = [(_LOAD, 0, 0, low), (_ANY_BIT, 0, 1, rule.bits & _LOW)]
+        if rule.bits > _LOW:
+            tests = [(_LOAD, 0, 0, low + 4), (_ANY_BIT, 2, 0, rule.bits >> 32), *tests]
+    body: list[Instruction] = [*tests, (_RETURN, 0, 0, answer), (_LOAD, 0, 0, _NUMBER_AT)]
     return [(_EQUAL, 0, len(body), number), *body]
 
 

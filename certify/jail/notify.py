@@ -144,7 +144,7 @@ def _opened(asked: Asked, bounds: Bounds, memory: Memory) -> Attempt | None:
     flags_at = _OPENING.get(asked.call)
     writes = flags_at is None or bool(asked.arguments[flags_at] & _WRITING)
     path = memory.path(asked.pid, *_place(asked))
-    if path.startswith(f"/proc/{asked.pid}/") or is_below(path, bounds.folders):
+    if is_below(path, bounds.folders) or _is_of_own_process(path, bounds.own):
         return None
     free = _FREE_TO_WRITE if writes else (*_FREE, *bounds.given)
     # Of the system's own folders only what is nobody's business but the administrator's is told.
@@ -155,6 +155,12 @@ def _opened(asked: Asked, bounds: Bounds, memory: Memory) -> Attempt | None:
 
 def is_below(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _is_of_own_process(path: str, own: Callable[[int], bool]) -> bool:
+    """The caller writes its number as its own namespace has it."""
+    head = path[len("/proc/") :].partition("/")[0] if path.startswith("/proc/") else ""
+    return head.isascii() and head.isdigit() and len(head) < 10 and own(int(head))
 
 
 def _is_private(path: str) -> bool:
@@ -244,7 +250,7 @@ class Memory:
         if not raw.startswith("/"):
             try:
                 link = "cwd" if folder < 0 else f"fd/{folder}"
-                start = str(Path(f"/proc/{pid}/{link}").readlink())
+                start = _plain(os.fsencode(Path(f"/proc/{pid}/{link}").readlink()))
             except OSError:
                 start = "?"
             raw = f"{start}/{raw}" if raw else start
