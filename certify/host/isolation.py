@@ -64,6 +64,7 @@ MEMORY_PROBE = 512 << 20
 UNSEEN = (
     "asking whether a file exists is not seen, only opening it; what was not given is not there",
     "paths and addresses are read from the plugin's memory, which its other threads may change meanwhile",
+    "a path is told as the plugin wrote it: links on the way are not followed, only kept from leading out",
     "work on the GPU passes through its driver, which no wall of ours watches",
 )
 

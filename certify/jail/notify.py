@@ -254,7 +254,9 @@ class Memory:
             except OSError:
                 start = "?"
             raw = f"{start}/{raw}" if raw else start
-        return os.path.normpath(raw)[:_MOST_TEXT]
+        # By POSIX two slashes at the start may mean something else; on Linux they do not.
+        path = os.path.normpath(raw)
+        return ("/" + path.lstrip("/") if path.startswith("/") else path)[:_MOST_TEXT]
 
     def _text(self, pid: int, address: int) -> str:
         # Reading stops at the end of a mapped page.
