@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,12 @@ def limit(limits: dict[str, int]) -> None:
 def unreadable(paths: Sequence[str]) -> str:
     """The first of these paths that this user cannot read; empty where all can be."""
     for path in paths:
-        if Path(path).exists() and not os.access(path, os.R_OK | (os.X_OK if Path(path).is_dir() else 0)):
+        try:
+            is_folder = stat.S_ISDIR(Path(path).stat().st_mode)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return path
+        if not os.access(path, os.R_OK | (os.X_OK if is_folder else 0)):
             return path
     return ""
