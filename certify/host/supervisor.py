@@ -212,6 +212,8 @@ class Supervisor:
             if pid == self._nursery and self._nursery_lives:
                 self._nursery_lives = False
                 self._tell({"nursery": status})
+                # Nothing can be started any more, and what lives without its keepers has no business here.
+                tree.kill_all(tree.descendants(os.getpid()), grace=0)
 
     def _enforce(self) -> None:
         watched = [ward.watched for ward in self._wards.values() if ward.watched is not None]

@@ -39,10 +39,12 @@ class Watched:
     def _disk_passed(self, members: set[int]) -> str:
         if time.monotonic() - self._looked < DISK_EVERY:
             return ""
-        size, files = disk_use(self.folder)
+        size, files, hidden = disk_use(self.folder)
         size += nameless_use(members)
         # Looking costs more where there is more to look at.
         self._looked = time.monotonic() + files / 20_000
+        if hidden:
+            return f"a folder that cannot be looked into ({hidden})"
         if files > MOST_FILES:
             return f"{files} files, limit {MOST_FILES}"
         if size > self.limits["disk"]:
@@ -64,16 +66,21 @@ def _bytes(pid: int, file: str, name: str) -> int:
     return int(words[0]) * 1024 if words else 0
 
 
-def disk_use(folder: str) -> tuple[int, int]:
+def disk_use(folder: str) -> tuple[int, int, str]:
     """Bytes on disk (as allocated: holes do not count, and a file of several names once) and entries below a
-    folder; symbolic links are not followed."""
-    size = files = 0
+    folder; symbolic links are not followed. Last, why a folder could not be looked into: closed to us, or its
+    path too long; empty where all could."""
+    size, files, hidden = 0, 0, ""
     linked: set[tuple[int, int]] = set()
     open_folders = [folder]
     while open_folders and files <= MOST_FILES:
         try:
             entries = os.scandir(open_folders.pop())
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
+            # Gone meanwhile.
+            continue
+        except OSError as error:
+            hidden = error.strerror
             continue
         with entries:
             for entry in entries:
@@ -85,7 +92,7 @@ def disk_use(folder: str) -> tuple[int, int]:
                         size += _size(entry.stat(follow_symlinks=False), linked)
                 except OSError:
                     continue
-    return size, files
+    return size, files, hidden
 
 
 def nameless_use(members: set[int]) -> int:
