@@ -202,6 +202,12 @@ def test_a_worker_holds_no_descriptor_but_its_pipes_and_its_loops(opened: Opened
     assert kinds == {"/dev/null": 1, "pipe": 5, "anon_inode": 1, "socket": 2}
 
 
+def test_what_a_plugin_starts_inherits_no_pipe_of_the_protocol(opened: Opened) -> None:
+    with pytest.raises(CallRefused) as refused:
+        ask(opened(), "inherited")
+    assert json.loads(refused.value.message) == [0, 1, 2]
+
+
 def test_closing_the_host_leaves_no_process(tmp_path: Path) -> None:
     with Host(tmp_path / "host", warm=False) as host:
         RemotePlugin(host, tmp_path / "workers", Opening(PUPPET, "native", ENTRY, {}, 20, 20)).generate(

@@ -68,6 +68,11 @@ class Puppet:
     def environment(self):
         raise Coded(json.dumps([dict(os.environ), str(Path.cwd())]))
 
+    def inherited(self):
+        """What a program that the plugin starts would find open."""
+        numbers = [int(entry.name) for entry in Path("/proc/self/fd").iterdir() if _link(entry) != "gone"]
+        raise Coded(json.dumps([number for number in numbers if os.get_inheritable(number)]))
+
     def descriptors(self):
         raise Coded(json.dumps([_link(entry) for entry in Path("/proc/self/fd").iterdir()]))
 
