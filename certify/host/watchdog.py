@@ -80,7 +80,7 @@ def disk_use(folder: str) -> tuple[int, int, str]:
             # Gone meanwhile.
             continue
         except OSError as error:
-            hidden = error.strerror
+            hidden = error.strerror or "for no reason told"
             continue
         with entries:
             for entry in entries:
