@@ -47,6 +47,17 @@ _KEPT = (
     "XDG_CACHE_HOME",
     "SD_CERTIFY_CACHE",
     "CUDA_VISIBLE_DEVICES",
+    # Where pip gets a candidate's further packages from.
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_NO_INDEX",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
 )
 
 

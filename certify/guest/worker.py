@@ -12,6 +12,7 @@ import faulthandler
 import gc
 import importlib
 import random
+import subprocess
 import sys
 import time
 import traceback
@@ -102,10 +103,23 @@ class Worker:
 
         return {"bytes": hoard(header["bytes"])}, b""
 
+    def on_install(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """pip, for a candidate's dependencies: source packages among them run their build here."""
+        command = [sys.executable, "-m", "pip", "install", "--no-index", "--find-links", header["source"]]
+        command += ["--no-build-isolation", "--no-compile", "--target", "packages", *header["needed"]]
+        ran = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        return {
+            "code": ran.returncode,
+            "output": answers.plain(ran.stdout[-4000:] + ran.stderr[-8000:], 12000),
+        }, b""
+
     def on_load(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         sys.dont_write_bytecode = True
         Watch(header["allowed"], self._events)
         adapter = importlib.import_module(f"certify.guest.adapters.{header['kind'].replace('-', '_')}")
+        if header.get("packages"):
+            # Behind the engine's own: what the host has goes first.
+            sys.path.append(header["packages"])
         self.plugin = adapter.open_plugin(header["root"], header["entry"], header["config"])
         return {"signature": answers.describe_signature(self.plugin)}, b""
 

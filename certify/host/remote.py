@@ -109,6 +109,9 @@ class Opening:
     call_deadline: float
     # What the plugin may read besides its own files: the folders of models.
     readable: tuple[str, ...] = ()
+    # The folder of packages that it needs besides the engine's, and why there is none where it needs some.
+    packages: str = ""
+    blocked: str = ""
 
 
 class Unreachable(Exception):
@@ -134,8 +137,8 @@ class RemotePlugin:
 
         Raises LoadFailed, WorkerEnded, Hung or Misspoke the first time, and Unreachable from then on.
         """
-        if self._broken:
-            raise Unreachable(self._broken)
+        if self._broken or self.opening.blocked:
+            raise Unreachable(self._broken or self.opening.blocked)
         if self._session is None or not self._session.alive:
             # The first loading is sdk.entry-loads' own; a later one is a call like any other.
             first = self._signature is None
@@ -158,7 +161,8 @@ class RemotePlugin:
 
     def _open(self, config: Mapping[str, Any]) -> tuple[Session, Signature]:
         folder = self._scratch / f"worker-{next(self._numbers)}"
-        readable = (str(self.opening.root), *self.opening.readable)
+        given = (str(self.opening.root), *self.opening.readable, self.opening.packages)
+        readable = [path for path in given if path]
         session = Session(self._host, folder, self._note_event, readable)
         try:
             reply = load_candidate(
@@ -169,6 +173,7 @@ class RemotePlugin:
                 entry=self.opening.entry,
                 config=dict(config),
                 allowed=[str(session.folder)],
+                packages=self.opening.packages,
             )
             return session, _signature(reply)
         except CandidateFault:
