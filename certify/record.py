@@ -223,7 +223,7 @@ class Journal:
 
 def _open_for_adding(path: Path) -> int:
     """Never by way of a link, which somebody else may have put there."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.open(path, flags, 0o644)
 
 
