@@ -39,7 +39,8 @@ class EvidenceBox:
         if pictures >= MAX_PICTURES:
             return
         file = self._path(f"{pictures + 1}.webp")
-        Image.fromarray(pixels, "RGB").save(file, lossless=True)
+        with file.open("xb") as stream:
+            Image.fromarray(pixels, "RGB").save(stream, "WEBP", lossless=True)
         height, width = pixels.shape[:2]
         relative = file.relative_to(self._run).as_posix()
         self.items.append(Picture(name=name, file=relative, width=width, height=height, caption=caption))
@@ -49,7 +50,7 @@ class EvidenceBox:
     ) -> None:
         """All points go to a CSV file, at most 300 to the report (the extremes of each stretch stay)."""
         file = self._path(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".csv")
-        with file.open("w", newline="", encoding="utf-8") as stream:
+        with file.open("x", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow([x_label, y_label])
             writer.writerows(points)
@@ -65,9 +66,14 @@ class EvidenceBox:
         )
 
     def _path(self, ending: str) -> Path:
+        """Where nothing stands any more: what somebody put there, such as a link, is not written through."""
         folder = self._run / "evidence"
+        if folder.is_symlink():
+            folder.unlink()
         folder.mkdir(exist_ok=True)
-        return folder / f"{self._stem}-{ending}"
+        file = folder / f"{self._stem}-{ending}"
+        file.unlink(missing_ok=True)
+        return file
 
 
 def thin(points: Sequence[tuple[float, float]], limit: int = MAX_POINTS) -> tuple[tuple[float, float], ...]:

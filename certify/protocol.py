@@ -17,6 +17,8 @@ PREFIX = struct.Struct("<II")
 MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 256 << 20
 _MAX_DEPTH = 12
+# An integer of 64 bits has no more.
+_MAX_DIGITS = 20
 
 
 class ProtocolError(Exception):
@@ -38,16 +40,20 @@ def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
 
 
 def parse_header(text: bytes) -> dict[str, Any]:
-    """One JSON object in UTF-8: no NaN, no duplicate keys, bounded depth."""
+    """One JSON object: no NaN, no duplicate keys, bounded depth and integers, text that can be written."""
     try:
         header = json.loads(
-            text.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique_keys
+            text.decode("utf-8"),
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=_bounded,
+            object_pairs_hook=_unique_keys,
         )
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"header is not strict JSON: {str(error)[:200]}") from None
     if not isinstance(header, dict):
         raise ProtocolError("header is not an object")
-    _check_depth(header, 0)
+    _check_value(header, 0)
     return header
 
 
@@ -68,15 +74,30 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _check_depth(value: Any, depth: int) -> None:
+def _bounded(digits: str) -> int:
+    return int(digits) if len(digits) <= _MAX_DIGITS else _refuse(digits)
+
+
+def _check_value(value: Any, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise ProtocolError("header is nested too deeply")
-    if isinstance(value, dict):
-        for item in value.values():
-            _check_depth(item, depth + 1)
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key)
+            _check_value(item, depth + 1)
     elif isinstance(value, list):
         for item in value:
-            _check_depth(item, depth + 1)
+            _check_value(item, depth + 1)
+
+
+def _check_text(text: str) -> None:
+    """Lone surrogates, which JSON can say, can be written into no file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ProtocolError("header holds text that is not Unicode") from None
 
 
 class FrameParser:

@@ -189,7 +189,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.events: list[dict[str, Any]] = []
-        self._file = path.open("ab", buffering=0)
+        self._file = os.fdopen(_open_for_adding(path), "ab", buffering=0)
         self._digest = hashlib.sha256()
 
     def write(self, event: str, **body: Any) -> None:
@@ -219,6 +219,12 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _open_for_adding(path: Path) -> int:
+    """Never by way of a link, which somebody else may have put there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags, 0o644)
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -35,6 +35,7 @@ from certify.host.launch import Host
 from certify.host.remote import Opening, RemotePlugin
 from certify.host.session import Session
 from certify.machine import capabilities, environment, gpu_names
+from certify.outputs.files import replace_file
 from certify.outputs.junit import to_junit
 from certify.plan import Plan, make_plan
 from certify.profiles import Profile, profile_named
@@ -134,18 +135,24 @@ def _end_with_parent() -> None:
 
 
 def execute(
-    order: Order, progress: Progress, host: Host | None = None, profile: Profile | None = None
+    order: Order,
+    progress: Progress,
+    host: Host | None = None,
+    profile: Profile | None = None,
+    selected: Set[str] | None = None,
 ) -> tuple[Results, Path]:
     """Runs `order` and writes its folder. Runs one after another may share a `host` that no candidate has
-    harmed, and take a `profile` of their own; the project's own tests do.
+    harmed, take a `profile` of their own, and measure just the requirements `selected`; the project's own
+    tests do.
 
     Raises UserError for mistakes in what was asked or handed in, HostError where nothing can be run.
     """
     profile = profile or _profile_of(order)
     _check_models(order)
     catalogue = load_catalogue()
-    selected = catalogue.select(order.suites, order.requirements)
-    with tempfile.TemporaryDirectory(prefix="certify-") as name:
+    selected = selected or catalogue.select(order.suites, order.requirements)
+    # A worker lies below it and sees its name.
+    with tempfile.TemporaryDirectory(prefix="plugin-") as name:
         scratch = Path(name)
         submission = open_submission(Path(order.plugin), scratch / "submission")
         candidate = read_candidate(submission)
@@ -380,6 +387,6 @@ def write_outputs(results: Results, out: Path) -> None:
     """results.json, junit.xml and report.html, all from the same results."""
     from certify.reports.html import render_report
 
-    (out / "results.json").write_text(results.to_json(), "utf-8")
-    (out / "junit.xml").write_text(to_junit(results), "utf-8")
-    (out / "report.html").write_text(render_report(results, out), "utf-8")
+    replace_file(out / "results.json", results.to_json())
+    replace_file(out / "junit.xml", to_junit(results))
+    replace_file(out / "report.html", render_report(results, out))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+MOST_TEXT = 2000
+
 
 @dataclass
 class CandidateFault(Exception):
@@ -14,6 +16,8 @@ class CandidateFault(Exception):
     log: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
+        # It may quote what a hostile worker sent: lone surrogates can be written into no file.
+        self.message = self.message[:MOST_TEXT].encode("utf-8", "backslashreplace").decode("utf-8")
         super().__init__(self.message)
 
     def __str__(self) -> str:

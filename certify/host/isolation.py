@@ -66,6 +66,8 @@ UNSEEN = (
     "paths and addresses are read from the plugin's memory, which its other threads may change meanwhile",
     "a path is told as the plugin wrote it: links on the way are not followed, only kept from leading out",
     "work on the GPU passes through its driver, which no wall of ours watches",
+    "what works beside the plugin has names, and the model is tiny; a plugin that knows them can tell a test "
+    "from a user's machine, and behave",
 )
 
 

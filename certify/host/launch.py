@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,7 @@ class Host:
         # The tiny models built for this host, by model type: in its own folder, out of any candidate's reach
         # before it is loaded.
         self.models: dict[str, str] = {}
+        self._cache = scratch / "cache"
         self.lost = ""
         self._walled = walls
         self._step = 0
@@ -123,7 +124,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment(self.scratch),
+                env=worker_environment(self.scratch),
                 pass_fds=(control.fileno(), nursery.fileno()),
                 start_new_session=True,
             )
@@ -144,10 +145,12 @@ class Host:
             raise HostError(self.lost)
         self._wait_until_ready()
         folder.mkdir(parents=True, exist_ok=True)
-        strongest = jail_of(folder.resolve(), [*readable, self._environment(folder)["SD_CERTIFY_CACHE"]])
+        strongest = jail_of(folder.resolve(), [*readable, str(self._cache)])
         ladder = [strongest, *weaker(strongest)]
         if trusted or not self._walled:
-            return self._try(ladder[-1], limits)[0]
+            # The tiny models that it builds are for all.
+            cache = {"SD_CERTIFY_CACHE": str(self._cache)} if trusted else {}
+            return self._try(ladder[-1], limits, cache)[0]
         while True:
             jail = ladder[min(self._step, len(ladder) - 1)]
             process, failed = self._try(jail, limits)
@@ -164,7 +167,9 @@ class Host:
                 raise self._loss(f"no worker could be started: {failed}")
             self._step += 1
 
-    def _try(self, jail: Jail, limits: dict[str, int] | None) -> tuple[Process, str]:
+    def _try(
+        self, jail: Jail, limits: dict[str, int] | None, environment: Mapping[str, str] | None = None
+    ) -> tuple[Process, str]:
         """A worker behind these walls, and what kept them from standing: empty where they do."""
         number = next(self._numbers)
         ours, theirs = _pipes()
@@ -177,7 +182,7 @@ class Host:
         }
         rlimits = {**RLIMITS, **({"RLIMIT_NPROC": MOST_THREADS} if _counts_alone(jail) else {})}
         order = {
-            "environment": self._environment(Path(jail.folder)),
+            "environment": {**worker_environment(Path(jail.folder)), **(environment or {})},
             "limits": rlimits,
             "jail": jail.to_dict(),
         }
@@ -250,9 +255,6 @@ class Host:
         self.lost = f"{reason}; the last line of their log: {self.log_tail()}"
         return HostError(self.lost)
 
-    def _environment(self, folder: Path) -> dict[str, str]:
-        return worker_environment(folder, self.scratch / "cache")
-
     def kill(self, pid: int) -> None:
         """Ends a worker and everything that came from it; returns when all of it is gone."""
         if self.lost:
@@ -310,7 +312,7 @@ def _pipes() -> tuple[list[int], list[int]]:
     return ours, theirs
 
 
-def worker_environment(folder: Path, cache: Path) -> dict[str, str]:
+def worker_environment(folder: Path) -> dict[str, str]:
     """All that a worker sees of the environment: nothing of the judge's, and nothing that says "test"."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -320,7 +322,6 @@ def worker_environment(folder: Path, cache: Path) -> dict[str, str]:
         "LOGNAME": "user",
         "TMPDIR": str(folder / "tmp"),
         "LANG": "C.UTF-8",
-        "SD_CERTIFY_CACHE": str(cache),
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(folder / "home" / "huggingface"),
         "PYTHONDONTWRITEBYTECODE": "1",

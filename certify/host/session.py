@@ -21,6 +21,8 @@ from certify.protocol import Frame, FrameParser, ProtocolError, pack
 
 LOG_LIMIT = 64 << 10
 MAX_ANSWER = 96 << 20
+# Bytes that a worker may write during one request, besides its answer.
+MAX_OUTPUT = {"output": 64 << 20, "events": 4 << 20}
 _PIECE = 1 << 20
 
 
@@ -119,6 +121,7 @@ class Session:
         self.stdout, self.stderr = Ring(), Ring()
         self._parser = FrameParser(max_payload=MAX_ANSWER)
         self._frames: list[Frame] = []
+        self._written = dict.fromkeys(MAX_OUTPUT, 0)
 
     @property
     def pid(self) -> int:
@@ -143,6 +146,7 @@ class Session:
         nonce = secrets.token_hex(16)
         header = {"op": operation, "nonce": nonce, "deadline": deadline, **body}
         shown = json.dumps(body.get("request", body), ensure_ascii=False, default=str)[:500]
+        self._written = dict.fromkeys(MAX_OUTPUT, 0)
         started = time.monotonic()
         try:
             frame = self._exchange(pack(header, payload), started + deadline, shown)
@@ -207,6 +211,7 @@ class Session:
                 for descriptor in ready.intersection(self._outputs):
                     if self._read(descriptor, shown) == 0:
                         selector.unregister(descriptor)
+                self._check_output(shown)
                 if self.pid in self.host.exits and not self._frames:
                     self._drain(shown)
                     if not self._frames:
@@ -229,17 +234,22 @@ class Session:
         except BlockingIOError:
             return -1
         if descriptor == self.process.events:
+            self._written["events"] += len(data)
             self._hear(data)
-        elif descriptor == self.process.stdout:
-            self.stdout.add(data)
-        elif descriptor == self.process.stderr:
-            self.stderr.add(data)
+        elif descriptor in (self.process.stdout, self.process.stderr):
+            self._written["output"] += len(data)
+            (self.stdout if descriptor == self.process.stdout else self.stderr).add(data)
         else:
             try:
                 self._frames += self._parser.feed(data)
             except ProtocolError as error:
                 raise Misspoke(f"not the protocol: {error}", shown) from None
         return len(data)
+
+    def _check_output(self, shown: str) -> None:
+        for what, limit in MAX_OUTPUT.items():
+            if self._written[what] > limit:
+                raise WorkerEnded(f"ended, for it wrote more than {limit >> 20} MiB of {what}", shown)
 
     def _drain(self, shown: str) -> None:
         """What was written before the end; never waits for more, since a daemon may hold the pipes open."""

@@ -70,3 +70,9 @@ def test_a_config_for_another_model_than_the_manifest_lists_is_a_mistake(
     with pytest.raises(UserError, match=r"config.model_type is v2\.0, but plugin.model_types lists v1\.5"):
         execute(Order(plugin=str(folder), out=str(tmp_path / "out")), Silent())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fault_quotes_of_a_worker_what_can_be_written_and_is_no_book() -> None:
+    fault = Misspoke("\ud800" + "x" * 100_000)
+    assert fault.message.startswith("\\ud800x")
+    assert len(str(fault).encode()) < 3_000

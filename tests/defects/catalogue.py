@@ -6,6 +6,9 @@ beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something f
 `# manifest also: LINE` where it must say more. A `.toml` defect changes the package: `replace` (in
 plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
 `breaks: nothing` is a benign twin: it looks like a defect and must raise no finding.
+
+The defects in `hostile/` are acts against the machine or the verdict. They need decoys, so `tests.hostile`
+runs them; there `breaks: nothing` says that an act is without effect.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ else:
 
 HERE = Path(__file__).parent
 SOUND = HERE / "sound"
+HOSTILE = "hostile"
+# What the hostile ones share.
+ARMOURY = HERE / "armoury.py"
 ASKS_THE_PLUGIN = "everything that asks the plugin"
 # What no single run of minutes on one system can evidence; so it stays open for the sound plugin too.
 OPEN = ("leak.full-day", "platform.native")
@@ -57,6 +63,8 @@ class Defect:
         shutil.copytree(SOUND, folder, ignore=shutil.ignore_patterns("__pycache__"))
         if self.file == SOUND:
             return folder
+        if self.suite == HOSTILE:
+            shutil.copy(ARMOURY, folder)
         if self.file.suffix == ".py":
             shutil.copy(self.file, folder / "defect.py")
             entry = f'entry = "defect:{_class_name(self.file)}"'
@@ -75,7 +83,15 @@ def sound() -> Defect:
 
 
 def all_defects() -> list[Defect]:
-    """Every defect, in the order of suites and names."""
+    """Every defect but the hostile ones, in the order of suites and names."""
+    return [defect for defect in _read_all() if defect.suite != HOSTILE]
+
+
+def hostile_acts() -> list[Defect]:
+    return [defect for defect in _read_all() if defect.suite == HOSTILE]
+
+
+def _read_all() -> list[Defect]:
     catalogue = load_catalogue()
     files = sorted(
         path for path in HERE.glob("*/*") if path.suffix in (".py", ".toml") and path.parent != SOUND

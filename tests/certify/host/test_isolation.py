@@ -89,9 +89,7 @@ def test_a_worker_that_gets_our_environment_is_level_0(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clean = launch.worker_environment
-    monkeypatch.setattr(
-        launch, "worker_environment", lambda folder, cache: {**os.environ, **clean(folder, cache)}
-    )
+    monkeypatch.setattr(launch, "worker_environment", lambda folder: {**os.environ, **clean(folder)})
     with Host(tmp_path / "host", warm=False) as host:
         told = measure_isolation(host, tmp_path, "L1")
     assert told.level == "L0"
