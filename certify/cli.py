@@ -84,7 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="one requirement: what it demands, why, and how to meet it")
     explain.add_argument("requirement")
     explain.set_defaults(command=_explain)
-    commands.add_parser("doctor", help="what this machine can evidence").set_defaults(command=_doctor)
+    doctor = commands.add_parser("doctor", help="what this machine can evidence")
+    doctor.add_argument(
+        "--isolation", action="store_true", help="every act of the isolation self-test, and nothing else"
+    )
+    doctor.set_defaults(command=_doctor)
     report = commands.add_parser("report", help="makes the outputs of a run again from its journal")
     report.add_argument("run", metavar="RUN", help="the folder of a run")
     report.set_defaults(command=_report)
@@ -270,12 +274,17 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
+    from certify.host.doctor import act_lines, diagnose_isolation, self_test
     from certify.machine import diagnose, environment
 
+    told = self_test()
+    if arguments.isolation:
+        print("\n".join(act_lines(told)))
+        return 0
     for name, value in environment().items():
         print(f"{name:<20} {value}")
     print()
-    for line in diagnose():
+    for line in [*diagnose(), *diagnose_isolation(told)]:
         print(f"{'ok ' if line.ok else 'no '} {line.name:<16} {line.finding}")
         if line.remedy:
             print(f"    {'':<16} {line.remedy}")

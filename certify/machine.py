@@ -24,7 +24,7 @@ def this_system() -> str:
 def capabilities() -> frozenset[str]:
     """What requirements may need: the system's name, `worker` (candidates can be run), `cuda`."""
     found = {this_system()}
-    if os.name == "posix" and Path("/proc").is_dir():
+    if sys.platform in SYSTEMS and (sys.platform != "linux" or Path("/proc").is_dir()):
         found.add("worker")
     if gpu_names():
         found.add("cuda")
@@ -109,10 +109,17 @@ def diagnose() -> list[Diagnosis]:
 
 
 def _diagnose_worker() -> Diagnosis:
-    ok = "worker" in capabilities()
-    remedy = "" if ok else "Run certify on Linux; plan, list, explain and report work everywhere."
-    finding = "candidates can be run in a worker" if ok else "no /proc: candidates cannot be run here"
-    return Diagnosis("worker", ok, finding, remedy)
+    if "worker" not in capabilities():
+        remedy = "Run certify on Linux; plan, list, explain and report work everywhere."
+        return Diagnosis("worker", False, "candidates cannot be run here", remedy)
+    if sys.platform == "linux":
+        return Diagnosis("worker", True, "candidates can be run in a worker")
+    return Diagnosis(
+        "worker",
+        True,
+        f"candidates can be run in a worker, by a backend that is not evidenced natively on {this_system()}",
+        "Profiles store and certified demand isolation L2: run them on Linux.",
+    )
 
 
 def _diagnose_gpu() -> Diagnosis:

@@ -111,7 +111,7 @@ class Act(_Row):
 
 class Isolation(_Row):
     """The level in force and the level that the profile demands; the walls that stood, which could not be
-    built and why, and what none of them makes visible."""
+    built and why, what none of them makes visible, and who holds a worker's tree to its limits."""
 
     level: str
     demanded: str
@@ -119,6 +119,7 @@ class Isolation(_Row):
     walls: str = ""
     lacks: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    limits_kept_by: str = ""
 
 
 LEVELS = ("L0", "L1", "L2", "L3")

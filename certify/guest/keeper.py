@@ -13,11 +13,10 @@ import signal
 import socket
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 from typing import Any
 
-from certify.guest.worker import serve
+from certify.guest.worker import run
 from certify.jail.enter import move_in, shut
 from certify.jail.identity import limit
 from certify.jail.namespaces import leave
@@ -38,6 +37,8 @@ def keep(order: dict[str, Any], descriptors: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _call_prctl(PR_SET_CHILD_SUBREAPER, 1)
     _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if order["cgroup"]:
+        _enter(order["cgroup"])
     jail = Jail.from_dict(order["jail"])
     if not jail.namespaces:
         _leave_as(_wait_for(_fork_worker(order, jail, descriptors)))
@@ -54,6 +55,15 @@ def keep(order: dict[str, Any], descriptors: list[int]) -> None:
     status = os.read(told, 8)
     os.wait()
     _leave_as(int.from_bytes(status, "little") if status else signal.SIGKILL)
+
+
+def _enter(group: str) -> None:
+    """Moves this process, and so all that come from it, into a control group. The judge looks whether it is
+    there."""
+    try:
+        Path(group, "cgroup.procs").write_text("0", "ascii")
+    except OSError:
+        return
 
 
 def _be_first(order: dict[str, Any], jail: Jail, descriptors: list[int], telling: int) -> None:
@@ -134,19 +144,7 @@ def _become_worker(order: dict[str, Any], jail: Jail, descriptors: list[int]) ->
     # A change of user takes it away.
     _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _close(_DOOR)
-    code = 0
-    try:
-        serve(REQUESTS, ANSWERS, EVENTS)
-    except SystemExit as leaving:
-        traceback.print_exc()
-        code = leaving.code if isinstance(leaving.code, int) else 1 if leaving.code else 0
-    except BaseException:
-        traceback.print_exc()
-        code = 70
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code & 0xFF)
+    run(REQUESTS, ANSWERS, EVENTS)
 
 
 def _hand_over(listener: int) -> None:

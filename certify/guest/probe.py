@@ -9,6 +9,8 @@ import ctypes
 import errno
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,31 @@ _NEW_USER_NAMESPACE = 0x10000000
 # Unlike PTRACE_ATTACH it does not stop whom it is done to.
 _PTRACE_SEIZE = 0x4206
 _GET_KEYRING, _SESSION_KEYRING = 0, -3
+# Of Linux alone: elsewhere there is nothing of the kind.
+_OF_LINUX = frozenset(
+    {
+        "connect to an abstract Unix socket",
+        "open a netlink socket",
+        "set up io_uring",
+        "make a user namespace",
+        "reach the kernel's keys",
+        "load a program into the kernel (bpf)",
+    }
+)
+# What other systems have in a form of their own, which is not tried yet: it counts as not stopped.
+_UNTRIED = frozenset(
+    {
+        "read the judge's environment in /proc",
+        "read the judge's memory map",
+        "attach to its parent (ptrace)",
+        "read its parent's memory",
+        "mount a file system",
+        "see the judge's process",
+        "leave shared memory behind",
+    }
+)
+# There a signal 0 would be sent, and Python has no Unix sockets.
+_UNTRIED_ON_WINDOWS = frozenset({"signal the judge", "connect to a Unix socket by its path"})
 _REFUSED = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ESRCH)
 
 
@@ -55,7 +82,17 @@ def run_probe(order: dict[str, Any]) -> list[dict[str, Any]]:
         "see that a file is there which was not given": lambda: Path(order["secret_file"]).stat(),
         "leave shared memory behind": lambda: Path("/dev/shm", order["shared"]).write_bytes(b"x"),
     }
-    return [_attempt(name, act) for name, act in acts.items()]
+    return [_not_tried(name) or _attempt(name, act) for name, act in acts.items()]
+
+
+def _not_tried(name: str, system: str = sys.platform) -> dict[str, Any]:
+    if system == "linux":
+        return {}
+    if name in _OF_LINUX:
+        return {"act": name, "stopped": True, "note": "there is no such thing on this system"}
+    if name in _UNTRIED or (system == "win32" and name in _UNTRIED_ON_WINDOWS):
+        return {"act": name, "stopped": False, "note": "not tried on this system"}
+    return {}
 
 
 def _attempt(name: str, act: Callable[[], Any]) -> dict[str, Any]:
@@ -129,14 +166,19 @@ def crowd(processes: int) -> int:
     """Forks that many idle children and waits a second: a watchdog ends us meanwhile. How many there were."""
     for made in range(processes):
         try:
-            child = os.fork()
-        except BlockingIOError:
+            _idle()
+        except OSError:
             return made
-        if child == 0:
-            time.sleep(5)
-            os._exit(0)
     time.sleep(1)
     return processes
+
+
+def _idle() -> None:
+    if sys.platform == "win32":
+        subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(5)"])
+    elif os.fork() == 0:
+        time.sleep(5)
+        os._exit(0)
 
 
 def hoard(size: int) -> int:
@@ -154,10 +196,13 @@ def hoard(size: int) -> int:
 
 def _leave_process() -> None:
     """A daemon that would live for a minute; the host looks whether it outlives us."""
-    if os.fork() == 0:
+    if sys.platform == "win32":
+        subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"])
+    elif os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
             os.closerange(0, 256)
             time.sleep(60)
         os._exit(0)
-    os.wait()
+    else:
+        os.wait()

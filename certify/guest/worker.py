@@ -11,6 +11,7 @@ import ctypes
 import faulthandler
 import gc
 import importlib
+import os
 import random
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from certify.guest import answers
 from certify.guest.watch import Watch
@@ -39,6 +40,23 @@ def serve(requests: int, answers_to: int, events: int) -> None:
             return
         header, payload = worker.answer(frame)
         write_all(answers_to, pack(header, payload))
+
+
+def run(requests: int, answers_to: int, events: int) -> NoReturn:
+    """Serves, and ends this process as the plugin would have: nothing registered for the exit is run."""
+    code = 0
+    try:
+        serve(requests, answers_to, events)
+    except SystemExit as leaving:
+        traceback.print_exc()
+        code = leaving.code if isinstance(leaving.code, int) else 1 if leaving.code else 0
+    except BaseException:
+        traceback.print_exc()
+        code = 70
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
 
 
 def _ask_judge(requests: int, answers_to: int, header: dict[str, Any], payload: bytes) -> Frame:
@@ -169,14 +187,14 @@ async def _call(plugin: Any, parameters: dict[str, Any]) -> Any:
 def _hold_mmap_threshold() -> bool:
     try:
         return bool(ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 128 << 10))
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):
         return False
 
 
 def _malloc_trim() -> bool:
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):
         return False
     return True
 

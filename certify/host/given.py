@@ -13,62 +13,81 @@ from certify.jail.identity import FRESH_USERS
 from certify.jail.plan import ROOT, SHARED_MEMORY, Jail
 
 OWN_FOLDERS = ("work", "tmp", "home")
-_SYSTEM = (
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/sys/devices/system",
-    "/proc/driver/nvidia",
-    *(
-        f"/etc/{name}"
-        for name in (
-            "alternatives",
-            "fonts",
-            "hosts",
-            "ld.so.cache",
-            "ld.so.conf",
-            "ld.so.conf.d",
-            "localtime",
-            "mime.types",
-            "nsswitch.conf",
-            "os-release",
-            "python3",
-            "ssl/certs",
-            "ssl/openssl.cnf",
-        )
+# Of each system what every program needs that runs there.
+_SYSTEM: dict[str, tuple[str, ...]] = {
+    "linux": (
+        "/usr",
+        "/bin",
+        "/sbin",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/sys/devices/system",
+        "/proc/driver/nvidia",
+        *(
+            f"/etc/{name}"
+            for name in (
+                "alternatives",
+                "fonts",
+                "hosts",
+                "ld.so.cache",
+                "ld.so.conf",
+                "ld.so.conf.d",
+                "localtime",
+                "mime.types",
+                "nsswitch.conf",
+                "os-release",
+                "python3",
+                "ssl/certs",
+                "ssl/openssl.cnf",
+            )
+        ),
     ),
-)
+    "darwin": (
+        "/usr/lib",
+        "/usr/bin",
+        "/usr/share",
+        "/bin",
+        "/System/Library",
+        "/System/Cryptexes",
+        "/System/Volumes/Preboot/Cryptexes",
+        "/Library/Apple",
+        "/Library/Fonts",
+        "/private/var/db/dyld",
+        "/private/var/db/timezone",
+        "/private/etc/localtime",
+        "/private/etc/ssl",
+    ),
+}
+# The walls of each system, as a jail's plan names them.
+_WALLS = {
+    "linux": ("namespaces", "landlock", "seccomp"),
+    "darwin": ("seatbelt",),
+    "win32": ("job",),
+}
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _GPU = ("nvidia*", "nvidia-caps/*", "dri/*")
 
 
 def jail_of(folder: Path, readable: Iterable[str] = (), writable: Iterable[str] = ()) -> Jail:
-    """The strongest jail for a worker with this folder; makes what has to be there. Linux alone has walls.
+    """The strongest jail for a worker with this folder; makes what has to be there.
 
     `readable` and `writable` are further paths, such as the candidate's files and a model's.
     """
-    user = random.SystemRandom().choice(FRESH_USERS) if _is_root() else None
+    user = (
+        random.SystemRandom().choice(FRESH_USERS) if sys.platform == "linux" and os.geteuid() == 0 else None
+    )
     own = [_owned(folder / name, user) for name in OWN_FOLDERS]
     _owned(folder / SHARED_MEMORY, user)
     (folder / ROOT).mkdir(parents=True, exist_ok=True)
-    walls = sys.platform == "linux"
     return Jail(
         folder=str(folder),
-        namespaces=walls,
-        landlock=walls,
-        seccomp=walls,
-        user=user if walls else None,
-        readable=_real([*_SYSTEM, *python_paths(), *readable]),
+        **dict.fromkeys(_WALLS.get(sys.platform, ()), True),
+        user=user,
+        readable=_real([*_SYSTEM.get(sys.platform, ()), *python_paths(), *readable]),
         writable=(*own, *_real(writable)),
         devices=_real([*_DEVICES, *gpu_devices()]),
     )
-
-
-def _is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def _owned(folder: Path, user: int | None) -> str:

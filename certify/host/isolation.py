@@ -12,8 +12,9 @@ import contextlib
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,7 @@ def measure_isolation(host: Host, scratch: Path, demanded: str) -> Isolation:
         acts=host.acts,
         walls=host.walls,
         lacks=tuple(host.lacks),
+        limits_kept_by=host.limits_kept_by,
         unseen=UNSEEN,
     )
 
@@ -167,9 +169,12 @@ def _decoys(scratch: Path) -> Iterator[_Decoys]:
     with (
         _listener(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)) as stream,
         _listener(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)) as datagrams,
-        _listener(socket.AF_UNIX, socket.SOCK_STREAM, unix),
-        _listener(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + name),
+        ExitStack() as unix_sockets,
     ):
+        if sys.platform != "win32":
+            unix_sockets.enter_context(_listener(socket.AF_UNIX, socket.SOCK_STREAM, unix))
+        if sys.platform == "linux":
+            unix_sockets.enter_context(_listener(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + name))
         try:
             yield _Decoys(
                 secret=secret,
@@ -209,20 +214,21 @@ def _running(process: psutil.Process) -> bool:
 
 
 def _crowd_is_ended(session: Session) -> Act:
+    asked = LIMITS["processes"] + 8
     try:
-        reply = session.ask("crowd", 20, processes=LIMITS["processes"] + 8)
+        reply = session.ask("crowd", 20, processes=asked)
     except WorkerEnded as ended:
-        return Act(act=_CROWD, stopped="watchdog" in ended.message, note=ended.message)
-    made = reply.body.get("processes")
-    return Act(act=_CROWD, stopped=False, note=f"{made} were forked")
+        return Act(act=_CROWD, stopped="limit" in ended.message, note=ended.message)
+    made = int(reply.body.get("processes", 0))
+    return Act(act=_CROWD, stopped=made < asked, note=f"{made} were started")
 
 
 def _hoard_is_ended(host: Host, scratch: Path) -> Act:
     session = Session(host, scratch / "self-test-memory", limits={"memory": MEMORY_PROBE})
     try:
-        session.ask("hoard", 30, bytes=2 * MEMORY_PROBE)
+        got = int(session.ask("hoard", 30, bytes=2 * MEMORY_PROBE).body.get("bytes", 0))
     except WorkerEnded as ended:
-        return Act(act=_HOARD, stopped="watchdog" in ended.message, note=ended.message)
+        return Act(act=_HOARD, stopped="limit" in ended.message, note=ended.message)
     finally:
         session.end()
-    return Act(act=_HOARD, stopped=False)
+    return Act(act=_HOARD, stopped=got < 2 * MEMORY_PROBE, note=f"{got >> 20} MiB were had")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import secrets
-import selectors
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,14 +14,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
-from certify.host.launch import EVENT_ROOM, Host, Process, describe_exit
+from certify.host.launch import Host
+from certify.host.pipes import OUTPUTS, ROOM
+from certify.host.systems.base import Process, describe_exit
 from certify.protocol import Frame, FrameParser, ProtocolError, pack
 
 LOG_LIMIT = 64 << 10
 MAX_ANSWER = 96 << 20
 # Bytes that a worker may write during one request, besides its answer.
 MAX_OUTPUT = {"output": 64 << 20, "events": 4 << 20}
-_PIECE = 1 << 20
 
 
 Kind = Literal[
@@ -193,58 +192,35 @@ class Session:
             raise Misspoke("a question out of turn", shown)
 
     def _exchange(self, data: bytes, deadline: float, shown: str) -> Frame:
-        pending = memoryview(data)
-        with selectors.DefaultSelector() as selector:
-            for descriptor in (*self._outputs, self.host.nursery.fileno()):
-                selector.register(descriptor, selectors.EVENT_READ)
-            selector.register(self.process.requests, selectors.EVENT_WRITE)
-            while not self._frames:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise Hung("no answer within the deadline", shown)
-                ready = {key.fd for key, _ in selector.select(min(left, 1.0))}
-                self.host.note_events()
-                if self.process.requests in ready:
-                    pending = self._send(pending)
-                    if not pending:
-                        selector.unregister(self.process.requests)
-                for descriptor in ready.intersection(self._outputs):
-                    if self._read(descriptor, shown) == 0:
-                        selector.unregister(descriptor)
-                self._check_output(shown)
-                if self.pid in self.host.exits and not self._frames:
-                    self._drain(shown)
-                    if not self._frames:
-                        raise WorkerEnded(self._how_it_ended(), shown)
+        self.process.pipes.send(data)
+        while not self._frames:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Hung("no answer within the deadline", shown)
+            pieces = self.process.pipes.wait(min(left, 1.0))
+            self.host.note_events()
+            for name, piece in pieces:
+                self._read(name, piece, shown)
+            self._check_output(shown)
+            if self.pid in self.host.exits and not self._frames:
+                self._drain(shown)
+                if not self._frames:
+                    raise WorkerEnded(self._how_it_ended(), shown)
         return self._frames.pop(0)
 
-    def _send(self, pending: memoryview) -> memoryview:
-        try:
-            return pending[os.write(self.process.requests, pending[:65536]) :]
-        except BlockingIOError:
-            return pending
-        except OSError:
-            # The worker is gone; its exit tells more.
-            return pending[len(pending) :]
-
-    def _read(self, descriptor: int, shown: str) -> int:
-        """Bytes taken from one of the worker's pipes: 0 at its end, -1 where there is nothing now."""
-        try:
-            data = os.read(descriptor, _PIECE)
-        except BlockingIOError:
-            return -1
-        if descriptor == self.process.events:
+    def _read(self, name: str, data: bytes, shown: str) -> None:
+        """Takes what came from one of the worker's pipes."""
+        if name == "events":
             self._written["events"] += len(data)
             self._hear(data)
-        elif descriptor in (self.process.stdout, self.process.stderr):
+        elif name in ("stdout", "stderr"):
             self._written["output"] += len(data)
-            (self.stdout if descriptor == self.process.stdout else self.stderr).add(data)
+            (self.stdout if name == "stdout" else self.stderr).add(data)
         else:
             try:
                 self._frames += self._parser.feed(data)
             except ProtocolError as error:
                 raise Misspoke(f"not the protocol: {error}", shown) from None
-        return len(data)
 
     def _check_output(self, shown: str) -> None:
         for what, limit in MAX_OUTPUT.items():
@@ -253,9 +229,13 @@ class Session:
 
     def _drain(self, shown: str) -> None:
         """What was written before the end; never waits for more, since a daemon may hold the pipes open."""
-        for descriptor in self._outputs:
+        for name in OUTPUTS:
             for _ in range(200):
-                if self._read(descriptor, shown) <= 0 or self._frames:
+                data = self.process.pipes.now(name)
+                if not data:
+                    break
+                self._read(name, data, shown)
+                if self._frames:
                     break
 
     def _hear(self, data: bytes) -> None:
@@ -276,24 +256,20 @@ class Session:
 
     def _take_events(self) -> None:
         # What lies in the pipe now, and no more: a plugin may write on without end.
-        left = EVENT_ROOM
-        while left > 0 and (taken := self._read(self.process.events, "")) > 0:
-            left -= taken
+        left = ROOM
+        while left > 0 and (data := self.process.pipes.now("events")):
+            left -= len(data)
+            self._hear(data)
         if not self.host.lost:
             self.host.note_events()
         for attempt in self.host.attempts.pop(self.pid, []):
             told = {"kind": attempt.kind, "detail": attempt.detail[:400], "refused": attempt.refused}
             self._on_event(Event.model_validate({**told, "by": "kernel"}))
 
-    @property
-    def _outputs(self) -> tuple[int, ...]:
-        process = self.process
-        return process.answers, process.stdout, process.stderr, process.events
-
     def _how_it_ended(self) -> str:
         limit = self.host.passed_limits.get(self.pid)
         if limit:
-            return f"ended by the watchdog: {limit}"
+            return f"ended by {limit}"
         return describe_exit(self.host.exits[self.pid])
 
     def end(self) -> None:
@@ -305,7 +281,7 @@ class Session:
             self.host.kill(self.pid)
         finally:
             self._take_events()
-            self.process.close()
+            self.process.pipes.close()
 
 
 def load_candidate(session: Session, deadline: float, **body: Any) -> Reply:

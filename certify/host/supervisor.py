@@ -6,10 +6,12 @@ to, or everything when the judge is gone. Standard library alone.
 
 On the control socket, one JSON message a packet:
 
-- `{"expect": number, "folder", "given", "limits"}` with the end of a socket over which worker `number` will
-  send the listener of its filter; answered, once it stands, by `{"walls": number, "failed": reason or ""}`
+- `{"expect": number, "folder", "given", "limits", "group"}` with the end of a socket over which worker
+  `number` will send the listener of its filter; answered, once it stands, by
+  `{"walls": number, "failed": reason or ""}`
 - `{"known": number, "pid"}`: the keeper of that worker
 - `{"kill": pid}` is answered by `{"killed": pid}`
+- told first: `{"groups": the folder below which control groups can be made, "why" there is none}`
 - told: `{"limit": text, "pid"}`, `{"attempt": {"kind", "detail", "refused"}, "worker": number}` and
   `{"nursery": status}`, the end of the nursery
 """
@@ -30,7 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from certify.host import tree
+from certify.host import cgroups, tree
 from certify.host.watchdog import Watched
 from certify.jail import notify
 
@@ -47,6 +49,9 @@ def main(control_number: int, nursery_number: int, command: list[str]) -> int:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Before the nursery is there, so that it lives where we do.
+    groups, why = cgroups.settle(os.getpid())
+    control.send(json.dumps({"groups": groups, "why": why}).encode())
     os.set_inheritable(nursery_number, True)
     nursery = _start(command, control)
     os.close(nursery_number)
@@ -77,6 +82,7 @@ class Ward:
     given: tuple[str, ...]
     limits: dict[str, int]
     door: socket.socket | None
+    group: str = ""
     listener: int = -1
     watched: Watched | None = None
     told: set[notify.Attempt] = field(default_factory=set)
@@ -141,7 +147,7 @@ class Supervisor:
         if "expect" in order:
             door = socket.socket(fileno=descriptors[0])
             number, given = order["expect"], tuple(order["given"])
-            self._wards[number] = Ward(number, order["folder"], given, order["limits"], door)
+            self._wards[number] = Ward(number, order["folder"], given, order["limits"], door, order["group"])
         elif "known" in order:
             ward = self._wards[order["known"]]
             ward.watched = Watched(order["pid"], ward.folder, ward.limits)
@@ -204,7 +210,10 @@ class Supervisor:
                 doomed |= tree.below(orphan, table) | {orphan}
         tree.kill_all(doomed)
         for number in [number for number, ward in self._wards.items() if _keeper_of(ward) == pid]:
-            self._wards.pop(number).close()
+            ward = self._wards.pop(number)
+            ward.close()
+            if ward.group:
+                cgroups.kill(Path(ward.group))
         self._tell({"killed": pid})
 
     def _reap(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -116,4 +117,5 @@ def _size(status: os.stat_result, counted: set[tuple[int, int]]) -> int:
         if key in counted:
             return 0
         counted.add(key)
-    return status.st_blocks * 512
+    # Windows does not tell what is allocated.
+    return status.st_size if sys.platform == "win32" else status.st_blocks * 512

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +46,9 @@ def _give_up_capabilities() -> None:
 
 def limit(limits: dict[str, int]) -> None:
     """Sets RLIMIT_* by name, soft and hard, never above what is in force."""
+    # Windows has no such module.
+    import resource
+
     for name, value in limits.items():
         number = getattr(resource, name)
         hard = resource.getrlimit(number)[1]

@@ -19,6 +19,9 @@ class Jail:
     landlock: bool = False
     seccomp: bool = False
     user: int | None = None
+    # What other systems have: a sandbox profile on macOS, a job object on Windows.
+    seatbelt: bool = False
+    job: bool = False
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
@@ -33,6 +36,8 @@ class Jail:
                 ("Landlock", self.landlock),
                 ("seccomp", self.seccomp),
                 ("a user of its own", self.user is not None),
+                ("a sandbox profile", self.seatbelt),
+                ("a job object", self.job),
             )
             if there
         ]
@@ -55,7 +60,14 @@ def weaker(jail: Jail) -> Sequence[Jail]:
         {"namespaces": False, "user": jail.user},
         {"namespaces": False, "user": None},
         {"namespaces": False, "user": None, "landlock": False},
-        {"namespaces": False, "user": None, "landlock": False, "seccomp": False},
+        {
+            "namespaces": False,
+            "user": None,
+            "landlock": False,
+            "seccomp": False,
+            "seatbelt": False,
+            "job": False,
+        },
     ):
         step = replace(jail, **change)
         if step not in ladder:

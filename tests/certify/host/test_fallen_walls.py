@@ -84,7 +84,7 @@ def test_where_no_jail_at_all_stands_there_is_no_worker(tmp_path: Path, monkeypa
     monkeypatch.setattr(launch, "jail_of", without_a_place_for_a_root)
     monkeypatch.setattr(launch, "weaker", lambda jail: [jail])
     with Host(tmp_path / "host", warm=False) as host:
-        supervisor = psutil.Process(host._supervisor.pid)
+        supervisor = psutil.Process(host._system._supervisor.pid)
         for _ in range(2):
             with pytest.raises(HostError, match="no worker could be started"):
                 Session(host, tmp_path / "worker")
@@ -117,7 +117,7 @@ def hung(
         session = Session(host, tmp_path / "worker", readable=[str(PUPPET)])
         order = {"root": str(PUPPET), "kind": "native", "entry": ENTRY, "config": {}}
         load_candidate(session, 30, **order, allowed=[])
-        supervisor = psutil.Process(host._supervisor.pid)
+        supervisor = psutil.Process(host._system._supervisor.pid)
         victims = {
             "supervisor": supervisor.pid,
             "nursery": supervisor.children()[0].pid,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import sys
 import threading
 import time
@@ -22,8 +21,11 @@ from hypothesis import strategies as st
 
 from certify.host import session as sessions
 from certify.host.faults import CandidateFault, Misspoke, WorkerEnded
-from certify.host.launch import EVENT_ROOM, Host, Process, _pipes
+from certify.host.launch import Host
+from certify.host.pipes import OUTPUTS, ROOM, SelectedPipes
 from certify.host.session import MAX_ANSWER, Event, Reply, Session
+from certify.host.systems.base import Process
+from certify.host.systems.linux import _pipes
 from certify.protocol import MAX_HEADER, PREFIX, pack
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are run on Linux")
@@ -48,12 +50,11 @@ class Told:
     """A session whose worker is this test: `write` to its pipes, and what events came."""
 
     def __init__(self) -> None:
-        self.ours, self.theirs = _pipes()
-        self.nursery, self._other = socket.socketpair()
+        ours, self.theirs = _pipes()
+        pipes = SelectedPipes(ours[0], dict(zip(OUTPUTS, ours[1:], strict=True)))
         self.events: list[Event] = []
         host = SimpleNamespace(
-            start_worker=lambda *_: Process(PID, *self.ours),
-            nursery=self.nursery,
+            start_worker=lambda *_: Process(PID, pipes),
             note_events=lambda: None,
             kill=lambda _: None,
             exits={},
@@ -89,8 +90,6 @@ class Told:
         self.session.end()
         for descriptor in self.theirs:
             os.close(descriptor)
-        self.nursery.close()
-        self._other.close()
 
 
 @contextmanager
@@ -227,7 +226,7 @@ def test_a_line_that_is_no_event_is_noise(line: bytes) -> None:
 def test_noise_does_not_push_an_event_out() -> None:
     event = b'{"kind": "network", "detail": "connect 127.0.0.1:9"}\n'
     with told() as worker:
-        os.write(worker.event_pipe, event + b"\n" * (EVENT_ROOM - 2 * len(event)) + event)
+        os.write(worker.event_pipe, event + b"\n" * (ROOM - 2 * len(event)) + event)
         os.write(worker.answers, GOOD)
         assert isinstance(worker.ask(), Reply)
         kinds = [event.kind for event in worker.events]
