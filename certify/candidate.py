@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from certify.errors import did_you_mean
+from certify.instruments.dependencies import read_dependencies
 from certify.manifest import Manifest, ManifestErrors, parse_manifest
 from certify.manifest_mistakes import Mistake
 from certify.submission import Submission, SubmissionError
@@ -32,6 +33,8 @@ TRAITS = frozenset(
         "has-a-deterministic-sampler",
         "has-a-stochastic-sampler",
         "has-a-sampler-of-several-predictions",
+        "ships-weights",
+        "has-dependencies",
     }
 )
 
@@ -168,9 +171,11 @@ def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
     plugin, commercial, marks = manifest.plugin, manifest.commercial, manifest.marks
     samplers = manifest.samplers
     above = commercial.revenue_tier == "above-50k"
+    weights = _safetensors(submission)
+    dependencies = read_dependencies(submission.root, [file.path for file in submission.files])
     held = {
         plugin.kind: True,
-        "uses-lora": bool(manifest.loras) or any(_is_lora(file) for file in _safetensors(submission)),
+        "uses-lora": bool(manifest.loras) or any(_is_lora(file) for file in weights),
         "generates-faces": plugin.generates_faces,
         "commercial": commercial.paid or above,
         "above-50k": above,
@@ -180,6 +185,8 @@ def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
         "has-a-stochastic-sampler": any(row.draws_noise for row in samplers),
         "has-a-sampler-of-several-predictions": any(len(row.prediction_types) > 1 for row in samplers),
         "declares-marks": marks.invisible != "none" or bool(marks.metadata),
+        "ships-weights": bool(weights) or any(row.file for row in (*manifest.models, *manifest.loras)),
+        "has-dependencies": bool(dependencies.declared or dependencies.findings),
     }
     return frozenset(trait for trait, holds in held.items() if holds)
 
