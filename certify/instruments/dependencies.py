@@ -107,7 +107,7 @@ def check_names(declared: Iterable[Declared]) -> list[Finding]:
 
 
 def check_startup_files(root: Path, files: Iterable[str]) -> list[Finding]:
-    """`startup-file` for what Python runs at every start, whoever starts it (documentation of `site`): the two
+    """`startup-file` for what Python runs at every start, whoever starts it (see `site`): the two
     modules of that name, and `.pth` files with a line that begins with `import`. Weights are called .pth too.
     """
     told = "Python runs this file at every start of any program, once it is installed"

@@ -4,12 +4,14 @@ A `.py` defect is a class derived from the sound plugin; `# breaks: ID` (or `# b
 beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something from being measured,
 `# manifest: OLD => NEW` where plugin.toml must say something else (`\\n` is a new line), and
 `# manifest also: LINE` where it must say more. A `.toml` defect changes the package: `replace` (in
-plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
+plugin.toml), `edit` (in other texts), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`, `recode` (in another
+encoding), `lora` (another LoRA's file, hash and all).
 `breaks: nothing` is a benign twin: it looks like a defect and must raise no finding.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import sys
@@ -19,6 +21,8 @@ from typing import Any
 
 from certify.record import Outcome
 from certify.requirements import Catalogue, load_catalogue
+from certify.resolution import find_tool
+from tests.defects.lora import lora_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +33,10 @@ HERE = Path(__file__).parent
 SOUND = HERE / "sound"
 ASKS_THE_PLUGIN = "everything that asks the plugin"
 # What no single run of minutes on one system can evidence; so it stays open for the sound plugin too.
-OPEN = ("leak.full-day", "platform.native")
+_NEVER = ("leak.full-day", "platform.native")
+# And what takes programs that are extras.
+_TOOLS = {"deps.resolves": "uv", "deps.licences": "uv", "deps.vulnerabilities": "pip-audit"}
+OPEN = (*_NEVER, *(name for name, tool in _TOOLS.items() if not (find_tool("uv") and find_tool(tool))))
 
 _BREAKS = re.compile(r"# breaks: ([\w.-]+)(?: as ([\w-]+))?")
 _UNMEASURED = re.compile(r"# leaves unmeasured: (.+)")
@@ -98,8 +105,8 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
     for name in _names(unmeasured, catalogue):
         expected.setdefault(name, Outcome.NOT_EVIDENCED)
     for name in OPEN:
-        if expected.get(name) is Outcome.NOT_EVIDENCED:
-            del expected[name]
+        if expected.get(name) is Outcome.NOT_EVIDENCED or name in _TOOLS:
+            expected.pop(name, None)
     return Defect(path.stem, path.parent.name, path, expected)
 
 
@@ -117,6 +124,8 @@ def _class_name(file: Path) -> str:
 def _apply(table: dict[str, Any], folder: Path) -> None:
     for old, new in table.get("replace", []):
         _replace_in(folder / "plugin.toml", old, new)
+    for name, old, new in table.get("edit", []):
+        _replace_in(folder / name, old, new)
     for name in table.get("remove", []):
         (folder / name).unlink()
     for name, text in table.get("files", {}).items():
@@ -128,6 +137,13 @@ def _apply(table: dict[str, Any], folder: Path) -> None:
     for name, phrase in table.get("cut", {}).items():
         text = (folder / name).read_text("utf-8")
         _write(folder / name, text[: text.rindex(phrase)].encode("utf-8"))
+    for name, encoding in table.get("recode", {}).items():
+        _write(folder / name, (folder / name).read_text("utf-8").encode(encoding))
+    for name, about in table.get("lora", {}).items():
+        old = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        _write(folder / name, lora_file(**about))
+        new = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        _replace_in(folder / "plugin.toml", old, new)
     for name in table.get("flip", []):
         data = bytearray((folder / name).read_bytes())
         data[-1] ^= 1
