@@ -9,7 +9,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -37,6 +37,7 @@ from certify.toml_lines import NotToml, parse
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "plugin.schema.json"
 
 ModelType = Literal["v1.4", "v1.5", "v2.0"]
+BASES: tuple[str, ...] = get_args(ModelType)
 System = Literal["linux", "windows", "macos"]
 InvisibleMark = Literal["dwtDctSvd", "dwtDct", "none"]
 RevenueTier = Literal["up-to-50k", "above-50k"]

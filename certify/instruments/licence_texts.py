@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import lzma
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from difflib import SequenceMatcher
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -79,6 +80,7 @@ class TextMatch:
     foreign: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=512)
 def matches_text(identifier: str, text: str) -> TextMatch:
     """Whether `text` holds the licence `identifier` (SPDX, or a RAIL of the catalogue). An identifier without
     a template is `not-checkable`, never a match.
@@ -98,12 +100,13 @@ def matches_text(identifier: str, text: str) -> TextMatch:
     return match
 
 
-def identified(text: str) -> list[tuple[str, float]]:
+@lru_cache(maxsize=512)
+def identified(text: str) -> tuple[tuple[str, float], ...]:
     """The licences whose text this is or was, best first, with their scores (at least 0.8)."""
     words = words_of(text)
     addresses = _addresses(text) if len(words) <= _SHORT_NOTICE else set()
     if len(addresses) == 1 and (key := _key(next(iter(addresses)))):
-        return [(key, 1.0)]
+        return ((key, 1.0),)
     runs = shingles(words)
     shares = [
         (sum(run in runs for run in row["sketch"]) / max(len(row["sketch"]), 1), key)
@@ -111,7 +114,8 @@ def identified(text: str) -> list[tuple[str, float]]:
     ]
     likely = [key for share, key in sorted(shares, reverse=True)[:_LIKELY] if share > 0.25]
     scored = [(key, compare(template(key), words).score) for key in likely]
-    return sorted((row for row in scored if row[1] >= KNOWN_SCORE), key=lambda row: (-row[1], row[0]))
+    known = (row for row in scored if row[1] >= KNOWN_SCORE)
+    return tuple(sorted(known, key=lambda row: (-row[1], row[0])))
 
 
 def family(identifier: str) -> str:
@@ -153,25 +157,57 @@ def compare(model: Template, words: Sequence[str]) -> TextMatch:
     if not runs:
         return TextMatch("differs", 0.0, (_quote(model.words),), ())
     pairs = [pair for pair in pairs if runs[0][1] <= pair[1] <= runs[-1][1]]
-    found = {left for left, _ in pairs}
-    lost = [at for at, must in enumerate(model.required) if must and at not in found]
-    lost = [at for at in lost if not _BULLET.fullmatch(model.words[at])]
-    extra = [words[begin:end] for begin, end in _foreign(model, pairs, words)]
-    extra = [part for part in extra if not all(map(_BULLET.fullmatch, part))]
-    must_count = sum(model.required)
+    changes = list(_changes(model, pairs, words))
+    lost = sum(len(change.missing) for change in changes)
+    extra = sum(len(change.foreign) for change in changes)
     inside = pairs[-1][1] - pairs[0][1] + 1
-    score = min(1 - len(lost) / must_count, 1 - sum(map(len, extra)) / inside) if must_count else 0.0
-    missing = tuple(_quote([model.words[at] for at in part]) for part in _longest(_stretches(lost)))
-    foreign = tuple(_quote(part) for part in _longest(extra))
-    changed = [model.words[at] for at in lost] + [word for part in extra for word in part]
-    return TextMatch(_state(changed, score), max(score, 0.0), missing, foreign)
+    score = max(0.0, min(1 - lost / max(sum(model.required), 1), 1 - extra / inside))
+    slips = lost + extra <= NEAR_WORDS and all(map(_is_slip, changes))
+    state: State = "matches" if not changes else "near" if slips and score >= NEAR_SCORE else "differs"
+    missing = tuple(_quote(part) for part in _longest(change.missing for change in changes))
+    foreign = tuple(_quote(part) for part in _longest(change.foreign for change in changes))
+    return TextMatch(state, score, missing, foreign)
 
 
-def _state(changed: list[str], score: float) -> State:
-    if not changed:
-        return "matches"
-    slip = len(changed) <= NEAR_WORDS and score >= NEAR_SCORE
-    return "near" if slip and not any(map(_WEIGHTY.fullmatch, changed)) else "differs"
+@dataclass(frozen=True)
+class _Change:
+    """Words of the licence that are not where they should be, and others that stand there."""
+
+    missing: tuple[str, ...]
+    foreign: tuple[str, ...]
+
+
+def _changes(model: Template, pairs: list[tuple[int, int]], words: Sequence[str]) -> Iterator[_Change]:
+    """What differs between each two words that agree; before the first and behind the last, what is missing."""
+    ends = [(-1, pairs[0][1] - 1), *pairs, (len(model.words), pairs[-1][1] + 1)]
+    for (left, right), (next_left, next_right) in pairwise(ends):
+        between = range(left + 1, next_left)
+        missing = tuple(model.words[at] for at in between if model.required[at])
+        foreign = tuple(words[right + 1 : next_right])
+        room = sum(model.holes.get(at, 0) for at in range(left + 1, next_left + 1))
+        # Within a part that may be left out, such as the form of a notice, all is free.
+        around = [at for at in (left, next_left) if 0 <= at < len(model.words)]
+        optional = len(around) == 2 and not any(model.required[at] for at in around)
+        if len(foreign) <= room or (room and "copyright" in foreign) or optional:
+            foreign = ()
+        missing, foreign = _without_bullets(missing), _without_bullets(foreign)
+        if missing or foreign:
+            yield _Change(missing, foreign)
+
+
+def _without_bullets(words: tuple[str, ...]) -> tuple[str, ...]:
+    return () if all(map(_BULLET.fullmatch, words)) else words
+
+
+def _is_slip(change: _Change) -> bool:
+    """Words that are spelt alike, or one or two that fell out and weigh nothing. A word put in is none."""
+    if any(map(_WEIGHTY.fullmatch, change.missing + change.foreign)):
+        return False
+    if not change.foreign:
+        return len(change.missing) <= 2
+    alike = zip(change.missing, change.foreign, strict=False)
+    ratios = (SequenceMatcher(None, *pair).ratio() for pair in alike)
+    return len(change.missing) == len(change.foreign) and all(ratio > 0.6 for ratio in ratios)
 
 
 def _in_runs(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -186,16 +222,6 @@ def _in_runs(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return ends
 
 
-def _foreign(
-    model: Template, pairs: list[tuple[int, int]], words: Sequence[str]
-) -> Iterator[tuple[int, int]]:
-    """Stretches of the text, between its first and last word of the licence, that have no place in it."""
-    for (left, right), (next_left, next_right) in pairwise(pairs):
-        room = sum(room for at, room in model.holes.items() if left < at <= next_left)
-        if next_right - right - 1 > room and not (room and "copyright" in words[right + 1 : next_right]):
-            yield right + 1, next_right
-
-
 def _additions(words: list[str], key: str) -> tuple[str, ...]:
     """Restrictions that the text has oftener than the licence itself."""
     text, own = " ".join(words), " ".join(template(key).words)
@@ -203,18 +229,8 @@ def _additions(words: list[str], key: str) -> tuple[str, ...]:
     return tuple(matches[-1].group() for matches, known in found if len(matches) > known)
 
 
-def _stretches(positions: list[int]) -> list[list[int]]:
-    parts: list[list[int]] = []
-    for position in positions:
-        if parts and position == parts[-1][-1] + 1:
-            parts[-1].append(position)
-        else:
-            parts.append([position])
-    return parts
-
-
-def _longest(parts: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-    return sorted(parts, key=len, reverse=True)[:5]
+def _longest(parts: Iterable[Sequence[str]]) -> list[Sequence[str]]:
+    return sorted(filter(None, parts), key=len, reverse=True)[:5]
 
 
 def _quote(words: Sequence[str]) -> str:

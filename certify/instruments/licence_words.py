@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from html import unescape
 
 _ADDRESS = re.compile(r"(?:https?|ftp)://[^\s>)\]\"']+|\bwww\.[^\s>)\]\"']+")
 _MAIL = re.compile(r"<?[\w.+-]+@[\w-]+(?:\.[\w-]+)+>?")
@@ -44,7 +45,7 @@ _SPELLINGS = {
 
 def words_of(text: str) -> list[str]:
     """Lower-case words in order; `++` stays on its word, addresses and the copyright sign are left out."""
-    plain = _SIGN.sub(" ", _MAIL.sub(" ", _ADDRESS.sub(" ", text.lower())))
+    plain = _SIGN.sub(" ", _MAIL.sub(" ", _ADDRESS.sub(" ", unescape(text.lower()))))
     plain = _JOINED.sub(r"\1", _HYPHENATED.sub("", plain)).replace("\u2019", "").replace("'", "")
     return [_SPELLINGS.get(word, word) for word in _WORD.findall(plain)]
 

@@ -102,6 +102,12 @@ def base_terms(text: str, model_type: str) -> list[str]:
     return problems or _alterations(text, model_type)
 
 
+def slips(text: str, model_type: str) -> str:
+    """The few words that differ from the licence of `model_type`, where nothing else does; else empty."""
+    match = matches_text(IDENTIFIERS[model_type], text)
+    return "; ".join((*match.missing, *match.foreign)[:3]) if match.state == "near" else ""
+
+
 def restrictions_passed_on(texts: Mapping[str, str]) -> Told:
     """Whether one's own terms (file -> text, the model's licence not among them) bind users to the use
     restrictions: paragraphs 4a and 5. `maybe` where they are spoken of, but no word binds.

@@ -11,8 +11,10 @@ from certify.instruments.model_terms import (
     base_terms,
     change_told,
     restrictions_passed_on,
+    slips,
 )
 from certify.licensing.texts import all_texts, own_texts, read
+from certify.manifest import BASES, Lora, Model
 
 
 def copy_of_licence(candidate: Candidate) -> list[Finding]:
@@ -27,13 +29,14 @@ def copy_of_licence(candidate: Candidate) -> list[Finding]:
     text = read(candidate, file)
     if text.problems:
         return [Finding(file, 0, "unreadable", "; ".join(text.problems))]
-    return [
-        Finding(
-            file, 0, "not-whole", f"it does not pass on the licence of {model_type}: {'; '.join(problems)}"
-        )
-        for model_type in candidate.manifest.plugin.model_types
-        if (problems := base_terms(text.text, model_type))
-    ]
+    findings = []
+    for model_type in candidate.manifest.plugin.model_types:
+        if problems := base_terms(text.text, model_type):
+            told = f"it does not pass on the licence of {model_type}: {'; '.join(problems)}"
+            findings.append(Finding(file, 0, "not-whole", told))
+        elif few := slips(text.text, model_type):
+            findings.append(Finding(file, 0, "slip", f"a few words differ: {few}", "B"))
+    return findings
 
 
 def use_restrictions(candidate: Candidate) -> list[Finding]:
@@ -69,8 +72,10 @@ def change_notice(candidate: Candidate) -> list[Finding]:
     manifest = candidate.manifest
     texts = own_texts(candidate, manifest.licence.notice)
     texts |= {row.licence_file: read(candidate, row.licence_file).text for row in manifest.loras}
+    weights: list[Model | Lora] = [*manifest.models, *manifest.loras]
+    bases = {row.base for row in weights if row.file and row.base in BASES}
     findings = []
-    for model_type in manifest.plugin.model_types:
+    for model_type in sorted(filter(None, bases)):
         findings += _judged(
             candidate,
             change_told(texts, model_type),

@@ -117,7 +117,7 @@ def _readable(candidate: Candidate) -> Iterator[tuple[Lora, LoraFile | Finding]]
         try:
             yield lora, read_lora(candidate.root, file)
         except (WeightsError, OSError) as error:
-            yield lora, Finding(file, 0, "unread", f"its header can't be read: {error}", "C")
+            yield lora, Finding(file, 0, "unread", f"its header can't be read: {error}", "B")
 
 
 def _of_manifest(candidate: Candidate, rule: str, told: str, band: Band = "A") -> Finding:

@@ -30,9 +30,7 @@ def own_texts(candidate: Candidate, *named: str | None) -> dict[str, str]:
     """The texts that speak for the plugin (file -> text): those `named` in the manifest, or else by their
     names; never the base model's licence itself.
     """
-    chosen = [file for file in named if file] or [
-        path for path in _beside_manifest(candidate) if _OWN.match(PurePosixPath(path).name)
-    ]
+    chosen = [file for file in named if file] or _by_name(candidate)
     terms = candidate.manifest.licence.model_terms
     texts = {file: read(candidate, file).text for file in chosen if file != terms}
     return {file: text for file, text in texts.items() if text and not _is_model_licence(text)}
@@ -42,7 +40,8 @@ def all_texts(candidate: Candidate) -> dict[str, str]:
     """Own texts and the model's licence together."""
     licence = candidate.manifest.licence
     named = [file for file in (licence.model_terms, licence.notice, licence.terms) if file]
-    return {**own_texts(candidate), **{file: read(candidate, file).text for file in named}}
+    files = dict.fromkeys([*named, *_by_name(candidate)])
+    return {file: text for file in files if (text := read(candidate, file).text)}
 
 
 def check_text(file: str, expression: str, read_as: LicenceText) -> list[Finding]:
@@ -76,12 +75,12 @@ def judge_match(file: str, identifier: str, match: TextMatch) -> list[Finding]:
     return [Finding(file, 0, "altered-text" if altered else "other-text", told)]
 
 
-def _beside_manifest(candidate: Candidate) -> list[str]:
-    """The names of the files beside plugin.toml, as the manifest would name them."""
+def _by_name(candidate: Candidate) -> list[str]:
+    """Files beside plugin.toml that are named as texts of this kind are; the manifest would name them so."""
     folder = PurePosixPath(candidate.manifest_file).parent
     within = [PurePosixPath(path) for path in paths(candidate)]
     beside = [path for path in within if path.parent == folder and path.suffix.lower() in _SUFFIXES]
-    return [path.name for path in beside]
+    return [path.name for path in beside if _OWN.match(path.name)]
 
 
 def _is_model_licence(text: str) -> bool:

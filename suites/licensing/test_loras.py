@@ -44,7 +44,7 @@ def test_no_private_matter_is_left_in_a_lora(candidate: Candidate, evidence: Evi
 
 def _judge(findings: Sequence[Finding], evidence: EvidenceBox, doubts: bool = False) -> None:
     """What could not be read is no pass."""
-    expect_nothing_certain(findings, evidence, doubts)
     unread = [row for row in findings if row.rule == "unread"]
+    expect_nothing_certain([row for row in findings if row not in unread], evidence, doubts)
     if unread:
         raise NotEvidenced(f"{unread[0]}; see security.weights.")

@@ -104,9 +104,9 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
     expected = {catalogue.find(name).id: Outcome(outcome) for name, outcome in broken.items()}
     for name in _names(unmeasured, catalogue):
         expected.setdefault(name, Outcome.NOT_EVIDENCED)
-    for name in OPEN:
-        if expected.get(name) is Outcome.NOT_EVIDENCED or name in _TOOLS:
-            expected.pop(name, None)
+    for name in _NEVER:
+        if expected.get(name) is Outcome.NOT_EVIDENCED:
+            del expected[name]
     return Defect(path.stem, path.parent.name, path, expected)
 
 

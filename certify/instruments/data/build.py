@@ -28,6 +28,8 @@ TARGET = Path(__file__).parent / "spdx.json.xz"
 _HOLE = re.compile(r"\.(?:\{\d*,(?P<most>\d*)\}|[+*])\??")
 _ANY, _CHOICE, _LETTERS = 40, 16, 5  # words in an unbounded hole, in a choice of phrases; letters a word
 _PLACEHOLDER = re.compile(r"<[^<>\n]{1,60}>|\[[a-z][^\[\]\n]{0,60}\]|_{3,}|\byyyy\b", re.IGNORECASE)
+# Forms of notices behind the terms, as far as the list does not leave them open itself.
+_FORMS = re.compile(r"(?<! \{ )\bexhibit a form of .*")
 _ADDRESS = "normalized/url"
 
 
@@ -155,7 +157,7 @@ def _template(row: dict[str, Any]) -> tuple[str, float]:
         template = from_expression("".join(expressions), text)
         match = compare(read_template(template), words_of(text))
         if match.state != "differs":
-            return template, match.score
+            return _FORMS.sub(r"{ \g<0> }", template), match.score
     template = from_text(text)
     return template, compare(read_template(template), words_of(text)).score
 
