@@ -15,6 +15,7 @@ SURE = 0.98
 _LICENCE_NAME = re.compile(
     r"(?:un)?licen[cs]e|copying|copyright|notice|third[-_ ]?part(?:y|ies)|eula|terms", re.IGNORECASE
 )
+_WITH_A_NAME = re.compile(r"(?:LICEN[CS]E|COPYING)\.[A-Z][A-Z0-9-]*")  # LICENSE.APACHE, COPYING.LESSER
 _TEXT_SUFFIXES = ("", ".txt", ".md", ".rst", ".license", ".licence", ".html")
 _SOURCES = (
     ".py",
@@ -58,7 +59,9 @@ def licence_files(files: Iterable[str]) -> list[str]:
 def is_licence_name(file: str) -> bool:
     path = PurePosixPath(file)
     in_folder = path.parent.name.lower() in ("licenses", "licences")
-    return path.suffix.lower() in _TEXT_SUFFIXES and bool(_LICENCE_NAME.match(path.name) or in_folder)
+    if path.suffix.lower() in _TEXT_SUFFIXES:
+        return bool(_LICENCE_NAME.match(path.name)) or in_folder
+    return bool(_WITH_A_NAME.fullmatch(path.name))
 
 
 def scan(root: Path, files: Iterable[str]) -> list[Found]:

@@ -34,6 +34,9 @@ _WEIGHTY = re.compile(
     r"not?|non.*|never|only|may|must|shall|except|unless|without|commercial.*|sell|sale|free|fee|research|"
     r"restrict.*|prohibit.*|forbid.*|warrant.*|patent.*|any|all|use|users?|military|personal"
 )
+# And these have no business where a name or a phrase of choice may stand.
+_TURNING = re.compile(r"not|never|only|except|unless")
+_CHOICE = 16  # words; a hole of more holds whole sentences
 # Terms that are put on top of a licence; `(?<!...)` spares "commercial or non-commercial".
 _ADDITIONS = tuple(
     re.compile(pattern)
@@ -94,7 +97,7 @@ def matches_text(identifier: str, text: str) -> TextMatch:
     added = _additions(words, key)
     if len(words) <= _SHORT_NOTICE and key.startswith("CC") and _addresses(text) == {key}:
         return TextMatch("differs" if added else "matches", 1.0, (), added)
-    match = compare(template(key), words)
+    match = best_match(template(key), words)
     if added:
         return TextMatch("differs", match.score, match.missing, (*added, *match.foreign))
     return match
@@ -113,7 +116,7 @@ def identified(text: str) -> tuple[tuple[str, float], ...]:
         for key, row in _rows().items()
     ]
     likely = [key for share, key in sorted(shares, reverse=True)[:_LIKELY] if share > 0.25]
-    scored = [(key, compare(template(key), words).score) for key in likely]
+    scored = [(key, best_match(template(key), words).score) for key in likely]
     known = (row for row in scored if row[1] >= KNOWN_SCORE)
     return tuple(sorted(known, key=lambda row: (-row[1], row[0])))
 
@@ -150,6 +153,33 @@ def read_template(text: str) -> Template:
     return Template(tuple(words), tuple(required), holes)
 
 
+def best_match(model: Template, words: Sequence[str]) -> TextMatch:
+    """The best that a text holds: one with the same licence twice, for two authors, is read in parts."""
+    whole = compare(model, words)
+    begins = _begins(model, words) if whole.state == "differs" else []
+    if len(begins) < 2:
+        return whole
+    parts = pairwise([0, *begins[1:], len(words)])
+    matches = [whole, *(compare(model, words[begin:end]) for begin, end in parts)]
+    return max(matches, key=lambda match: (match.state == "matches", match.score))
+
+
+def _begins(model: Template, words: Sequence[str]) -> list[int]:
+    """Where the first run of words that must be there stands in a text."""
+    places = range(len(model.words) - RUN + 1)
+    whole = (at for at in places if all(model.required[at : at + RUN]) and not _holed(model, at))
+    at = next(whole, None)
+    if at is None:
+        return []
+    run = model.words[at : at + RUN]
+    found = (place for place, word in enumerate(words) if word == run[0])
+    return [place for place in found if tuple(words[place : place + RUN]) == run][:20]
+
+
+def _holed(model: Template, at: int) -> bool:
+    return any(place in model.holes for place in range(at + 1, at + RUN))
+
+
 def compare(model: Template, words: Sequence[str]) -> TextMatch:
     """How far `words` are the template's, from the first to the last that are; what stands around is free."""
     pairs = aligned(model.words, words)
@@ -178,7 +208,7 @@ class _Change:
 
 
 def _changes(model: Template, pairs: list[tuple[int, int]], words: Sequence[str]) -> Iterator[_Change]:
-    """What differs between each two words that agree; before the first and behind the last, what is missing."""
+    """What differs between words that agree; before the first and after the last, what is lacking."""
     ends = [(-1, pairs[0][1] - 1), *pairs, (len(model.words), pairs[-1][1] + 1)]
     for (left, right), (next_left, next_right) in pairwise(ends):
         between = range(left + 1, next_left)
@@ -188,7 +218,8 @@ def _changes(model: Template, pairs: list[tuple[int, int]], words: Sequence[str]
         # Within a part that may be left out, such as the form of a notice, all is free.
         around = [at for at in (left, next_left) if 0 <= at < len(model.words)]
         optional = len(around) == 2 and not any(model.required[at] for at in around)
-        if len(foreign) <= room or (room and "copyright" in foreign) or optional:
+        turned = room <= _CHOICE and any(map(_TURNING.fullmatch, foreign))
+        if (len(foreign) <= room and not turned) or (room and "copyright" in foreign) or optional:
             foreign = ()
         missing, foreign = _without_bullets(missing), _without_bullets(foreign)
         if missing or foreign:
@@ -200,11 +231,9 @@ def _without_bullets(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_slip(change: _Change) -> bool:
-    """Words that are spelt alike, or one or two that fell out and weigh nothing. A word put in is none."""
+    """Words that are spelt alike and turn nothing round. A word put in or left out is no slip."""
     if any(map(_WEIGHTY.fullmatch, change.missing + change.foreign)):
         return False
-    if not change.foreign:
-        return len(change.missing) <= 2
     alike = zip(change.missing, change.foreign, strict=False)
     ratios = (SequenceMatcher(None, *pair).ratio() for pair in alike)
     return len(change.missing) == len(change.foreign) and all(ratio > 0.6 for ratio in ratios)

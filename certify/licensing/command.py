@@ -56,7 +56,9 @@ def findings(candidate: Candidate, catalogue: Catalogue) -> dict[str, list[Findi
         row.id for row in catalogue.requirements if all(trait in candidate.traits for trait in row.applies)
     }
     found = {name: check(candidate) for name, check in CHECKS.items() if name in applying}
-    return {name: hits for name, hits in found.items() if hits}
+    # That a LoRA can't be read is told once, by licence.lora-declared.
+    told = {name: [hit for hit in hits if hit.rule != "unread"] for name, hits in found.items()}
+    return {name: hits for name, hits in told.items() if hits}
 
 
 def breaks(catalogue: Catalogue, name: str, hits: list[Finding]) -> bool:

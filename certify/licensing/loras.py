@@ -28,7 +28,7 @@ def found(candidate: Candidate) -> list[str]:
 
 
 def declared(candidate: Candidate) -> list[Finding]:
-    """Every LoRA in the package is in the manifest, with the hash that it has."""
+    """Every LoRA in the package can be read, and is in the manifest with the hash that it has."""
     rows = {candidate.file(lora.file): lora for lora in candidate.manifest.loras if lora.file}
     findings = [
         Finding(file, 0, "undeclared-lora", "it is a LoRA, and not in the manifest")
@@ -41,6 +41,11 @@ def declared(candidate: Candidate) -> list[Finding]:
         elif (digest := sha256_of(path)) != lora.sha256:
             told = f"it has sha256 {digest}, the manifest says {lora.sha256}"
             findings.append(Finding(str(lora.file), 0, "other-hash", told))
+    findings += [
+        Finding(read_as.file, 0, "no-lora", f"declared as a LoRA, but {read_as.message}")
+        for _, read_as in _readable(candidate)
+        if isinstance(read_as, Finding)
+    ]
     return findings
 
 

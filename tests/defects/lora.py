@@ -25,11 +25,17 @@ _NAMES = {
 
 
 def lora_file(
-    width: int = 768, style: str = "PEFT", rank: int = 1, metadata: Mapping[str, str] | None = None
+    width: int = 768,
+    style: str = "PEFT",
+    rank: int = 1,
+    metadata: Mapping[str, str] | None = None,
+    overlaps: bool = False,
 ) -> bytes:
     """A safetensors file with one adapted layer, float16 zeros; `width` is that of the text it reads."""
     down, up = _NAMES[style]
-    return safetensors({down: (rank, width), up: (320, rank)}, metadata)
+    whole = safetensors({down: (rank, width), up: (320, rank)}, metadata)
+    begin = 2 * rank * width
+    return whole.replace(f"[{begin}, ".encode(), f"[{begin - 100}, ".encode()) if overlaps else whole
 
 
 def safetensors(shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str] | None = None) -> bytes:

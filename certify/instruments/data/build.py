@@ -156,7 +156,7 @@ def _template(row: dict[str, Any]) -> tuple[str, float]:
     if expressions:
         template = from_expression("".join(expressions), text)
         match = compare(read_template(template), words_of(text))
-        if match.state != "differs":
+        if match.state == "matches":
             return _FORMS.sub(r"{ \g<0> }", template), match.score
     template = from_text(text)
     return template, compare(read_template(template), words_of(text)).score
