@@ -10,7 +10,9 @@ import zlib
 from collections.abc import Sequence
 from html import unescape
 
-_ADDRESS = re.compile(r"(?:https?|ftp)://[^\s>)\]\"']+|\bwww\.[^\s>)\]\"']+")
+_ADDRESS = re.compile(
+    r"(?:https?|ftp)://[^\s>)\]\"']+|\bwww\.[^\s>)\]\"']+|\b[a-z][\w-]*(?:\.[a-z][\w-]+)+/[^\s>)\]\"']+"
+)
 _MAIL = re.compile(r"<?[\w.+-]+@[\w-]+(?:\.[\w-]+)+>?")
 _SIGN = re.compile(r"\(c\)|\u00a9|&copy;")
 _HYPHENATED = re.compile(r"(?<=[^\W\d_])-[ \t]*\n\s*(?=[^\W\d_])")

@@ -58,7 +58,8 @@ def test_project_metadata_and_a_wheels_are_read(tmp_path):
     project = (
         '[project]\nname = "a"\ndependencies = ["numpy<3"]\n[project.optional-dependencies]\nx = ["tqdm<5"]\n'
     )
-    metadata = "Metadata-Version: 2.4\nName: a\nRequires-Dist: pillow<13\nRequires-Dist: rich ; extra == 'x'\n\nText\n"
+    requires = "Requires-Dist: pillow<13\nRequires-Dist: rich ; extra == 'x'\n"
+    metadata = f"Metadata-Version: 2.4\nName: a\n{requires}\nText\n"
     found = read(tmp_path, **{"pyproject.toml": project, "a-1.dist-info/METADATA": metadata})
     assert sorted(names(found)) == ["numpy", "pillow", "rich", "tqdm"]
 
@@ -136,7 +137,8 @@ def test_bounds(tmp_path, line, bounded):
     ("name", "near"),
     [
         ("reqeusts", "requests"), ("torchh", "torch"), ("diffuser", "diffusers"), ("pi11ow", "pillow"),
-        ("scikitlearn", "scikit-learn"), ("Reqeusts", "requests"), ("fastapii", "fastapi"), ("opencvpython", "opencv-python"),
+        ("scikitlearn", "scikit-learn"), ("Reqeusts", "requests"), ("fastapii", "fastapi"),
+        ("opencvpython", "opencv-python"),
     ],
 )  # fmt: skip
 def test_a_slip_of_a_known_name_is_found(name, near):
@@ -145,7 +147,8 @@ def test_a_slip_of_a_known_name_is_found(name, near):
 
 @pytest.mark.parametrize(
     "name",
-    ["requests", "torch", "torchao", "numpy2", "httpx2", "clip", "rich", "av", "tensorflow-cpu", "pillow-simd", "my-plugin",
+    ["requests", "torch", "torchao", "numpy2", "httpx2", "clip", "rich", "av", "tensorflow-cpu", "pillow-simd",
+     "my-plugin",
      "gradio-client", "mypy", "sklearn", "open_clip_torch", "OpenCV-Python"],
 )  # fmt: skip
 def test_other_names_are_let_be(name):
@@ -185,7 +188,8 @@ def test_what_runs_at_every_start_is_told_from_weights_and_paths(tmp_path, file,
         ("License-Expression: nonsense", ""),
         ("Classifier: License :: OSI Approved :: MIT License", "MIT"),
         (
-            "Classifier: License :: OSI Approved :: MIT License\nClassifier: License :: OSI Approved :: BSD License",
+            "Classifier: License :: OSI Approved :: MIT License\n"
+            "Classifier: License :: OSI Approved :: BSD License",
             "MIT AND BSD-3-Clause",
         ),
         ("Classifier: License :: OSI Approved", ""),
