@@ -147,8 +147,8 @@ def test_a_slip_of_a_known_name_is_found(name, near):
 
 @pytest.mark.parametrize(
     "name",
-    ["requests", "torch", "torchao", "numpy2", "httpx2", "clip", "rich", "av", "tensorflow-cpu", "pillow-simd",
-     "my-plugin",
+    ["requests", "torch", "torchao", "numpy2", "httpx2", "clip", "rich", "av", "tensorflow-cpu",
+     "pillow-simd",      "my-plugin",
      "gradio-client", "mypy", "sklearn", "open_clip_torch", "OpenCV-Python"],
 )  # fmt: skip
 def test_other_names_are_let_be(name):
