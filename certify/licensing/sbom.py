@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from certify import __version__
@@ -18,7 +19,13 @@ from certify.instruments.licences import canonical, check_expression, identifier
 from certify.instruments.package_metadata import Package
 from certify.instruments.weights import sha256_of
 
+BILL = "sbom.cdx.json"
 _SPACE = uuid.UUID("5d7f8a1e-6f1c-5c0e-9a55-1f0a51ab5b0e")  # ours alone
+
+
+def write_bill(folder: Path, candidate: Candidate, packages: Sequence[Package], complete: bool) -> None:
+    """Writes the bill into a run's folder; a more complete one takes the place of an earlier one."""
+    (folder / BILL).write_text(bill_of_materials(candidate, packages, complete), "utf-8")
 
 
 def bill_of_materials(candidate: Candidate, packages: Sequence[Package], complete: bool) -> str:

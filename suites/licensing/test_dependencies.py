@@ -10,20 +10,17 @@ from certify.context import RunContext
 from certify.evidence import EvidenceBox
 from certify.instruments.package_metadata import Package
 from certify.licensing import dependencies
-from certify.licensing.sbom import bill_of_materials
+from certify.licensing.sbom import BILL, write_bill
 from certify.licensing.tree import drawn, parts
 from certify.resolution import NotResolved, vulnerabilities
 
-SBOM = "sbom.cdx.json"
-
 
 @requirement("deps.form")
-def test_dependencies_can_be_read(run: RunContext, candidate: Candidate, evidence: EvidenceBox) -> None:
+def test_dependencies_can_be_read(candidate: Candidate, evidence: EvidenceBox) -> None:
     declared = dependencies.declared(candidate)
     evidence.text(
         "Declared", "\n".join(f"{row}  ({row.file}:{row.line})" for row in declared.declared) or "none"
     )
-    _write_bill(run, [Package(row.name, "") for row in declared.declared], False, evidence)
     expect_nothing_certain(dependencies.form(candidate), evidence)
 
 
@@ -60,7 +57,8 @@ def test_dependencies_resolve_on_every_system(
     evidence.text("Resolved", drawn(parts(candidate, packages)))
     for system, why in failures.items():
         raise Broken(f"The dependencies do not resolve on {system}: {why}")
-    _write_bill(run, packages, True, evidence)
+    write_bill(run.out, candidate, packages, complete=True)
+    evidence.value("bill of materials", f"{BILL}, with all that resolves")
     expect_nothing_certain(dependencies.resolved_names(packages), evidence)
 
 
@@ -99,8 +97,3 @@ def _resolved(run: RunContext) -> tuple[Sequence[Package], dict[str, str]]:
     except NotResolved as error:
         raise NotEvidenced(f"Not resolved: {error}.") from None
     return resolution.packages, resolution.failures
-
-
-def _write_bill(run: RunContext, packages: Sequence[Package], complete: bool, evidence: EvidenceBox) -> None:
-    (run.out / SBOM).write_text(bill_of_materials(run.candidate, packages, complete), "utf-8")
-    evidence.value("bill of materials", f"{SBOM}, {'with' if complete else 'without'} what resolves")
