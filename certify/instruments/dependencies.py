@@ -37,9 +37,6 @@ _INDEXES = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--t
 _INCLUDES = ("-r", "--requirement", "-c", "--constraint")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _HASH = re.compile(r"\s--hash[= ]\S+")
-_STARTS = re.compile(r"(?:^|/)(?:sitecustomize|usercustomize)\.py$", re.IGNORECASE)
-_PATHS = re.compile(r"\.pth$", re.IGNORECASE)
-_RUNS = re.compile(rb"^import[ \t]", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -104,32 +101,6 @@ def check_names(declared: Iterable[Declared]) -> list[Finding]:
             told = f"{row.name} is one slip away from {near}"
             findings.append(Finding(row.file, row.line, "lookalike", told, "B"))
     return findings
-
-
-def check_startup_files(root: Path, files: Iterable[str]) -> list[Finding]:
-    """`startup-file` for what Python runs at every start, whoever starts it (see `site`): the two
-    modules of that name, and `.pth` files with a line that begins with `import`. Weights are called .pth too.
-    """
-    told = "Python runs this file at every start of any program, once it is installed"
-    findings = []
-    for file in sorted(files):
-        if _STARTS.search(file):
-            findings.append(Finding(file, 0, "startup-file", told))
-        elif _PATHS.search(file):
-            data = _head(root / file)
-            runs = None if b"\0" in data else _RUNS.search(data)
-            if runs:
-                line = data.count(b"\n", 0, runs.start()) + 1
-                findings.append(Finding(file, line, "startup-file", told))
-    return findings
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(MAX_FILE)
-    except OSError:
-        return b""
 
 
 def known_bad(name: str, specifier: SpecifierSet, version: str = "") -> str:

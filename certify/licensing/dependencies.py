@@ -45,10 +45,6 @@ def lookalikes(candidate: Candidate) -> list[Finding]:
     return [row for row in instrument.check_names(declared(candidate).declared) if row.rule == "lookalike"]
 
 
-def startup_files(candidate: Candidate) -> list[Finding]:
-    return instrument.check_startup_files(candidate.root, paths(candidate))
-
-
 def resolved_names(packages: Sequence[Package]) -> list[Finding]:
     """Malicious releases and look-alikes that nobody declared, but that came with what was."""
     findings = []

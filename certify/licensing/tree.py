@@ -35,7 +35,6 @@ CHECKS: dict[str, Callable[[Candidate], list[Finding]]] = {
     "deps.bounded": dependencies.bounds,
     "deps.known-bad": dependencies.bad_names,
     "deps.lookalikes": dependencies.lookalikes,
-    "deps.startup-files": dependencies.startup_files,
 }
 
 

@@ -44,11 +44,6 @@ def test_no_declared_package_looks_like_another(candidate: Candidate, evidence: 
     expect_nothing_certain(dependencies.lookalikes(candidate), evidence, doubts=True)
 
 
-@requirement("deps.startup-files")
-def test_nothing_runs_at_every_start_of_python(candidate: Candidate, evidence: EvidenceBox) -> None:
-    expect_nothing_certain(dependencies.startup_files(candidate), evidence)
-
-
 @requirement("deps.resolves")
 def test_dependencies_resolve_on_every_system(
     run: RunContext, candidate: Candidate, evidence: EvidenceBox

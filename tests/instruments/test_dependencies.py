@@ -10,7 +10,6 @@ from packaging.specifiers import SpecifierSet
 from certify.instruments.dependencies import (
     check_bounds,
     check_names,
-    check_startup_files,
     known_bad,
     lookalike,
     read_dependencies,
@@ -161,24 +160,6 @@ def test_known_malice_is_told_for_a_name_and_for_single_releases(tmp_path):
     assert known_bad("ultralytics", SpecifierSet("==8.3.40")) == ""
     assert known_bad("ultralytics", SpecifierSet(">=8,<9")) == ""
     assert known_bad("ultralytics", SpecifierSet(), "8.3.42")
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "hit"),
-    [
-        ("a.pth", b"lib\nimport os; os.getcwd()\n", True),
-        ("a.pth", b"lib/one\n# import this\n", False),
-        ("a.pth", b"\x80\x02import \x00\x01", False),
-        ("model.PTH", b"import\tos\n", True),
-        ("sitecustomize.py", b"", True),
-        ("pkg/usercustomize.py", b"", True),
-        ("pkg/customize.py", b"import os\n", False),
-    ],
-)
-def test_what_runs_at_every_start_is_told_from_weights_and_paths(tmp_path, file, content, hit):
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).write_bytes(content)
-    assert [row.rule for row in check_startup_files(tmp_path, [file])] == (["startup-file"] if hit else [])
 
 
 @pytest.mark.parametrize(
