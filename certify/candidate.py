@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from certify.errors import did_you_mean
-from certify.manifest import Manifest, ManifestErrors, parse_manifest
+from certify.instruments.dependencies import read_dependencies
+from certify.manifest import BASES, Manifest, ManifestErrors, Model, parse_manifest
 from certify.manifest_mistakes import Mistake
 from certify.submission import Submission, SubmissionError
 from certify.toml_lines import NotToml, parse
@@ -32,6 +33,8 @@ TRAITS = frozenset(
         "has-a-deterministic-sampler",
         "has-a-stochastic-sampler",
         "has-a-sampler-of-several-predictions",
+        "ships-derivatives",
+        "has-dependencies",
     }
 )
 
@@ -168,9 +171,11 @@ def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
     plugin, commercial, marks = manifest.plugin, manifest.commercial, manifest.marks
     samplers = manifest.samplers
     above = commercial.revenue_tier == "above-50k"
+    loras = [file for file in _safetensors(submission) if _is_lora(file)]
+    dependencies = read_dependencies(submission.root, [file.path for file in submission.files])
     held = {
         plugin.kind: True,
-        "uses-lora": bool(manifest.loras) or any(_is_lora(file) for file in _safetensors(submission)),
+        "uses-lora": bool(manifest.loras or loras),
         "generates-faces": plugin.generates_faces,
         "commercial": commercial.paid or above,
         "above-50k": above,
@@ -180,8 +185,15 @@ def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
         "has-a-stochastic-sampler": any(row.draws_noise for row in samplers),
         "has-a-sampler-of-several-predictions": any(len(row.prediction_types) > 1 for row in samplers),
         "declares-marks": marks.invisible != "none" or bool(marks.metadata),
+        "ships-derivatives": bool(loras) or any(_is_derivative(row) for row in manifest.models),
+        "has-dependencies": bool(dependencies.declared or dependencies.findings),
     }
     return frozenset(trait for trait, holds in held.items() if holds)
+
+
+def _is_derivative(model: Model) -> bool:
+    """Whether weights in the package were made from one of the base models."""
+    return bool(model.file) and model.base in BASES
 
 
 def _safetensors(submission: Submission) -> list[Path]:

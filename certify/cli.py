@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_choice(plan)
     plan.add_argument("--json", action="store_true", help="as JSON")
     plan.set_defaults(command=_plan)
+    _add_licences(commands)
     listing = commands.add_parser("list", help="every requirement")
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(command=_list)
@@ -110,6 +111,22 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_licences(commands: argparse._SubParsersAction[_Parser]) -> None:
+    licences = commands.add_parser(
+        "licences", help="the licences of a plugin, its model, LoRAs and dependencies; executes nothing of it"
+    )
+    licences.add_argument("plugin", metavar="PLUGIN", help="folder, wheel or zip")
+    licences.add_argument("--json", action="store_true", help="as JSON")
+    licences.add_argument(
+        "--index",
+        default="",
+        metavar="URL|FOLDER",
+        help="where dependencies are resolved; asked only if named",
+    )
+    licences.add_argument("--sbom", default="", metavar="FILE", help="writes a bill of materials (CycloneDX)")
+    licences.set_defaults(command=_licences)
+
+
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run = commands.add_parser("run", help="certifies a plugin", epilog=_EPILOG)
     _add_choice(run)
@@ -129,6 +146,15 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     run.add_argument(
         "--deadline", type=float, default=0.0, metavar="SECONDS", help="for one call of the plugin"
+    )
+    run.add_argument(
+        "--index",
+        default="",
+        metavar="URL|FOLDER",
+        help="where dependencies are resolved; asked only if named",
+    )
+    run.add_argument(
+        "--advisories", default="", metavar="URL", help="an OSV service to look dependencies up; likewise"
     )
     run.set_defaults(command=_run)
 
@@ -160,8 +186,26 @@ def _run(arguments: argparse.Namespace) -> int:
             "device": arguments.device,
             "models": _models(arguments.model),
             "deadline": arguments.deadline,
+            "index": _index(arguments.index),
+            "advisories": _address("--advisories", arguments.advisories),
         }
     )
+
+
+def _index(place: str) -> str:
+    """A folder of wheels as an absolute path, or a URL."""
+    if place and Path(place).is_dir():
+        return str(Path(place).absolute())
+    return _address("--index", place)
+
+
+def _address(option: str, place: str) -> str:
+    if place and not re.match(r"https?://[^\s/]+", place):
+        raise UserError(
+            f"{option} {place}: this is no address" + (" and no folder." if option == "--index" else "."),
+            "Name it in full, for instance https://pypi.org/simple.",
+        )
+    return place
 
 
 def _check_seed(text: str) -> None:
@@ -243,6 +287,12 @@ def _plan(arguments: argparse.Namespace) -> int:
         print(f"  {row.requirement.id:<32} {told}{counted}")
     print(f"{plan.planned} of {len(plan.rows)} requirements would run, in about {plan.seconds:.0f} s.")
     return 0
+
+
+def _licences(arguments: argparse.Namespace) -> int:
+    from certify.licensing.command import show
+
+    return show(Path(arguments.plugin), _index(arguments.index), arguments.json, arguments.sbom)
 
 
 def _list(arguments: argparse.Namespace) -> int:

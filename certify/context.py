@@ -12,6 +12,7 @@ from certify.plan import Plan
 from certify.profiles import Profile
 from certify.progress import Progress
 from certify.record import Isolation, Journal
+from certify.resolution import Resolver
 
 
 @dataclass
@@ -29,6 +30,9 @@ class RunContext:
     progress: Progress
     replay: Callable[[str], str]
     isolation: Isolation
+    resolver: Resolver = field(default_factory=Resolver)
+    # An OSV service to ask for vulnerabilities; empty where none was named.
+    advisories: str = ""
     claims: list[str] = field(default_factory=list)
     # What went wrong in the harness itself, outside any requirement.
     trouble: list[str] = field(default_factory=list)

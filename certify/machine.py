@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certify.errors import UserError
+from certify.resolution import find_tool
 
 SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 
@@ -22,8 +23,10 @@ def this_system() -> str:
 
 
 def capabilities() -> frozenset[str]:
-    """What requirements may need: the system's name, `worker` (candidates can be run), `cuda`."""
-    found = {this_system()}
+    """What requirements may need: the system's name, `worker` (candidates can be run), `cuda`, and the
+    programs `uv` and `pip-audit`.
+    """
+    found = {this_system(), *filter(find_tool, ("uv", "pip-audit"))}
     if sys.platform in SYSTEMS and (sys.platform != "linux" or Path("/proc").is_dir()):
         found.add("worker")
     if gpu_names():

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -37,6 +37,7 @@ from certify.toml_lines import NotToml, parse
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "plugin.schema.json"
 
 ModelType = Literal["v1.4", "v1.5", "v2.0"]
+BASES: tuple[str, ...] = get_args(ModelType)
 System = Literal["linux", "windows", "macos"]
 InvisibleMark = Literal["dwtDctSvd", "dwtDct", "none"]
 RevenueTier = Literal["up-to-50k", "above-50k"]
@@ -91,6 +92,7 @@ _Url = Annotated[StrictStr, Field(pattern=r"^https?://[^\s/]+\S*$")]
 _Host = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$")]
 _Sha256 = Annotated[StrictStr, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 _Payload = Annotated[StrictStr, Field(pattern=r"^([0-9a-fA-F]{2}){4,32}$"), AfterValidator(str.lower)]
+_Key = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{7,127}$")]
 
 
 class Plugin(Table):
@@ -164,6 +166,15 @@ class Licence(Table):
         default=None,
         description="The file with the base model's licence, whose terms are passed on to users.",
     )
+    notice: _RelativePath | None = Field(
+        default=None,
+        description="The file that names the base model and what was changed; NOTICE or README if left out.",
+    )
+    terms: _RelativePath | None = Field(
+        default=None,
+        description="The file with the plugin's own terms, which bind users to the use restrictions; README, "
+        "NOTICE, TERMS or EULA if left out.",
+    )
 
 
 class _Weights(Table):
@@ -222,7 +233,10 @@ class Commercial(Table):
     revenue_tier: RevenueTier = Field(description="The author's revenue in US dollars a year.")
     agreement: _RelativePath | None = Field(
         default=None,
-        description="The file with the commercial licence; needed above 50,000 US dollars a year.",
+        description="The file with the commercial licence; it or a key is needed above 50,000 US dollars.",
+    )
+    licence_key: _Key | None = Field(
+        default=None, description="The number or key of the commercial licence, where there is no file."
     )
     face_terms: _RelativePath | None = Field(
         default=None, description="The file with the extra terms for plugins that generate faces."

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from certify.candidate import Candidate
-from certify.checks import Broken, NotEvidenced
+from certify.checks import Broken, NotApplicable, NotEvidenced
 from certify.context import RunContext
 from certify.draw import Draw
 from certify.evidence import EvidenceBox
@@ -30,7 +30,14 @@ _TOLD_BY: dict[type[CandidateFault], str] = {
     LoadFailed: "sdk.entry-loads",
 }
 # The worse of two outcomes stands for a requirement with several tests.
-_WORST_LAST = (Outcome.PASSED, Outcome.WARNED, Outcome.NOT_EVIDENCED, Outcome.ERROR, Outcome.FAILED)
+_WORST_LAST = (
+    Outcome.NOT_APPLICABLE,
+    Outcome.PASSED,
+    Outcome.WARNED,
+    Outcome.NOT_EVIDENCED,
+    Outcome.ERROR,
+    Outcome.FAILED,
+)
 
 
 @dataclass
@@ -204,6 +211,8 @@ def classify(error: BaseException, requirement: Requirement) -> tuple[Outcome, s
     if isinstance(error, CandidateFault):
         told = _TOLD_BY[type(error)]
         return Outcome.NOT_EVIDENCED, f"Not measured, for the call ended so: {error.message}; see {told}."
+    if isinstance(error, NotApplicable):
+        return Outcome.NOT_APPLICABLE, str(error)
     if isinstance(error, (NotEvidenced, Unreachable)):
         return Outcome.NOT_EVIDENCED, str(error)
     return Outcome.ERROR, f"The harness failed: {type(error).__name__}: {error}"

@@ -42,6 +42,7 @@ from certify.profiles import Profile, profile_named
 from certify.progress import Progress, choose_progress
 from certify.record import Isolation, Journal, Results
 from certify.requirements import Catalogue, load_catalogue, suite_digest
+from certify.resolution import Resolver
 from certify.streams import ready, say
 from certify.submission import open_submission
 from certify.summary import last_words
@@ -69,6 +70,9 @@ class Order:
     device: str = "auto"
     models: dict[str, str] = field(default_factory=dict)
     deadline: float = 0.0
+    # Where dependencies are resolved (URL or folder of wheels) and looked up (an OSV service), if anywhere.
+    index: str = ""
+    advisories: str = ""
     # How the plugin was named on the command line, for the commands that the report shows.
     shown: str = ""
 
@@ -303,6 +307,8 @@ def _context(
         worker_root=worker_root,
         journal=journal,
         progress=progress,
+        resolver=Resolver(order.index),
+        advisories=order.advisories,
         replay=lambda identifier: repeat_command(order, "--requirement", identifier),
         isolation=isolation,
     )
@@ -350,6 +356,8 @@ def repeat_command(order: Order, *more: str) -> str:
         words += ["--device", order.device]
     if order.deadline:
         words += ["--deadline", f"{order.deadline:g}"]
+    for name, value in (("--index", order.index), ("--advisories", order.advisories)):
+        words += [name, value] if value else []
     for name, folder in order.models.items():
         words += ["--model", f"{name}={folder}"]
     return shlex.join(words)

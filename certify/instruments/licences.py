@@ -18,8 +18,16 @@ from certify.errors import did_you_mean
 
 MAX_EXPRESSION = 500
 MAX_TEXT_BYTES = 1 << 20
-RAIL_IDS = ("CreativeML-OpenRAIL-M", "OpenRAIL++-M")  # used everywhere for these models, but on no SPDX list
+# Used everywhere for models, but on no SPDX list.
+RAIL_IDS = (
+    "CreativeML-OpenRAIL-M",
+    "OpenRAIL++-M",
+    "BigScience-OpenRAIL-M",
+    "BigCode-OpenRAIL-M",
+    "BigScience-BLOOM-RAIL-1.0",
+)
 
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _OWN_REFERENCE = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
 _DEPRECATED = re.compile(r"([AL]?GPL|GFDL)-[\d.]+\+?")  # the index has names besides that were never listed
 _NON_COMMERCIAL = re.compile(r"(^|[-._])(nc|non-?commercial)([-._]|$)|noncommercial", re.IGNORECASE)
@@ -64,28 +72,37 @@ def check_expression(text: str) -> list[str]:
     return problems
 
 
+def parse(expression: str) -> Any:
+    """The tree of an SPDX expression (license-expression's); None where it cannot be parsed."""
+    try:
+        return Licensing().parse(expression[:MAX_EXPRESSION])
+    except (ExpressionError, RecursionError, ValueError, TypeError, AttributeError):
+        return None
+
+
 def identifiers(expression: str) -> list[str]:
     """The licence identifiers of an SPDX expression, in its order; empty where it cannot be parsed."""
-    try:
-        return [str(key) for key in Licensing().license_keys(Licensing().parse(expression[:MAX_EXPRESSION]))]
-    except (ExpressionError, RecursionError, ValueError, TypeError, AttributeError):
-        return []
+    parsed = parse(expression)
+    return [] if parsed is None else [str(key) for key in Licensing().license_keys(parsed)]
+
+
+def canonical(identifier: str) -> str:
+    """An identifier as SPDX spells it; as it stands where it is on no list."""
+    licences, exceptions = _known()
+    return licences.get(identifier.lower()) or exceptions.get(identifier.lower(), identifier)
 
 
 def is_non_commercial(identifier: str) -> bool:
     """Whether a licence, or each choice that an expression leaves, forbids commercial use, going by its
     identifiers.
     """
-    try:
-        parsed = Licensing().parse(identifier[:MAX_EXPRESSION])
-    except (ExpressionError, RecursionError, ValueError, TypeError, AttributeError):
-        parsed = None
+    parsed = parse(identifier)
     return bool(_NON_COMMERCIAL.search(identifier)) if parsed is None else _forbids(parsed)
 
 
 def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> LicenceText:
-    """The text of a licence file: UTF-8, at most `limit` bytes, not empty. Never raises for what a candidate
-    can do.
+    """The text of a licence file, at most `limit` bytes, not empty: UTF-8, UTF-16 by its byte order mark, or
+    else Latin-1, as old licence files are. Never raises for what a candidate can do.
     """
     try:
         if not path.is_file():  # neither a folder nor a pipe that would keep us waiting
@@ -96,13 +113,21 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> LicenceText:
         return LicenceText("", (f"{path.name} can't be read: {getattr(error, 'strerror', None) or error}",))
     if len(data) > limit:
         return LicenceText("", (f"{path.name} is over {limit} bytes, which is no licence text",))
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return LicenceText("", (f"{path.name} is not UTF-8: byte {error.start} is wrong",))
+    text = _decoded(data)
     if not text.strip() or "\0" in text:
         return LicenceText("", (f"{path.name} is {'no text' if text.strip() else 'empty'}",))
     return LicenceText(text.replace("\r\n", "\n"), ())
+
+
+def _decoded(data: bytes) -> str:
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            # What can't be read becomes U+FFFD, which no licence has a word with.
+            return data.decode(encoding, "replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _forbids(parsed: Any) -> bool:

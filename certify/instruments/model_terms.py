@@ -1,22 +1,27 @@
-"""The base model's licence, which a plugin must pass on whole: CreativeML OpenRAIL-M (v1.4, v1.5), its ++-M
-edition (v2.0).
+"""The base model's licence and what it asks: CreativeML OpenRAIL-M (v1.4, v1.5), its ++-M edition (v2.0).
 
-Both texts oblige whoever distributes the model, or makes it available as a service, in paragraph 4, bind
-users in paragraph 5, and list 11 use restrictions in Attachment A. They differ in the title and in paragraph
-7: OpenRAIL-M asks for the latest version of the model.
+Paragraph 4 binds whoever distributes the model or a derivative, or lets others use it as a service: the use
+restrictions become a term of one's own and their recipients are told (4a), a copy of the licence goes along
+(4b), modified files say that they were changed (4c), notices of copyright and attribution stay (4d).
+Paragraph 5 binds the users; Attachment A lists 11 restrictions. The two editions differ in the title and in
+paragraph 7: OpenRAIL-M asks for the latest version of the model.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from .licence_texts import normalise
+from .licence_texts import matches_text
+from .licence_words import normalise
 
 TITLES = {
     "v1.4": "CreativeML Open RAIL-M",
     "v1.5": "CreativeML Open RAIL-M",
     "v2.0": "CreativeML Open RAIL++-M",
 }
+IDENTIFIERS = {"v1.4": "CreativeML-OpenRAIL-M", "v1.5": "CreativeML-OpenRAIL-M", "v2.0": "OpenRAIL++-M"}
 
 _TITLE = re.compile(r"\bcreativeml open ?rail(\+\+)? m\b")
 _ATTACHMENT = re.compile(r"\battachment a use restrictions\b")
@@ -43,6 +48,38 @@ _RESTRICTIONS = (
     "medical advice and medical results interpretation",
     "administration of justice law enforcement immigration or asylum",
 )
+# How own terms speak of the restrictions, and how they bind to them.
+_SPOKEN_OF = re.compile(
+    r"\buse (?:based )?restrictions?\b|\battachment a\b|\brestricted uses\b|\bopen ?rail\b|"
+    r"\bprohibited uses?\b"
+)
+_BINDING = re.compile(
+    r"\b(?:must|shall|agree|agrees|bound|binds|subject to|comply|complies|required|may not|under the terms)\b"
+)
+_NEAR = 400  # characters between the two
+# Who holds the rights in the models, by the copyright lines of their licences.
+_HOLDERS = {
+    "v1.4": r"rombach|esser|compvis|stability ai|runway",
+    "v1.5": r"rombach|esser|compvis|stability ai|runway",
+    "v2.0": r"rombach|esser|stability ai",
+}
+_CHANGED = re.compile(
+    r"\b(?:changed|changes|modified|modifications?|derived|derivatives?|fine ?tuned?|trained|merged|"
+    r"distilled|converted|pruned|made (?:from|on|with|for))\b"
+)
+_NAMES = {
+    "v1.4": r"stable diffusion|\bsd ?v?1 ?4\b|\bv1 ?4\b",
+    "v1.5": r"stable diffusion|\bsd ?v?1 ?5\b|\bv1 ?5\b",
+    "v2.0": r"stable diffusion|\bsd ?v?2(?: ?0)?\b|\bv2 ?0\b",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """Whether something is told in a text: `yes` names the file; `maybe` where a person must read it."""
+
+    answer: str  # "yes", "maybe" or "no"
+    file: str = ""
 
 
 def base_terms(text: str, model_type: str) -> list[str]:
@@ -61,7 +98,60 @@ def base_terms(text: str, model_type: str) -> list[str]:
         problems.append(
             "paragraph 7 is that of OpenRAIL-M: this is the text for v1.4 and v1.5 under another title"
         )
-    return problems + _attachment_problems(words)
+    problems += _attachment_problems(words)
+    return problems or _alterations(text, model_type)
+
+
+def slips(text: str, model_type: str) -> str:
+    """The few words that differ from the licence of `model_type`, where nothing else does; else empty."""
+    match = matches_text(IDENTIFIERS[model_type], text)
+    return "; ".join((*match.missing, *match.foreign)[:3]) if match.state == "near" else ""
+
+
+def restrictions_passed_on(texts: Mapping[str, str]) -> Told:
+    """Whether one's own terms (file -> text, the model's licence not among them) bind users to the use
+    restrictions: paragraphs 4a and 5. `maybe` where they are spoken of, but no word binds.
+    """
+    spoken = ""
+    for file, text in texts.items():
+        words = normalise(text)
+        for match in _SPOKEN_OF.finditer(words):
+            spoken = spoken or file
+            around = words[max(0, match.start() - _NEAR) : match.end() + _NEAR]
+            if _BINDING.search(around):
+                return Told("yes", file)
+    return Told("maybe", spoken) if spoken else Told("no")
+
+
+def attribution_kept(texts: Mapping[str, str], model_type: str) -> Told:
+    """Whether any text (file -> text) keeps the copyright notice of the model's authors: paragraph 4d."""
+    holder = re.compile(_HOLDERS[model_type])
+    for file, text in texts.items():
+        lines = [line.lower() for line in text.splitlines()]
+        if any(
+            ("copyright" in line or "\u00a9" in line or "(c)" in line) and holder.search(line)
+            for line in lines
+        ):
+            return Told("yes", file)
+    named = next((file for file, text in texts.items() if holder.search(text.lower())), "")
+    return Told("maybe", named) if named else Told("no")
+
+
+def change_told(texts: Mapping[str, str], model_type: str) -> Told:
+    """Whether a notice (file -> text) says that weights were made from the base model: paragraph 4c.
+
+    Both must stand close by: that something was changed, trained or derived, and from what.
+    """
+    name = re.compile(_NAMES[model_type])
+    changed = ""
+    for file, text in texts.items():
+        words = normalise(text)
+        for match in _CHANGED.finditer(words):
+            changed = changed or file
+            around = words[max(0, match.start() - 200) : match.end() + 200]
+            if name.search(around):
+                return Told("yes", file)
+    return Told("maybe", changed) if changed else Told("no")
 
 
 def _title_problems(words: str, title: str) -> list[str]:
@@ -81,3 +171,13 @@ def _attachment_problems(words: str) -> list[str]:
     found = sum(phrase in attachment for phrase in _RESTRICTIONS)
     total = len(_RESTRICTIONS)
     return [] if found == total else [f"Attachment A has {found} of its {total} use restrictions"]
+
+
+def _alterations(text: str, model_type: str) -> list[str]:
+    """What the duties don't tell: words that were put in, or taken out elsewhere."""
+    match = matches_text(IDENTIFIERS[model_type], text)
+    if match.state != "differs":
+        return []
+    changes = [f'"{part}" is missing' for part in match.missing[:2]]
+    changes += [f'"{part}" was added' for part in match.foreign[:2]]
+    return [f"the text was altered: {', '.join(changes)}"]

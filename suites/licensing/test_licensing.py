@@ -2,106 +2,67 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from certify.candidate import Candidate
-from certify.checks import requirement
+from certify.checks import expect_nothing_certain, requirement
+from certify.context import RunContext
 from certify.evidence import EvidenceBox
-from certify.instruments import licences
-from certify.instruments.licence_texts import matches_text
-from certify.instruments.model_terms import base_terms
-from certify.instruments.weights import WeightsError, looks_like_lora, read_safetensors_header, sha256_of
+from certify.instruments.package_metadata import Package
+from certify.licensing import base, code, dependencies
+from certify.licensing.sbom import BILL, write_bill
+from certify.licensing.tree import drawn, parts
 
 
 @requirement("licence.expression")
-def test_the_licence_is_an_spdx_expression(candidate: Candidate) -> None:
-    expression = candidate.manifest.licence.expression
-    problems = licences.check_expression(expression)
-    assert not problems, f'"{expression}": {"; ".join(problems)}'
+def test_the_licences_are_spdx_expressions(
+    run: RunContext, candidate: Candidate, evidence: EvidenceBox
+) -> None:
+    evidence.text("Licence tree", drawn(parts(candidate)))
+    packages = [Package(row.name, "") for row in dependencies.declared(candidate).declared]
+    write_bill(run.out, candidate, packages, complete=not packages)
+    evidence.value("bill of materials", f"{BILL}, with the dependencies as declared")
+    expect_nothing_certain([*code.expressions(candidate), *code.sharing(candidate)], evidence)
 
 
 @requirement("licence.files")
-def test_the_licence_files_hold_the_declared_licence(candidate: Candidate, evidence: EvidenceBox) -> None:
-    licence = candidate.manifest.licence
-    texts = [_text_of(candidate, file) for file in licence.files]
-    for identifier in licences.identifiers(licence.expression):
-        matches = [matches_text(identifier, text) for text in texts]
-        best = max(matches, key=lambda match: match.score)
-        if best.state == "not-checkable":
-            evidence.value(f"text of {identifier}", "not checkable: no reference for this licence here")
-            continue
-        evidence.value(f"text of {identifier}", f"{best.score:.0%} of its telling phrases")
-        found = any(match.state == "matches" for match in matches)
-        missing, foreign = "; ".join(best.missing[:3]), "; ".join(best.foreign[:3])
-        assert found, (
-            f"No file holds the text of {identifier}: {', '.join(licence.files)}. "
-            f"Missing: {missing or 'nothing'}; foreign: {foreign or 'nothing'}."
-        )
+def test_the_licence_files_hold_the_declared_licences(candidate: Candidate, evidence: EvidenceBox) -> None:
+    expect_nothing_certain(code.files(candidate), evidence)
+
+
+@requirement("licence.model-card")
+def test_model_cards_name_the_manifests_licences(candidate: Candidate, evidence: EvidenceBox) -> None:
+    expect_nothing_certain(code.model_card(candidate), evidence)
+
+
+@requirement("licence.undeclared")
+def test_every_licence_in_the_tree_is_declared(candidate: Candidate, evidence: EvidenceBox) -> None:
+    expect_nothing_certain(code.undeclared(candidate), evidence, doubts=True)
 
 
 @requirement("licence.base-model")
-def test_the_licence_of_the_base_model_is_passed_on(candidate: Candidate) -> None:
-    file = candidate.manifest.licence.model_terms
-    assert file, "The manifest names no model_terms under [licence]."
-    text = _text_of(candidate, file)
-    for model_type in candidate.manifest.plugin.model_types:
-        problems = base_terms(text, model_type)
-        assert not problems, f"{file} does not pass on the licence of {model_type}: {'; '.join(problems)}"
+def test_the_licence_of_the_base_model_is_passed_on(candidate: Candidate, evidence: EvidenceBox) -> None:
+    expect_nothing_certain(base.copy_of_licence(candidate), evidence)
 
 
-@requirement("licence.lora-declared")
-def test_every_lora_in_the_package_is_declared(candidate: Candidate, evidence: EvidenceBox) -> None:
-    declared = {candidate.file(lora.file): lora for lora in candidate.manifest.loras if lora.file}
-    found = [entry.path for entry in candidate.submission.files if _is_lora(candidate.root / entry.path)]
-    evidence.text("LoRAs in the package", "\n".join(found) or "none")
-    undeclared = [file for file in found if candidate.root / file not in declared]
-    assert not undeclared, f"Not declared: {', '.join(undeclared)}."
-    for path, lora in declared.items():
-        assert path.is_file(), f"The manifest declares {lora.file}, which is not in the package."
-        digest = sha256_of(path)
-        assert digest == lora.sha256, f"{lora.file} has sha256 {digest}, the manifest says {lora.sha256}."
+@requirement("licence.use-restrictions")
+def test_users_are_bound_to_the_use_restrictions(candidate: Candidate, evidence: EvidenceBox) -> None:
+    expect_nothing_certain(base.use_restrictions(candidate), evidence)
 
 
-@requirement("licence.lora-terms")
-def test_every_lora_has_a_commercial_licence_of_its_own(candidate: Candidate) -> None:
-    for lora in candidate.manifest.loras:
-        problems = licences.check_expression(lora.licence)
-        assert not problems, f'LoRA {lora.name}: "{lora.licence}": {"; ".join(problems)}'
-        assert lora.commercial, f"LoRA {lora.name} is declared as not for commercial use."
-        forbids = licences.is_non_commercial(lora.licence)
-        assert not forbids, f"LoRA {lora.name} is under {lora.licence}, which forbids commercial use."
-        _text_of(candidate, lora.licence_file)
+@requirement("licence.change-notice")
+def test_changed_weights_say_what_they_were_made_from(candidate: Candidate, evidence: EvidenceBox) -> None:
+    expect_nothing_certain(base.change_notice(candidate), evidence)
+
+
+@requirement("licence.attribution")
+def test_the_authors_of_the_model_are_named(candidate: Candidate, evidence: EvidenceBox) -> None:
+    expect_nothing_certain(base.attribution(candidate), evidence)
 
 
 @requirement("licence.commercial")
-def test_above_the_tier_the_agreement_is_in_the_package(candidate: Candidate) -> None:
-    file = candidate.manifest.commercial.agreement
-    assert file, "The manifest says above-50k, but names no agreement under [commercial]."
-    path = candidate.file(file)
-    assert path.is_file() and path.stat().st_size > 0, f"The agreement {file} is missing or empty."
+def test_above_the_tier_there_is_an_agreement(candidate: Candidate, evidence: EvidenceBox) -> None:
+    expect_nothing_certain(code.agreement(candidate), evidence)
 
 
 @requirement("licence.paid-terms")
-def test_nothing_in_a_paid_plugin_forbids_commercial_use(candidate: Candidate) -> None:
-    manifest = candidate.manifest
-    terms = {"the code": manifest.licence.expression}
-    terms |= {f"weights {model.name}": model.licence for model in manifest.models}
-    for what, expression in terms.items():
-        forbids = licences.is_non_commercial(expression)
-        assert not forbids, f"{what} is under {expression}, which forbids commercial use."
-
-
-def _text_of(candidate: Candidate, file: str) -> str:
-    read = licences.read_text(candidate.file(file))
-    assert not read.problems, f"{file}: {'; '.join(read.problems)}."
-    return read.text
-
-
-def _is_lora(path: Path) -> bool:
-    if path.suffix.lower() != ".safetensors":
-        return False
-    try:
-        return looks_like_lora(read_safetensors_header(path))
-    except (OSError, WeightsError):
-        # A broken weights file is the finding of security.weights.
-        return False
+def test_nothing_in_a_paid_plugin_forbids_commercial_use(candidate: Candidate, evidence: EvidenceBox) -> None:
+    expect_nothing_certain(code.non_commercial(candidate), evidence)

@@ -14,7 +14,7 @@ from certify.record import Isolation, Journal, Outcome, RequirementResult
 from certify.requirements import load_catalogue
 
 EVERY_TRAIT = TRAITS - {"diffusers-pipeline", "declares-marks"}
-EVERY_CAPABILITY = frozenset({"linux", "worker"})
+EVERY_CAPABILITY = frozenset({"linux", "worker", "uv", "pip-audit"})
 # A plugin that does what its prompt names.
 PUPPET, ENTRY = Path(__file__).parent / "host" / "puppet", "puppet:Puppet"
 ISOLATED = Isolation(level="L2", demanded="L2")

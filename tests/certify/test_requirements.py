@@ -19,7 +19,7 @@ from tests.defects.catalogue import all_defects
 
 CATALOGUE = load_catalogue()
 ROWS = CATALOGUE.requirements
-CAPABILITIES = {"linux", "macos", "windows", "worker", "cuda"}
+CAPABILITIES = {"linux", "macos", "windows", "worker", "cuda", "uv", "pip-audit"}
 SPEC = Path(__file__).parents[2] / "docs" / "spec.md"
 # Only a day of soaking can break it; its rule is tested by itself, with a made-up day.
 WITHOUT_A_DEFECT = {"leak.full-day"}

@@ -4,7 +4,8 @@ A `.py` defect is a class derived from the sound plugin; `# breaks: ID` (or `# b
 beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something from being measured,
 `# manifest: OLD => NEW` where plugin.toml must say something else (`\\n` is a new line), and
 `# manifest also: LINE` where it must say more. A `.toml` defect changes the package: `replace` (in
-plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
+plugin.toml), `edit` (in other texts), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`, `recode` (in another
+encoding), `lora` (another LoRA's file, hash and all).
 `breaks: nothing` is a benign twin: it looks like a defect and must raise no finding.
 
 The defects in `hostile/` are acts against the machine or the verdict. They need decoys, so `tests.hostile`
@@ -13,6 +14,7 @@ runs them; there `breaks: nothing` says that an act is without effect.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import sys
@@ -22,6 +24,8 @@ from typing import Any
 
 from certify.record import Outcome
 from certify.requirements import Catalogue, load_catalogue
+from certify.resolution import find_tool
+from tests.defects.lora import lora_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,7 +39,10 @@ HOSTILE = "hostile"
 ARMOURY = HERE / "armoury.py"
 ASKS_THE_PLUGIN = "everything that asks the plugin"
 # What no single run of minutes on one system can evidence; so it stays open for the sound plugin too.
-OPEN = ("leak.full-day", "platform.native")
+_NEVER = ("leak.full-day", "platform.native")
+# And what takes programs that are extras.
+_TOOLS = {"deps.resolves": "uv", "deps.licences": "uv", "deps.vulnerabilities": "pip-audit"}
+OPEN = (*_NEVER, *(name for name, tool in _TOOLS.items() if not (find_tool("uv") and find_tool(tool))))
 
 _BREAKS = re.compile(r"# breaks: ([\w.-]+)(?: as ([\w-]+))?")
 _UNMEASURED = re.compile(r"# leaves unmeasured: (.+)")
@@ -113,7 +120,7 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
     expected = {catalogue.find(name).id: Outcome(outcome) for name, outcome in broken.items()}
     for name in _names(unmeasured, catalogue):
         expected.setdefault(name, Outcome.NOT_EVIDENCED)
-    for name in OPEN:
+    for name in _NEVER:
         if expected.get(name) is Outcome.NOT_EVIDENCED:
             del expected[name]
     return Defect(path.stem, path.parent.name, path, expected)
@@ -133,6 +140,8 @@ def _class_name(file: Path) -> str:
 def _apply(table: dict[str, Any], folder: Path) -> None:
     for old, new in table.get("replace", []):
         _replace_in(folder / "plugin.toml", old, new)
+    for name, old, new in table.get("edit", []):
+        _replace_in(folder / name, old, new)
     for name in table.get("remove", []):
         (folder / name).unlink()
     for name, text in table.get("files", {}).items():
@@ -144,6 +153,13 @@ def _apply(table: dict[str, Any], folder: Path) -> None:
     for name, phrase in table.get("cut", {}).items():
         text = (folder / name).read_text("utf-8")
         _write(folder / name, text[: text.rindex(phrase)].encode("utf-8"))
+    for name, encoding in table.get("recode", {}).items():
+        _write(folder / name, (folder / name).read_text("utf-8").encode(encoding))
+    for name, about in table.get("lora", {}).items():
+        old = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        _write(folder / name, lora_file(**about))
+        new = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        _replace_in(folder / "plugin.toml", old, new)
     for name in table.get("flip", []):
         data = bytearray((folder / name).read_bytes())
         data[-1] ^= 1

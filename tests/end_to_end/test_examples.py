@@ -16,7 +16,9 @@ LACKING = {
     "lang.declared",
     "lang.prompt-in-png",
     "lang.prompt-in-result",
+    "licence.attribution",
     "licence.base-model",
+    "licence.use-restrictions",
     "mark.declared",
     "mark.every-image",
     "mark.metadata",
@@ -35,7 +37,7 @@ def test_inkwash_passes_at_profile_quick_with_all_its_outputs(tmp_path: Path) ->
     assert {row["outcome"] for row in results["requirements"] if row["counts"]} == {"passed"}
     assert sum(row["attempts"] > 0 for row in results["requirements"]) == results["planned"]
     assert any(claim.startswith("soak: ") for claim in results["claims"])
-    for name in ("journal.ndjson", "report.html", "junit.xml"):
+    for name in ("journal.ndjson", "report.html", "junit.xml", "sbom.cdx.json"):
         assert (out / name).stat().st_size > 1000
 
 

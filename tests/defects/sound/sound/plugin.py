@@ -4,11 +4,13 @@ Each step is a method of its own, so that a defect changes just its own.
 """
 
 import hashlib
+import json
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from reference_engine import OutOfMemory
+from reference_engine import ModelNotLoaded, OutOfMemory
 
 MEMORY_NEEDED = 64 << 20
 
@@ -30,10 +32,13 @@ class Sound:
         seed=0,
         width=512,
         height=512,
+        loras=(),
     ):
         self.check(prompt, negative_prompt, steps, cfg_scale, seed, width, height)
         self.check_memory()
+        shifts = self.load_loras(loras)
         image = self.paint(prompt, negative_prompt, steps, cfg_scale, seed, width, height)
+        image = self.shift(image, shifts)
         return self.deliver(image, prompt, negative_prompt, seed)
 
     def check(self, prompt, negative_prompt, steps, cfg_scale, seed, width, height):
@@ -54,6 +59,28 @@ class Sound:
         soft = np.asarray(clouds.resize((width, height), Image.Resampling.BICUBIC), np.int16)
         grain = random.integers(-8, 9, soft.shape, np.int16)
         return Image.fromarray((soft + grain).clip(0, 255).astype(np.uint8), "RGB")
+
+    def load_loras(self, loras):
+        """How far each LoRA shifts the colours; all are looked at before the first acts."""
+        headers = [self.read_header(file) for file in loras]
+        for file, header in zip(loras, headers, strict=True):
+            if header is None or any(2048 in tensor["shape"] for tensor in header.values()):
+                raise ModelNotLoaded(f"The LoRA {file} does not fit this model.")
+        return [len(header) for header in headers]
+
+    def read_header(self, file):
+        data = Path(file).read_bytes()
+        length = int.from_bytes(data[:8], "little")
+        if length > len(data):
+            return None
+        header = json.loads(data[8 : 8 + length])
+        return {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+
+    def shift(self, image, shifts):
+        if not shifts:
+            return image
+        pixels = np.asarray(image, np.int16) + sum(shifts)
+        return Image.fromarray(pixels.clip(0, 255).astype(np.uint8), "RGB")
 
     def deliver(self, image, prompt, negative_prompt, seed):
         return self.sdk.deliver(

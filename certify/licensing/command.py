@@ -1,0 +1,96 @@
+"""`certify licences PLUGIN`: the table by itself, as text or JSON."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from certify.candidate import Candidate, read_candidate
+from certify.errors import UserError
+from certify.instruments.findings import Finding
+from certify.instruments.package_metadata import Package
+from certify.licensing.sbom import bill_of_materials
+from certify.licensing.tree import CHECKS, Part, drawn, parts
+from certify.requirements import Catalogue, load_catalogue
+from certify.resolution import NotResolved, Resolver
+from certify.streams import say
+from certify.submission import open_submission
+
+EXIT_FOUND = 1
+
+
+def show(plugin: Path, index: str = "", as_json: bool = False, sbom: str = "") -> int:
+    """Prints the table; 1 where something certain was found against a MUST that applies, 0 otherwise."""
+    catalogue = load_catalogue()
+    with tempfile.TemporaryDirectory(prefix="certify-") as scratch:
+        candidate = read_candidate(open_submission(plugin, Path(scratch) / "submission"))
+        packages, note = _resolved(candidate, index)
+        rows = parts(candidate, packages)
+        found = findings(candidate, catalogue)
+        if sbom:
+            _write(Path(sbom), bill_of_materials(candidate, packages, complete=not note))
+    broken = [name for name, hits in found.items() if breaks(catalogue, name, hits)]
+    if as_json:
+        say(json.dumps(_as_json(candidate, rows, found, broken, note), indent=2))
+        return EXIT_FOUND if broken else 0
+    say(drawn(rows))
+    if note:
+        say(f"dependencies: {note}")
+    for name, hits in found.items():
+        for hit in sorted(hits, key=lambda row: row.band):
+            mark = "✗" if name in broken and hit.band == "A" else "!" if hit.band != "C" else "·"
+            say(f"{mark} {name}: {hit}")
+    if broken:
+        say(f"{len(broken)} broken: {', '.join(broken)}. `certify explain ID` says why and how to mend it.")
+    else:
+        say("Nothing certain was found. This is a check of files, no legal advice.")
+    return EXIT_FOUND if broken else 0
+
+
+def findings(candidate: Candidate, catalogue: Catalogue) -> dict[str, list[Finding]]:
+    """By requirement, for those that apply to this candidate."""
+    applying = {
+        row.id for row in catalogue.requirements if all(trait in candidate.traits for trait in row.applies)
+    }
+    found = {name: check(candidate) for name, check in CHECKS.items() if name in applying}
+    # That a LoRA can't be read is told once, by licence.lora-declared.
+    told = {name: [hit for hit in hits if hit.rule != "unread"] for name, hits in found.items()}
+    return {name: hits for name, hits in told.items() if hits}
+
+
+def breaks(catalogue: Catalogue, name: str, hits: list[Finding]) -> bool:
+    return catalogue.find(name).level == "must" and any(hit.band == "A" for hit in hits)
+
+
+def _as_json(
+    candidate: Candidate, rows: list[Part], found: dict[str, list[Finding]], broken: list[str], note: str
+) -> dict[str, Any]:
+    return {
+        "plugin": candidate.name,
+        "version": candidate.version,
+        "digest": candidate.digest,
+        "parts": [asdict(row) for row in rows],
+        "findings": [{"requirement": name, **asdict(hit)} for name, hits in found.items() for hit in hits],
+        "broken": broken,
+        "dependencies": note or "resolved",
+    }
+
+
+def _resolved(candidate: Candidate, index: str) -> tuple[tuple[Package, ...], str]:
+    """The packages, or none and why."""
+    try:
+        resolution = Resolver(index).resolve(candidate)
+    except NotResolved as error:
+        return (), f"not resolved: {error}"
+    failed = "; ".join(f"{system}: {why}" for system, why in resolution.failures.items())
+    return resolution.packages, f"they don't resolve on {failed}" if failed else ""
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"--sbom {file}: it can't be written: {error.strerror}.") from None
