@@ -38,7 +38,7 @@ SCHEMA_FILE = Path(__file__).parent / "schemas" / "plugin.schema.json"
 
 ModelType = Literal["v1.4", "v1.5", "v2.0"]
 System = Literal["linux", "windows", "macos"]
-InvisibleMark = Literal["dwtDctSvd", "dwtDct", "none"]
+InvisibleMark = Literal["lumaQim", "dwtDctSvd", "dwtDct", "none"]
 RevenueTier = Literal["up-to-50k", "above-50k"]
 
 _DRIVE = re.compile(r"[A-Za-z]:")

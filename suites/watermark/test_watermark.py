@@ -11,10 +11,11 @@ from certify.candidate import Candidate
 from certify.checks import Broken, NotEvidenced, requirement
 from certify.evidence import EvidenceBox
 from certify.host.remote import Generation, Ledger
-from certify.instruments.marks import MarkReading, is_marked, unmarked_bound
+from certify.instruments.marks.invisible import MarkReading, read_mark
+from certify.instruments.marks.statistics import unmarked_bound
+from certify.instruments.marks.xmp import xmp_source_type
 from certify.instruments.png import Png, PngError, read_png
-from certify.instruments.xmp import xmp_source_type
-from reference_engine.marking.payload import DEFAULT_PAYLOAD
+from reference_engine.marking import DEFAULT_PAYLOAD, METHOD
 
 SHOWN = 4
 # A flat picture is no fault; a plugin most of whose pictures are flat cannot be shown to mark.
@@ -99,8 +100,8 @@ def _generations(ledger: Ledger) -> list[Generation]:
 
 def _read_mark(candidate: Candidate, generation: Generation) -> MarkReading:
     marks = candidate.manifest.marks
-    method = "dwtDctSvd" if marks.invisible == "none" else marks.invisible
-    return is_marked(generation.pixels, marks.payload or DEFAULT_PAYLOAD, method)
+    method = METHOD if marks.invisible == "none" else marks.invisible
+    return read_mark(generation.pixels, marks.payload or DEFAULT_PAYLOAD, method)
 
 
 @cache
