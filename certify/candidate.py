@@ -32,6 +32,7 @@ TRAITS = frozenset(
         "has-a-deterministic-sampler",
         "has-a-stochastic-sampler",
         "has-a-sampler-of-several-predictions",
+        "marks-by-sdk",
     }
 )
 
@@ -180,6 +181,7 @@ def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
         "has-a-stochastic-sampler": any(row.draws_noise for row in samplers),
         "has-a-sampler-of-several-predictions": any(len(row.prediction_types) > 1 for row in samplers),
         "declares-marks": marks.invisible != "none" or bool(marks.metadata),
+        "marks-by-sdk": marks.invisible == "lumaQim" and marks.payload is None,
     }
     return frozenset(trait for trait, holds in held.items() if holds)
 

@@ -126,17 +126,25 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.add_argument(
         "--deadline", type=float, default=0.0, metavar="SECONDS", help="for one call of the plugin"
     )
+    run.add_argument(
+        "--policy",
+        default="store-default",
+        metavar="NAME or FILE",
+        help="which AI marks are asked for: store-default, cn-2025, eu-2026, us-ca-2026, or a .toml file",
+    )
     run.set_defaults(command=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from certify.machine import check_device
+    from certify.policy import load_policy
     from certify.profiles import profile_named
     from certify.requirements import load_catalogue
     from certify.restart import run_cleanly
 
     profile_named(arguments.profile)
     load_catalogue().select(arguments.suite, arguments.requirement)
+    load_policy(arguments.policy)
     _check_seed(arguments.seed)
     check_device(arguments.device)
     if not 0 <= arguments.deadline < math.inf:
@@ -156,8 +164,14 @@ def _run(arguments: argparse.Namespace) -> int:
             "device": arguments.device,
             "models": _models(arguments.model),
             "deadline": arguments.deadline,
+            "policy": _policy(arguments.policy),
         }
     )
+
+
+def _policy(name: str) -> str:
+    """A policy's name as it is; a file by its whole path, for the run works elsewhere."""
+    return str(Path(name).absolute()) if name.endswith(".toml") else name
 
 
 def _check_seed(text: str) -> None:

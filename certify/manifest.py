@@ -237,10 +237,11 @@ class Marks(Table):
         default=None,
         description="The watermark's payload as 8 to 64 hexadecimal digits; left out, it is the SDK's own.",
     )
-    metadata: Annotated[tuple[Literal["iptc"], ...], AfterValidator(each_once)] = Field(
+    metadata: Annotated[tuple[Literal["iptc", "aigc", "c2pa"], ...], AfterValidator(each_once)] = Field(
         default=(),
         json_schema_extra=UNIQUE,
-        description="The metadata it writes; iptc: DigitalSourceType in XMP.",
+        description="The metadata it writes; iptc: DigitalSourceType in XMP; aigc: the label of "
+        "GB 45438; c2pa: content credentials.",
     )
 
 

@@ -1,7 +1,9 @@
-"""The defects: found as files, made into plugin folders, their expected findings read from beside the defect.
+"""The defects: found as files, made into plugin folders, their expected findings read from beside the
+defect.
 
 A `.py` defect is a class derived from the sound plugin; `# breaks: ID` (or `# breaks: ID as OUTCOME`) stands
 beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something from being measured,
+`# needs: MODULE` where it is found with that package alone (without it: not evidenced),
 `# manifest: OLD => NEW` where plugin.toml must say something else (`\\n` is a new line), and
 `# manifest also: LINE` where it must say more. A `.toml` defect changes the package: `replace` (in
 plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
@@ -10,6 +12,7 @@ plugin.toml), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import sys
@@ -33,6 +36,7 @@ OPEN = ("leak.full-day", "platform.native")
 
 _BREAKS = re.compile(r"# breaks: ([\w.-]+)(?: as ([\w-]+))?")
 _UNMEASURED = re.compile(r"# leaves unmeasured: (.+)")
+_NEEDS = re.compile(r"# needs: ([\w, ]+)")
 _MANIFEST = re.compile(r"# manifest: (.+) => (.+)")
 _ALSO = re.compile(r"# manifest also: (.+)")
 
@@ -88,6 +92,8 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
     if path.suffix == ".py":
         broken = {name: outcome or "failed" for name, outcome in _BREAKS.findall(text) if name != "nothing"}
         unmeasured = ", ".join(_UNMEASURED.findall(text))
+        if _lacks(text):
+            broken = {name: "not-evidenced" if how == "failed" else how for name, how in broken.items()}
         if not _BREAKS.search(text):
             raise ValueError(f"{path} does not say what it breaks")
     else:
@@ -101,6 +107,12 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
         if expected.get(name) is Outcome.NOT_EVIDENCED:
             del expected[name]
     return Defect(path.stem, path.parent.name, path, expected)
+
+
+def _lacks(text: str) -> bool:
+    """Whether a package that a defect's finding needs is not installed."""
+    needed = [name.strip() for found in _NEEDS.findall(text) for name in found.split(",")]
+    return any(importlib.util.find_spec(name) is None for name in needed)
 
 
 def _names(unmeasured: str, catalogue: Catalogue) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.instruments.marks import classic, luma, search
-from certify.instruments.marks.resample import resample
+from certify.instruments.marks.resample import resample, turn
 from certify.instruments.marks.search import Find, Place
 from certify.instruments.marks.statistics import P_THRESHOLD
 from certify.instruments.marks.tiles import TileMap, tile_map
@@ -28,6 +28,7 @@ Pixels = NDArray[np.uint8]
 METHODS = (luma.METHOD, *classic.METHODS)
 # Widths that pictures are made in; where a crop's original is not known, the classic marks need a guess.
 USUAL_WIDTHS = (512, 768, 1024)
+TURNS = tuple(step / 2 for step in range(-12, 13) if step)
 # A picture that was resized keeps its shape up to a pixel of rounding.
 ASPECT_TOLERANCE = 0.02
 
@@ -64,22 +65,23 @@ def read_mark(
     method: str,
     size: tuple[int, int] | None = None,
     crops: bool = False,
+    turns: bool = False,
     tried: int = 1,
 ) -> MarkReading:
     """Whether RGB `pixels` (height, width, 3) carry `payload` by `method` (lumaQim, dwtDctSvd or dwtDct).
 
-    `size` (width, height) is what the picture was made in, where known; with `crops`, those are looked for
-    by the grid of blocks. `tried` is how many marks are looked for in this picture. `cannot-carry` is said
-    of a picture without the mark that has fewer blocks than the payload has bits, or in at least half of
-    whose blocks it would be clipped away. Raises `PayloadError` for a payload that `payload_bits` refuses
-    or an unknown method.
+    `size` (width, height) is what the picture was made in, where known; with `crops`, those are looked
+    for by the grid of blocks, with `turns` small rotations, which takes seconds. `tried` is how many
+    marks are looked for in this picture. `cannot-carry` is said of a picture without the mark that has
+    fewer blocks than the payload has bits, or in at least half of whose blocks it would be clipped
+    away. Raises `PayloadError` for a payload that `payload_bits` refuses or an unknown method.
     """
     if method not in METHODS:
         raise PayloadError(f'no decoder for method "{method}"; there are {", ".join(METHODS)}')
     word = payload_bits(payload)
     best: Find | None = None
     p_value = 1.0
-    stages = _stages(pixels, word, method, size, crops)
+    stages = _stages(pixels, word, method, size, crops, turns)
     for stage in stages:
         find = stage()
         found = min(1.0, find.p_value * find.hypotheses * len(stages) * tried)
@@ -88,7 +90,8 @@ def read_mark(
         if p_value <= P_THRESHOLD:
             break
     assert best is not None
-    view = _view(pixels, best.place.mirrored, size if best.place.resized else None)
+    view = turn(pixels, -best.place.turned) if best.place.turned else pixels
+    view = _view(view, best.place.mirrored, size if best.place.resized else None)
     down, right = best.place.offset
     said, wanted, free = search.block_bits(view[down:, right:], word, method, best.place)
     state: State = "present" if p_value <= P_THRESHOLD else "absent"
@@ -109,7 +112,7 @@ def read_mark(
 
 
 def _stages(
-    pixels: Pixels, word: Bits, method: str, size: tuple[int, int] | None, crops: bool
+    pixels: Pixels, word: Bits, method: str, size: tuple[int, int] | None, crops: bool, turns: bool
 ) -> list[Callable[[], Find]]:
     """What may be tried, the cheapest first."""
     widths = (size[0],) if size else (pixels.shape[1], *USUAL_WIDTHS)
@@ -127,7 +130,11 @@ def _stages(
         return search.grid_classic(view, word, _classic(method), steps)
 
     stages: list[Callable[[], Find]] = [partial(_over_views, pixels, size, way) for way in aligned]
-    return [*stages, partial(_over_views, pixels, None, grid)] if crops else stages
+    if crops:
+        stages.append(partial(_over_views, pixels, None, grid))
+    if turns:
+        stages.append(partial(_over_turns, pixels, aligned[0]))
+    return stages
 
 
 def _classic(method: str) -> classic.Method:
@@ -142,6 +149,15 @@ def _over_views(pixels: Pixels, size: tuple[int, int] | None, way: Callable[[Pix
         find = way(_view(pixels, mirrored, other))
         place = replace(find.place, mirrored=mirrored, resized=other is not None)
         finds.append(replace(find, place=place))
+    return search.best_of(finds)
+
+
+def _over_turns(pixels: Pixels, way: Callable[[Pixels], Find]) -> Find:
+    """Turned back about the middle by up to 6 degrees."""
+    finds = []
+    for degrees in TURNS:
+        find = way(turn(pixels, -degrees))
+        finds.append(replace(find, place=replace(find.place, turned=degrees)))
     return search.best_of(finds)
 
 

@@ -25,8 +25,8 @@ CLEAREST = (1.0, 5 / 6, 2 / 3)
 @dataclass(frozen=True)
 class Place:
     """How a mark lies: the library's path, mirrored or not, resized back or not, the grid's first pixel
-    (down, right), the word's first bit, how far it moves from row to row, and how much brighter the picture
-    was made.
+    (down, right), the word's first bit, how far it moves from row to row, how much brighter the picture
+    was made, and by how many degrees it was turned.
     """
 
     path: classic.Path = "uint8"
@@ -36,6 +36,7 @@ class Place:
     shift: int = 0
     row_step: int = 0
     gain: float = 1.0
+    turned: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from math import comb, log
+from functools import lru_cache
+from math import exp, fsum, lgamma, log, log1p
 from typing import Literal
 
 import numpy as np
@@ -34,12 +34,18 @@ class Agreement:
     inverted: bool
 
 
-@cache
+@lru_cache(maxsize=4096)
 def binomial_tail(k: int, n: int, chance: float = 0.5) -> float:
-    """P(K >= k) for n independent trials."""
-    if chance == 0.5:
-        return float(sum(comb(n, i) for i in range(max(k, 0), n + 1)) / 2**n)
-    return float(sum(comb(n, i) * chance**i * (1 - chance) ** (n - i) for i in range(max(k, 0), n + 1)))
+    """P(K >= k) for n independent trials, each with a chance between 0 and 1."""
+    if k <= 0:
+        return 1.0
+    # By logarithms: the numbers of ways leave the range of floats from a thousand trials on.
+    good, bad = log(chance), log1p(-chance)
+    ways = lgamma(n + 1)
+    terms = (
+        exp(ways - lgamma(i + 1) - lgamma(n - i + 1) + i * good + (n - i) * bad) for i in range(k, n + 1)
+    )
+    return min(1.0, fsum(terms))
 
 
 def corrected(k: int, n: int, hypotheses: int) -> float:
@@ -82,7 +88,7 @@ def unmarked_bound(pictures: int, unmarked: int = 0, confidence: float = CONFIDE
     low, high = unmarked / pictures, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        few = 1 - binomial_tail.__wrapped__(unmarked + 1, pictures, middle)
+        few = 1 - binomial_tail(unmarked + 1, pictures, middle)
         low, high = (middle, high) if few > 1 - confidence else (low, middle)
     return high
 

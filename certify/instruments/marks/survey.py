@@ -82,6 +82,8 @@ def where_found(reading: MarkReading) -> str:
         told.append("resized")
     if place.offset != (0, 0) or place.shift:
         told.append(f"cropped (grid at {place.offset[1]}, {place.offset[0]})")
+    if place.turned:
+        told.append(f"rotated by {place.turned:g} degrees")
     if place.gain != 1:
         told.append(f"brightness x {place.gain:.2f}")
     if place.path == "float":

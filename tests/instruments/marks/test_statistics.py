@@ -1,5 +1,8 @@
 """How sure one can be, in figures that can be looked up."""
 
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
 
@@ -34,8 +37,20 @@ def test_how_many_bits_must_agree(n, alone, hundred, ten_thousand):
 
 def test_the_tail_is_a_probability_and_falls():
     assert binomial_tail(0, 10) == 1.0
-    assert binomial_tail(10, 10) == 2**-10
+    assert binomial_tail(10, 10) == pytest.approx(2**-10)
+    assert binomial_tail(11, 10) == 0.0
     assert binomial_tail(3, 20, 0.05) == pytest.approx(0.0755, abs=1e-4)
+
+
+def test_the_tail_equals_the_exact_sum_of_whole_numbers():
+    for n in (32, 64, 136, 1000):
+        for k in (n // 2, n * 3 // 4, n - 1):
+            exact = Fraction(sum(comb(n, i) for i in range(k, n + 1)), 2**n)
+            assert binomial_tail(k, n) == pytest.approx(float(exact), rel=1e-9)
+
+
+def test_many_images_have_a_bound_too():
+    assert unmarked_bound(100_000, 3) == pytest.approx(7.75e-5, rel=0.01)
 
 
 def test_both_polarities_are_paid_for():
