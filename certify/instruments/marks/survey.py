@@ -61,7 +61,7 @@ def invisible_layer(reading: MarkReading, name: str) -> Layer:
         "p-value": f"{reading.p_value:.2g}",
         "hypotheses": str(reading.hypotheses),
         "tiles": f"{reading.tiles.agreeing} of {reading.tiles.counted} agree",
-        "found": where_found(reading),
+        "found": where_found(reading) if reading.state == "present" else "",
     }
     told = f"{reading.method}, {reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
     if reading.state == "present":
