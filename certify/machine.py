@@ -142,7 +142,7 @@ def _diagnose_image_library() -> Diagnosis:
     return Diagnosis(
         "opencv",
         False,
-        f"does not import: {reason}",
+        f"does not import: {reason}; marks are written and read without it, faces and rivaGan are not",
         "pip install --force-reinstall --no-deps opencv-python-headless, or install libGL (libgl1).",
     )
 

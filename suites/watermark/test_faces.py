@@ -40,6 +40,7 @@ def test_a_plugin_for_faces_declares_marks_and_terms(candidate: Candidate) -> No
 def test_a_plugin_whose_images_show_faces_says_so(
     candidate: Candidate, plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
 ) -> None:
+    plugin.load()
     if candidate.manifest.plugin.generates_faces:
         evidence.text(
             "Declared", "The manifest says that its images may show faces; nothing is left to find."
