@@ -18,7 +18,7 @@ from certify.host.remote import Pixels, RemotePlugin
 from certify.instruments.marks.attacks import NEEDED, attacks_of
 from certify.instruments.marks.causes import why_lost
 from certify.instruments.marks.invisible import read_mark
-from certify.marked import FRESH, fresh_word, made_of, mark_of, read_generation
+from certify.marked import fresh_word, made_of, mark_of, read_generation
 from certify.policy import LoadedPolicy
 
 # Odd, flat, high and small ones.
@@ -63,7 +63,7 @@ def test_every_way_to_an_image_ends_in_the_mark(
     )
 
 
-@requirement(FRESH)
+@requirement("mark.fresh-payload")
 def test_a_word_drawn_for_this_run_is_carried(
     plugin: RemotePlugin, candidate: Candidate, draw: Draw, run: RunContext, evidence: EvidenceBox
 ) -> None:

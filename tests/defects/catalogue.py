@@ -43,18 +43,15 @@ _ALSO = re.compile(r"# manifest also: (.+)")
 
 @dataclass(frozen=True)
 class Defect:
-    """`expected` maps requirement ids to outcomes, where they differ from the sound plugin's."""
+    """`expected` maps requirement ids to outcomes, where they differ from the sound plugin's; `breaks`
+    are those that the defect breaks, also where what finds it is not installed.
+    """
 
     name: str
     suite: str
     file: Path
     expected: dict[str, Outcome]
-
-    @property
-    def breaks(self) -> list[str]:
-        return [
-            name for name, outcome in self.expected.items() if outcome in (Outcome.FAILED, Outcome.WARNED)
-        ]
+    breaks: tuple[str, ...] = ()
 
     def build(self, folder: Path) -> Path:
         """Writes the plugin's folder and gives it."""
@@ -92,8 +89,6 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
     if path.suffix == ".py":
         broken = {name: outcome or "failed" for name, outcome in _BREAKS.findall(text) if name != "nothing"}
         unmeasured = ", ".join(_UNMEASURED.findall(text))
-        if _lacks(text):
-            broken = {name: "not-evidenced" if how == "failed" else how for name, how in broken.items()}
         if not _BREAKS.search(text):
             raise ValueError(f"{path} does not say what it breaks")
     else:
@@ -101,12 +96,15 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
         broken = dict.fromkeys(table["breaks"], "failed") | table.get("outcomes", {})
         unmeasured = table.get("unmeasured", "")
     expected = {catalogue.find(name).id: Outcome(outcome) for name, outcome in broken.items()}
+    breaks = tuple(name for name, outcome in expected.items() if outcome in (Outcome.FAILED, Outcome.WARNED))
+    if _lacks(text):
+        expected |= dict.fromkeys(breaks, Outcome.NOT_EVIDENCED)
     for name in _names(unmeasured, catalogue):
         expected.setdefault(name, Outcome.NOT_EVIDENCED)
     for name in OPEN:
         if expected.get(name) is Outcome.NOT_EVIDENCED:
             del expected[name]
-    return Defect(path.stem, path.parent.name, path, expected)
+    return Defect(path.stem, path.parent.name, path, expected, breaks)
 
 
 def _lacks(text: str) -> bool:
