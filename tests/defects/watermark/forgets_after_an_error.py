@@ -1,4 +1,4 @@
-"""Leaves the image unmarked that is made right after a refused request."""
+"""Leaves the image unmarked that is made right after a request for too few steps."""
 
 from dataclasses import replace
 
@@ -8,12 +8,9 @@ from sound.plugin import Sound
 class ForgetsAfterAnError(Sound):
     refused = False
 
-    def check(self, *request):
-        try:
-            super().check(*request)
-        except Exception:
-            self.refused = True
-            raise
+    def check(self, prompt, negative_prompt, steps, *rest):
+        self.refused = self.refused or steps < 1
+        super().check(prompt, negative_prompt, steps, *rest)
 
     def deliver(self, image, *rest):
         result = super().deliver(image, *rest)
