@@ -19,7 +19,9 @@ LACKING = {
     "licence.base-model",
     "mark.declared",
     "mark.every-image",
+    "mark.every-way",
     "mark.metadata",
+    "mark.policy",
     "sdk.out-of-memory",
     "sdk.sensitive-words",
 }
