@@ -69,6 +69,7 @@ def _assemble(events: Iterable[Mapping[str, Any]]) -> Results:
             "certify": CertifyRow.model_validate(run["certify"]),
             "candidate": CandidateRow.model_validate(run["candidate"]),
             "profile": run["profile"],
+            "policy": run.get("policy", ""),
             "seed": run["seed"],
             "environment": run["environment"],
             "isolation": isolation,

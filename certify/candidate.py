@@ -35,6 +35,7 @@ TRAITS = frozenset(
         "has-a-sampler-of-several-predictions",
         "ships-derivatives",
         "has-dependencies",
+        "marks-by-sdk",
     }
 )
 
@@ -187,6 +188,7 @@ def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
         "declares-marks": marks.invisible != "none" or bool(marks.metadata),
         "ships-derivatives": bool(loras) or any(_is_derivative(row) for row in manifest.models),
         "has-dependencies": bool(dependencies.declared or dependencies.findings),
+        "marks-by-sdk": marks.invisible == "lumaQim" and marks.payload is None,
     }
     return frozenset(trait for trait, holds in held.items() if holds)
 

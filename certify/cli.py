@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="makes the outputs of a run again from its journal")
     report.add_argument("run", metavar="RUN", help="the folder of a run")
     report.set_defaults(command=_report)
+    _add_marks(commands)
     replay = commands.add_parser("replay", help="repeats one requirement of a run with the run's seed")
     replay.add_argument("run", metavar="RUN", help="the folder of a run")
     replay.add_argument("requirement")
@@ -156,17 +157,55 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.add_argument(
         "--advisories", default="", metavar="URL", help="an OSV service to look dependencies up; likewise"
     )
+    run.add_argument(
+        "--policy",
+        default="store-default",
+        metavar="NAME or FILE",
+        help="which AI marks are asked for: store-default, cn-2025, eu-2026, us-ca-2026, or a .toml file",
+    )
     run.set_defaults(command=_run)
+
+
+def _add_marks(commands: argparse._SubParsersAction[_Parser]) -> None:
+    marks = commands.add_parser("marks", help="the AI marks of any image: PNG, JPEG or WebP")
+    marks.add_argument("images", nargs="+", metavar="IMAGE")
+    marks.add_argument("--json", action="store_true", help="as JSON")
+    marks.add_argument("--payload", default="", metavar="HEX", help="look for this word too")
+    marks.add_argument(
+        "--method", default="", choices=("", "lumaQim", "dwtDctSvd", "dwtDct", "rivaGan"), help="of --payload"
+    )
+    marks.add_argument("--size", default="", metavar="WxH", help="what the images were made in, where known")
+    marks.add_argument("--trust", default="", metavar="PEM", help="whose signatures of credentials count")
+    marks.add_argument(
+        "--policy", default="", metavar="NAME or FILE", help="judge them; exit code 1 if wrong"
+    )
+    marks.set_defaults(command=_marks)
+
+
+def _marks(arguments: argparse.Namespace) -> int:
+    from certify.marks_command import run
+
+    return run(
+        arguments.images,
+        arguments.json,
+        payload=arguments.payload,
+        method=arguments.method,
+        size=arguments.size,
+        trust=arguments.trust,
+        policy=arguments.policy,
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from certify.machine import check_device
+    from certify.policy import load_policy
     from certify.profiles import profile_named
     from certify.requirements import load_catalogue
     from certify.restart import run_cleanly
 
     profile_named(arguments.profile)
     load_catalogue().select(arguments.suite, arguments.requirement)
+    load_policy(arguments.policy)
     _check_seed(arguments.seed)
     check_device(arguments.device)
     if not 0 <= arguments.deadline < math.inf:
@@ -188,6 +227,7 @@ def _run(arguments: argparse.Namespace) -> int:
             "deadline": arguments.deadline,
             "index": _index(arguments.index),
             "advisories": _address("--advisories", arguments.advisories),
+            "policy": _policy(arguments.policy),
         }
     )
 
@@ -206,6 +246,11 @@ def _address(option: str, place: str) -> str:
             "Name it in full, for instance https://pypi.org/simple.",
         )
     return place
+
+
+def _policy(name: str) -> str:
+    """A policy's name as it is; a file by its whole path, for the run works elsewhere."""
+    return str(Path(name).absolute()) if name.endswith(".toml") else name
 
 
 def _check_seed(text: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from certify.candidate import Candidate
 from certify.host.remote import RemotePlugin
 from certify.plan import Plan
+from certify.policy import LoadedPolicy
 from certify.profiles import Profile
 from certify.progress import Progress
 from certify.record import Isolation, Journal
@@ -22,6 +23,7 @@ class RunContext:
     candidate: Candidate
     plan: Plan
     profile: Profile
+    policy: LoadedPolicy
     seed: str
     out: Path
     plugin: RemotePlugin

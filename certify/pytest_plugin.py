@@ -18,6 +18,7 @@ from certify.draw import Draw
 from certify.evidence import EvidenceBox
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
 from certify.host.remote import Ledger, RemotePlugin, Unreachable
+from certify.policy import LoadedPolicy
 from certify.profiles import Profile
 from certify.record import Evidence, Outcome, RequirementResult, Text
 from certify.requirements import Requirement
@@ -175,6 +176,11 @@ class CertifyPlugin:
     @pytest.fixture
     def profile(self) -> Profile:
         return self.context.profile
+
+    @pytest.fixture
+    def policy(self) -> LoadedPolicy:
+        """Which marks this run asks for."""
+        return self.context.policy
 
     @pytest.fixture
     def run(self) -> RunContext:

@@ -157,6 +157,8 @@ class Results(_Row):
     certify: CertifyRow
     candidate: CandidateRow
     profile: str
+    # The policy of marks: name, version and the SHA-256 of its file.
+    policy: str = ""
     seed: str
     environment: dict[str, str]
     isolation: Isolation

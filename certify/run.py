@@ -38,6 +38,7 @@ from certify.machine import capabilities, environment, gpu_names
 from certify.outputs.files import replace_file
 from certify.outputs.junit import to_junit
 from certify.plan import Plan, make_plan
+from certify.policy import DEFAULT, LoadedPolicy, load_policy
 from certify.profiles import Profile, profile_named
 from certify.progress import Progress, choose_progress
 from certify.record import Isolation, Journal, Results
@@ -73,6 +74,8 @@ class Order:
     # Where dependencies are resolved (URL or folder of wheels) and looked up (an OSV service), if anywhere.
     index: str = ""
     advisories: str = ""
+    # Which marks are asked for: a policy's name, or the absolute path of a store's own.
+    policy: str = DEFAULT
     # How the plugin was named on the command line, for the commands that the report shows.
     shown: str = ""
 
@@ -153,6 +156,7 @@ def execute(
     """
     profile = profile or _profile_of(order)
     _check_models(order)
+    policy = load_policy(order.policy)
     catalogue = load_catalogue()
     selected = selected or catalogue.select(order.suites, order.requirements)
     # A worker lies below it and sees its name.
@@ -165,7 +169,7 @@ def execute(
         out = _prepare_out(order)
         order = Order(**{**order.to_dict(), "seed": order.seed or fresh_root_seed()})
         with Journal(out / "journal.ndjson") as journal:
-            _measure(order, catalogue, candidate, plan, journal, out, scratch, progress, host)
+            _measure(order, policy, catalogue, candidate, plan, journal, out, scratch, progress, host)
     results = assemble(journal.events)
     write_outputs(results, out)
     return results, out
@@ -201,6 +205,7 @@ def _prepare_out(order: Order) -> Path:
 
 def _measure(
     order: Order,
+    policy: LoadedPolicy,
     catalogue: Catalogue,
     candidate: Candidate,
     plan: Plan,
@@ -211,7 +216,7 @@ def _measure(
     host: Host | None,
 ) -> None:
     started = time.monotonic()
-    journal.write("run", **_header(order, catalogue, candidate, plan.profile))
+    journal.write("run", **_header(order, catalogue, candidate, plan.profile), policy=policy.label)
     journal.write("plan", rows=plan_event(plan.rows))
     progress.begin(plan.planned, plan.seconds)
     trouble: list[str] = []
@@ -219,7 +224,9 @@ def _measure(
         with _host(host, scratch) as running:
             isolation = measure_isolation(running, scratch, plan.profile.isolation)
             journal.write("isolation", **isolation.model_dump(mode="json"))
-            context = _context(order, candidate, plan, journal, out, scratch, progress, running, isolation)
+            context = _context(
+                order, policy, candidate, plan, journal, out, scratch, progress, running, isolation
+            )
             _run_suites(context, catalogue)
             context.plugin.close()
             for text in context.claims:
@@ -277,6 +284,7 @@ def _device_of(order: Order) -> str:
 
 def _context(
     order: Order,
+    policy: LoadedPolicy,
     candidate: Candidate,
     plan: Plan,
     journal: Journal,
@@ -301,6 +309,7 @@ def _context(
         candidate=candidate,
         plan=plan,
         profile=plan.profile,
+        policy=policy,
         seed=order.seed,
         out=out,
         plugin=RemotePlugin(host, scratch / "workers", opening),
@@ -352,6 +361,8 @@ def repeat_command(order: Order, *more: str) -> str:
     """The command that does this run again with the same seed; `more` narrows it."""
     words = ["certify", "run", order.shown or order.plugin, *more]
     words += ["--seed", order.seed, "--profile", order.profile]
+    if order.policy != DEFAULT:
+        words += ["--policy", order.policy]
     if order.device != "auto":
         words += ["--device", order.device]
     if order.deadline:

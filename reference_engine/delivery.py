@@ -7,11 +7,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from .config import PluginConfig
 from .errors import InvalidParameter
-from .marking import METHOD, bits_from_hex, mark, png_text
+from .marking import METHOD, bits_from_hex, content_id, mark, png_text, xmp_packet
 from .preprocess.prompts import PromptCheck
 from .preprocess.request import Request
 from .result import ImageResult, Marks
@@ -83,7 +84,8 @@ def deliver(
             ["Return the image from every step of postprocess, also where it is unchanged."],
         )
     started = time.perf_counter()
-    marked = mark(image, bits_from_hex(settings.watermark_payload))
+    policy = settings.marking
+    marked = mark(image, bits_from_hex(settings.watermark_payload), policy.label)
     seconds = time.perf_counter() - started
     table: dict[str, Any] = {
         "seed": seed,
@@ -93,6 +95,8 @@ def deliver(
         "height": marked.height,
         "sdk": __version__,
     }
+    created = datetime.now(timezone.utc).isoformat(timespec="seconds") if policy.provider else ""
+    packet = xmp_packet(policy.provider, content_id(marked), created)
     return ImageResult(
         image=marked,
         prompt=prompt,
@@ -101,7 +105,9 @@ def deliver(
         width=marked.width,
         height=marked.height,
         marks=Marks(METHOD, settings.watermark_payload),
-        metadata={**settings.marking.text, **png_text(prompt, negative_prompt, table)},
+        metadata={**policy.text, **png_text(prompt, negative_prompt, table, packet)},
+        credentials=policy.credentials,
+        provider=policy.provider,
         timings={**(timings or {}), "mark": seconds},
         truncated=bool(lost),
         kept=kept or (prompt if not lost else ""),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from .marking.credentials import Credentials
+    from .marking.metadata import Provider
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class ImageResult:
     lost: str = ""
     warnings: tuple[str, ...] = ()
     others: tuple[ImageResult, ...] = ()
+    credentials: Credentials | None = None
+    provider: Provider | None = None
 
     @property
     def each(self) -> tuple[ImageResult, ...]:
@@ -61,17 +65,14 @@ class ImageResult:
         return tuple(result.image for result in self.each)
 
     def png(self) -> bytes:
-        """The image as a PNG file, with `metadata` as uncompressed UTF-8 iTXt; equal results give equal
-        bytes.
+        """The image as a PNG file, with `metadata` as uncompressed UTF-8 iTXt, signed where there are
+        `credentials`; equal results give equal bytes, but for the signature.
         """
-        from PIL.PngImagePlugin import PngInfo
+        from .marking.credentials import sign
+        from .marking.png import write_png
 
-        text = PngInfo()
-        for keyword, value in self.metadata.items():
-            text.add_itxt(keyword, value)
-        buffer = io.BytesIO()
-        self.image.save(buffer, "PNG", pnginfo=text)
-        return buffer.getvalue()
+        data = write_png(self.image, self.metadata)
+        return sign(data, self.credentials, self.provider) if self.credentials else data
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes `png()` to `path`, which must end in .png (another format would lose the metadata)."""

@@ -1,35 +1,30 @@
-"""The invisible mark: a payload in the pixels, by invisible-watermark's dwtDctSvd.
-
-It is written on the final 8-bit image in OpenCV's channel order: written on floats, a reader of the 8-bit
-file would find the bits inverted wherever the chroma is below its middle.
-"""
+"""The invisible mark on images: `lumaQim` (see `luma`), written on the final 8-bit pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import InvalidParameter, SDKError
+from ..errors import InvalidParameter
+from .luma import BLOCK, capacity
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-METHOD = "dwtDctSvd"
-SCALES = (0, 36, 0)
-"""Quantisation step for Y, U, V; the library's own default: U alone, in steps of 36."""
-BLOCK = 8
-"""Pixels a side of the block that holds one bit: 4 coefficients of a one-level wavelet."""
+__all__ = ["BLOCK", "METHOD", "capacity", "embed", "read"]
+
+METHOD = "lumaQim"
 
 
 def embed(image: Image, bits: Sequence[int]) -> Image:
-    """A copy of `image` (RGB) with `bits` written over and over, one a block of 8 x 8 pixels, row by row.
+    """A copy of `image` as RGB with `bits` written over and over, one a block of 8 x 8 pixels.
 
-    Any size is accepted, also below the 256 x 256 pixels that the library's own front door asks for. Raises
-    SDKError where OpenCV cannot be imported, InvalidParameter where the image is too small to hold every bit
-    once.
+    Raises InvalidParameter where the image is too small to hold every bit once.
     """
     import numpy as np
     from PIL import Image as pil_image
+
+    from .luma import embed_luma
 
     if capacity(*image.size) < len(bits):
         raise InvalidParameter(
@@ -38,28 +33,16 @@ def embed(image: Image, bits: Sequence[int]) -> Image:
             (),
             ["Make the image larger (64 x 64 holds 64 bits), or use a shorter watermark_payload."],
         )
-    embedder = _embedder(bits)
-    bgr = np.ascontiguousarray(np.asarray(image.convert("RGB"), dtype=np.uint8)[:, :, ::-1])
-    marked = embedder.encode(bgr)
-    return pil_image.fromarray(np.ascontiguousarray(marked[:, :, ::-1]))
+    pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
+    return pil_image.fromarray(embed_luma(pixels, np.array(bits, dtype=np.bool_)))
 
 
-def capacity(width: int, height: int) -> int:
-    """How many bits an image of this size can hold once."""
-    return (width // BLOCK) * (height // BLOCK)
+def read(image: Image, bits: int) -> tuple[int, ...]:
+    """The word of `bits` bits that an image says, whether it is marked or not; for images as they were
+    marked. Crops, mirror images and the like are found by `certify marks`.
+    """
+    import numpy as np
 
+    from .luma import read_luma
 
-def _embedder(bits: Sequence[int]) -> Any:
-    try:
-        from imwatermark.dwtDctSvd import EmbedDwtDctSvd
-    except ImportError as error:
-        raise SDKError(
-            f"The invisible mark cannot be written: {error}.",
-            [
-                "On a machine without a display install opencv-python-headless in place of opencv-python.",
-                "Or install the libraries that OpenCV asks for (Debian, Ubuntu: libgl1 and libglib2.0-0).",
-                "If invisible-watermark itself is missing: pip install invisible-watermark.",
-            ],
-            code="ERR_MARK_NOT_WRITTEN",
-        ) from error
-    return EmbedDwtDctSvd(list(bits), wmLen=len(bits), scales=list(SCALES))
+    return tuple(int(bit) for bit in read_luma(np.asarray(image.convert("RGB"), dtype=np.uint8), bits))

@@ -4,28 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..errors import did_you_mean
-from .metadata import XMP_KEYWORD
+from .credentials import ALGORITHMS, Credentials
+from .label import DEFAULT_LABEL
+from .metadata import XMP_KEYWORD, Provider
 
 OWN_KEYWORDS = ("prompt", "negative_prompt", "parameters-json", XMP_KEYWORD)
 """The keywords that the SDK writes by itself; nobody else may."""
+MAX_LABEL = 40
 _ALWAYS_ON = ("invisible", "metadata")
+_TABLES = {
+    "provider": (("name", "system", "version"), ("code",)),
+    "credentials": (("chain", "key"), ("algorithm",)),
+}
+"""Table -> keys that it must have, and keys that it may have; the values are text."""
 
 
 @dataclass(frozen=True)
 class MarkingPolicy:
-    """The invisible mark and the XMP declaration are on every image, whatever a policy says. `text` is
-    written beside them: PNG keyword to text.
+    """The invisible mark and the XMP declaration are on every image, whatever a policy says.
+
+    `text` is written beside them: PNG keyword to text. `label` is drawn onto the image, `provider` named in
+    the XMP packet, and the finished file signed with `credentials`.
     """
 
     text: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""
+    provider: Provider | None = None
+    credentials: Credentials | None = None
 
     @classmethod
     def read(cls, value: Any) -> MarkingPolicy:
         """From a table that `policy_mistakes` found right."""
-        return cls(dict(value.get("text", {})))
+        label, provider, signed = value.get("label", ""), value.get("provider"), value.get("credentials")
+        return cls(
+            text=dict(value.get("text", {})),
+            label=DEFAULT_LABEL if label is True else label or "",
+            provider=Provider(**provider) if provider else None,
+            credentials=_credentials(signed) if signed else None,
+        )
+
+
+def _credentials(table: Mapping[str, str]) -> Credentials:
+    chain, key = (Path(table[name]).expanduser() for name in ("chain", "key"))
+    return Credentials(chain, key, table.get("algorithm", ALGORITHMS[0]))
 
 
 def policy_mistakes(value: object) -> list[str]:
@@ -43,13 +68,39 @@ def policy_mistakes(value: object) -> list[str]:
                 mistakes.append(
                     f"marking.{key}: every image carries this mark; it cannot be {item!r}. Leave it out."
                 )
+        elif key == "label":
+            mistakes += _label_mistakes(item)
+        elif key in _TABLES:
+            mistakes += _table_mistakes(key, item)
         elif key != "text":
-            hint = did_you_mean(str(key), ("text", *_ALWAYS_ON))
+            hint = did_you_mean(str(key), ("text", "label", *_TABLES, *_ALWAYS_ON))
             mistakes.append(f"marking.{key}: unknown key.{hint}")
         elif not isinstance(item, Mapping):
             mistakes.append(f"marking.text: must be a table of keyword to text, not {item!r}.")
         else:
             mistakes += [told for keyword, text in item.items() if (told := _text_mistake(keyword, text))]
+    return mistakes
+
+
+def _label_mistakes(value: object) -> list[str]:
+    if isinstance(value, bool) or (isinstance(value, str) and 0 < len(value) <= MAX_LABEL):
+        return []
+    return [f"marking.label: must be true, or text of 1 to {MAX_LABEL} characters, not {value!r}."]
+
+
+def _table_mistakes(name: str, table: object) -> list[str]:
+    needed, allowed = _TABLES[name]
+    if not isinstance(table, Mapping):
+        return [f"marking.{name}: must be a table with {', '.join(needed)}, not {table!r}."]
+    known = (*needed, *allowed)
+    mistakes = [f"marking.{name}.{key}: is missing." for key in needed if key not in table]
+    for key, value in table.items():
+        if key not in known:
+            mistakes.append(f"marking.{name}.{key}: unknown key.{did_you_mean(str(key), known)}")
+        elif not isinstance(value, str) or not value.strip() or not _is_unicode(value):
+            mistakes.append(f"marking.{name}.{key}: must be text, not {value!r}.")
+        elif key == "algorithm" and value not in ALGORITHMS:
+            mistakes.append(f"marking.{name}.{key}: must be one of {', '.join(ALGORITHMS)}.")
     return mistakes
 
 

@@ -1,24 +1,29 @@
-"""Marks are looked for in everything that the run got back, and by the judge's own decoder."""
+"""Marks are looked for in everything that the run got back, and by the judge's own readers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 
 import numpy as np
 
 from certify.candidate import Candidate
 from certify.checks import Broken, NotEvidenced, requirement
+from certify.context import RunContext
 from certify.evidence import EvidenceBox
 from certify.host.remote import Generation, Ledger
-from certify.instruments.marks import MarkReading, is_marked, unmarked_bound
-from certify.instruments.png import Png, PngError, read_png
-from certify.instruments.xmp import xmp_source_type
-from reference_engine.marking.payload import DEFAULT_PAYLOAD
+from certify.instruments.marks.aigc import read_aigc
+from certify.instruments.marks.causes import remarks, why_absent
+from certify.instruments.marks.invisible import MarkReading, read_mark
+from certify.instruments.marks.statistics import sequential, unmarked_bound
+from certify.instruments.marks.words import KnownMark
+from certify.instruments.marks.xmp import xmp_source_type
+from certify.marked import fresh_word, generations_of, mark_of, pngs_of, read_generation, with_usual_word
 
 SHOWN = 4
 # A flat picture is no fault; a plugin most of whose pictures are flat cannot be shown to mark.
 UNABLE_SHARE = 0.1
+# So many images tell whether the reader finds words that nobody wrote.
+CONTROLS = 60
 
 
 @requirement("mark.declared")
@@ -30,89 +35,123 @@ def test_the_marks_are_declared(candidate: Candidate) -> None:
 
 @requirement("mark.every-image")
 def test_every_image_carries_the_declared_mark(
-    candidate: Candidate, ledger: Ledger, evidence: EvidenceBox, claim: Callable[[str], None]
+    candidate: Candidate,
+    ledger: Ledger,
+    run: RunContext,
+    evidence: EvidenceBox,
+    claim: Callable[[str], None],
 ) -> None:
-    generations = _generations(ledger)
-    readings = [(generation, _read_mark(candidate, generation)) for generation in generations]
+    generations, mark = with_usual_word(ledger), mark_of(candidate)
+    _check_the_reader(generations, mark.method, run.seed)
+    readings: list[tuple[Generation, MarkReading]] = []
+    for generation in generations:
+        readings.append((generation, read_generation(generation, mark)))
+        states = [reading.state for _, reading in readings if reading.state != "cannot-carry"]
+        if (
+            states.count("absent") >= SHOWN
+            and sequential([state == "present" for state in states]).found == "bad"
+        ):
+            break
     unable = sum(reading.state == "cannot-carry" for _, reading in readings)
-    unmarked = [(generation, reading) for generation, reading in readings if reading.state == "absent"]
-    for generation, reading in unmarked[:SHOWN]:
-        evidence.picture(
-            "unmarked", generation.pixels, f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
-        )
+    unmarked = [row for row in readings if row[1].state == "absent"]
     able = len(readings) - unable
-    assert not unmarked, (
-        f"{len(unmarked)} of {able} images carry no mark; the first has {unmarked[0][1].k} of "
-        f"{unmarked[0][1].n} bits (p = {unmarked[0][1].p_value:.2g}; the mark needs p <= 1e-6)."
-    )
+    for generation, reading in unmarked[:SHOWN]:
+        told = f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
+        evidence.picture("unmarked", generation.pixels, f"{told} ({generation.requirement})")
+    if unmarked:
+        raise Broken(_told(unmarked, mark, able, len(generations), evidence))
     evidence.value("images that cannot carry a mark (too flat or too small)", unable)
     if unable > UNABLE_SHARE * len(readings):
         raise NotEvidenced(
             f"{unable} of {len(readings)} images could not carry the mark (too flat or too small)."
         )
+    odd = [told for _, reading in readings for told in remarks(reading)[:1] if reading.state == "present"]
+    if odd:
+        evidence.text("Odd", f"{len(odd)} of {able} images: {odd[0]}")
     evidence.value("images that carry the mark", f"{able} of {able}")
+    evidence.value("the greatest p-value", max(reading.p_value for _, reading in readings))
     bound = unmarked_bound(able)
     claim(f"marks: {able} of {able} images marked; with 95 % confidence fewer than {bound:.1%} are unmarked")
 
 
+def _check_the_reader(generations: list[Generation], method: str, seed: str) -> None:
+    """The negative control: a word that nobody wrote must not be found, or finding one means nothing."""
+    decoy = fresh_word(f"{seed}, a decoy")
+    found = sum(read_mark(one.pixels, decoy, method).state == "present" for one in generations[:CONTROLS])
+    if found:
+        raise NotEvidenced(
+            f"The reader found a word that nobody wrote in {found} images; it cannot be believed."
+        )
+
+
+def _told(
+    unmarked: list[tuple[Generation, MarkReading]],
+    mark: KnownMark,
+    able: int,
+    all_of: int,
+    evidence: EvidenceBox,
+) -> str:
+    generation, reading = unmarked[0]
+    cause = why_absent(generation.pixels, mark)
+    if cause.mend:
+        evidence.text("How to mend it", cause.mend)
+    rest = "" if able >= all_of else f" (the first {able} of {all_of} were read)"
+    return (
+        f"{len(unmarked)} of {able} images carry no mark{rest}; the first has {reading.k} of {reading.n} "
+        f"bits (p = {reading.p_value:.2g}; the mark needs p <= 1e-6). {cause.told}"
+    ).strip()
+
+
+@requirement("mark.whole-image")
+def test_the_mark_covers_the_whole_image(candidate: Candidate, ledger: Ledger, evidence: EvidenceBox) -> None:
+    partly = []
+    seen = 0
+    for generation in with_usual_word(ledger):
+        reading = read_generation(generation, mark_of(candidate))
+        if reading.state == "present":
+            seen += 1
+            if not reading.whole:
+                partly.append((generation, reading))
+    if not seen:
+        raise NotEvidenced("No image carries the mark at all; see mark.every-image.")
+    for generation, reading in partly[:SHOWN]:
+        told = f"{reading.tiles.agreeing} of {reading.tiles.counted} parts carry it"
+        evidence.picture("marked in part", generation.pixels, told)
+    evidence.value("marked images", seen)
+    assert not partly, (
+        f"{len(partly)} of {seen} marked images carry the mark in a part alone: the first in "
+        f"{partly[0][1].tiles.agreeing} of {partly[0][1].tiles.counted} parts."
+    )
+
+
 @requirement("mark.metadata")
-def test_every_png_says_that_it_is_ai_generated(ledger: Ledger, evidence: EvidenceBox) -> None:
-    generations = _generations(ledger)
+def test_every_png_says_that_it_is_ai_generated(
+    candidate: Candidate, ledger: Ledger, evidence: EvidenceBox
+) -> None:
+    generations = generations_of(ledger)
+    declared = candidate.manifest.marks.metadata
     wrong = []
-    for generation, png in _pngs(generations):
-        found = xmp_source_type(png.texts)
-        if found.state != "present":
-            wrong.append((generation, f"{found.state}: {found.reason}"))
+    for generation, png in pngs_of(generations):
+        layers = [xmp_source_type(png.texts)]
+        layers += [read_aigc(png.texts)] if "aigc" in declared else []
+        wrong += [(generation, layer) for layer in layers if layer.state != "present"]
     if wrong:
-        evidence.text("First", f"{wrong[0][1]} (while measuring {wrong[0][0].requirement})")
-    assert not wrong, f"{len(wrong)} of {len(generations)} PNGs do not say it; the first: {wrong[0][1]}"
+        generation, layer = wrong[0]
+        told = f"{layer.name} is {layer.state}: {layer.reason} (while measuring {generation.requirement})"
+        evidence.text("First", told)
+        evidence.text("How to mend it", layer.mend)
+        raise Broken(
+            f"{len({id(one) for one, _ in wrong})} of {len(generations)} PNGs do not say it; the first: "
+            f"{layer.name} is {layer.state}: {layer.reason}"
+        )
 
 
 @requirement("mark.file-is-image")
 def test_the_png_holds_the_pixels_that_were_returned(ledger: Ledger, evidence: EvidenceBox) -> None:
-    for generation, png in _pngs(_generations(ledger)):
+    for generation, png in pngs_of(generations_of(ledger)):
         if not np.array_equal(png.pixels, generation.pixels):
             evidence.picture("returned", generation.pixels)
             evidence.picture("in the PNG", png.pixels)
             raise Broken(
                 f"A PNG holds another picture than was returned (while measuring {generation.requirement})."
             )
-
-
-@requirement("mark.faces")
-def test_a_plugin_for_faces_declares_marks_and_terms(candidate: Candidate) -> None:
-    manifest = candidate.manifest
-    assert "iptc" in manifest.marks.metadata, "It may show faces, but declares no AI metadata."
-    terms = manifest.commercial.face_terms
-    assert terms, "It may show faces, but names no face_terms under [commercial]."
-    path = candidate.file(terms)
-    assert path.is_file() and path.stat().st_size > 0, (
-        f"The file with the terms for faces, {terms}, is missing or empty."
-    )
-
-
-def _generations(ledger: Ledger) -> list[Generation]:
-    if not ledger.generations:
-        raise NotEvidenced("No image came back in this run.")
-    return ledger.generations
-
-
-def _read_mark(candidate: Candidate, generation: Generation) -> MarkReading:
-    marks = candidate.manifest.marks
-    method = "dwtDctSvd" if marks.invisible == "none" else marks.invisible
-    return is_marked(generation.pixels, marks.payload or DEFAULT_PAYLOAD, method)
-
-
-@cache
-def _decoded(generation: Generation) -> Png:
-    return read_png(generation.png, max_pixels=max(generation.pixels.size, 1))
-
-
-def _pngs(generations: list[Generation]) -> Iterator[tuple[Generation, Png]]:
-    for generation in generations:
-        try:
-            yield generation, _decoded(generation)
-        except PngError as error:
-            raise Broken(
-                f"A PNG cannot be read (while measuring {generation.requirement}): {error}"
-            ) from None

@@ -1,7 +1,9 @@
-"""The defects: found as files, made into plugin folders, their expected findings read from beside the defect.
+"""The defects: found as files, made into plugin folders, their expected findings read from beside the
+defect.
 
 A `.py` defect is a class derived from the sound plugin; `# breaks: ID` (or `# breaks: ID as OUTCOME`) stands
 beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something from being measured,
+`# needs: MODULE` where it is found with that package alone (without it: not evidenced),
 `# manifest: OLD => NEW` where plugin.toml must say something else (`\\n` is a new line), and
 `# manifest also: LINE` where it must say more. A `.toml` defect changes the package: `replace` (in
 plugin.toml), `edit` (in other texts), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`, `recode` (in another
@@ -15,6 +17,7 @@ runs them; there `breaks: nothing` says that an act is without effect.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import re
 import shutil
 import sys
@@ -46,24 +49,22 @@ OPEN = (*_NEVER, *(name for name, tool in _TOOLS.items() if not (find_tool("uv")
 
 _BREAKS = re.compile(r"# breaks: ([\w.-]+)(?: as ([\w-]+))?")
 _UNMEASURED = re.compile(r"# leaves unmeasured: (.+)")
+_NEEDS = re.compile(r"# needs: ([\w, ]+)")
 _MANIFEST = re.compile(r"# manifest: (.+) => (.+)")
 _ALSO = re.compile(r"# manifest also: (.+)")
 
 
 @dataclass(frozen=True)
 class Defect:
-    """`expected` maps requirement ids to outcomes, where they differ from the sound plugin's."""
+    """`expected` maps requirement ids to outcomes, where they differ from the sound plugin's; `breaks`
+    are those that the defect breaks, also where what finds it is not installed.
+    """
 
     name: str
     suite: str
     file: Path
     expected: dict[str, Outcome]
-
-    @property
-    def breaks(self) -> list[str]:
-        return [
-            name for name, outcome in self.expected.items() if outcome in (Outcome.FAILED, Outcome.WARNED)
-        ]
+    breaks: tuple[str, ...] = ()
 
     def build(self, folder: Path) -> Path:
         """Writes the plugin's folder and gives it."""
@@ -118,12 +119,21 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
         broken = dict.fromkeys(table["breaks"], "failed") | table.get("outcomes", {})
         unmeasured = table.get("unmeasured", "")
     expected = {catalogue.find(name).id: Outcome(outcome) for name, outcome in broken.items()}
+    breaks = tuple(name for name, outcome in expected.items() if outcome in (Outcome.FAILED, Outcome.WARNED))
+    if _lacks(text):
+        expected |= dict.fromkeys(breaks, Outcome.NOT_EVIDENCED)
     for name in _names(unmeasured, catalogue):
         expected.setdefault(name, Outcome.NOT_EVIDENCED)
     for name in _NEVER:
         if expected.get(name) is Outcome.NOT_EVIDENCED:
             del expected[name]
-    return Defect(path.stem, path.parent.name, path, expected)
+    return Defect(path.stem, path.parent.name, path, expected, breaks)
+
+
+def _lacks(text: str) -> bool:
+    """Whether a package that a defect's finding needs is not installed."""
+    needed = [name.strip() for found in _NEEDS.findall(text) for name in found.split(",")]
+    return any(importlib.util.find_spec(name) is None for name in needed)
 
 
 def _names(unmeasured: str, catalogue: Catalogue) -> list[str]:

@@ -21,7 +21,9 @@ LACKING = {
     "licence.use-restrictions",
     "mark.declared",
     "mark.every-image",
+    "mark.every-way",
     "mark.metadata",
+    "mark.policy",
     "sdk.out-of-memory",
     "sdk.sensitive-words",
 }

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import builtins
 import io
 import json
 import pickle
@@ -14,17 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from reference_engine import SDK, InvalidParameter, InvalidPrompt, SDKError
-from reference_engine.marking import PAYLOAD_BITS, XMP_KEYWORD, bits_from_hex, bits_to_hex, is_balanced, mark
+from reference_engine import SDK, InvalidParameter, InvalidPrompt
+from reference_engine.marking import (
+    PAYLOAD_BITS,
+    XMP_KEYWORD,
+    bits_from_hex,
+    bits_to_hex,
+    is_balanced,
+    mark,
+    read,
+)
 
 
 def read_back(image: Image.Image, bits: Any = PAYLOAD_BITS) -> int:
-    """How many bits the library's own decoder finds again."""
-    from imwatermark.dwtDctSvd import EmbedDwtDctSvd
-
-    bgr = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
-    found = EmbedDwtDctSvd([], wmLen=len(bits), scales=[0, 36, 0]).decode(bgr)
-    return int((found == np.array(bits, dtype=bool)).sum())
+    """How many bits are found again."""
+    return sum(one == other for one, other in zip(read(image, len(bits)), bits, strict=True))
 
 
 @pytest.mark.parametrize("model_type", ["v1.5", "v2.0"])
@@ -54,11 +57,11 @@ def test_the_mark_is_hard_to_see() -> None:
     coarse = np.random.default_rng(1).integers(90, 170, (8, 8, 3)).astype(np.uint8)
     smooth = Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC)
     error = np.asarray(mark(smooth)).astype(float) - np.asarray(smooth).astype(float)
-    assert 10 * np.log10(255**2 / (error**2).mean()) > 33
+    assert 10 * np.log10(255**2 / (error**2).mean()) > 42
 
 
 def test_an_image_too_small_for_the_mark_is_refused() -> None:
-    with pytest.raises(InvalidParameter, match="holds 49 bits"):
+    with pytest.raises(InvalidParameter, match="holds 7 bits"):
         mark(Image.new("RGB", (63, 63)))
 
 
@@ -123,7 +126,7 @@ def test_an_image_made_elsewhere_is_delivered_marked(mode: str) -> None:
     image = Image.fromarray(noise).resize((192, 96), Image.Resampling.BILINEAR).convert(mode)
     result = SDK.deliver(image, prompt="a lake", seed=5, parameters={"steps": 12})
     assert read_back(result.image) >= 60
-    assert (result.seed, result.width, result.height, result.marks.method) == (5, 192, 96, "dwtDctSvd")
+    assert (result.seed, result.width, result.height, result.marks.method) == (5, 192, 96, "lumaQim")
     assert json.loads(result.metadata["parameters-json"])["steps"] == 12
     with pytest.raises(InvalidPrompt):
         SDK.deliver(image, prompt="a\0b")
@@ -139,21 +142,6 @@ def test_saving_under_a_name_that_would_lose_the_marks_is_refused(make: Any, tmp
     assert result.save(tmp_path / "image.png").read_bytes() == result.png()
     with pytest.raises(ValueError, match=r"must end in \.png"):
         result.save(tmp_path / "image.jpg")
-
-
-def test_a_machine_without_libgl_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name.startswith("imwatermark"):
-            raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(SDKError, match=r"libGL\.so\.1") as caught:
-        mark(Image.new("RGB", (64, 64)))
-    assert "opencv-python-headless" in caught.value.remedies[0]
-    assert "libgl1" in caught.value.remedies[1]
 
 
 def test_the_own_payload_is_64_balanced_bits() -> None:

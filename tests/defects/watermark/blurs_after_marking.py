@@ -10,4 +10,8 @@ class BlursAfterMarking(Sound):
     def deliver(self, *request):
         result = super().deliver(*request)
         # breaks: mark.every-image
-        return replace(result, image=result.image.filter(ImageFilter.GaussianBlur(2)))
+        # breaks: mark.every-way
+        # breaks: mark.fresh-payload
+        # breaks: mark.policy
+        # leaves unmeasured: mark.whole-image, mark.survives
+        return replace(result, image=result.image.filter(ImageFilter.GaussianBlur(4)))

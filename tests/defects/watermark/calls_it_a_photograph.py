@@ -9,6 +9,8 @@ class CallsItAPhotograph(Sound):
     def deliver(self, *request):
         result = super().deliver(*request)
         # breaks: mark.metadata
+        # breaks: mark.policy
+        # breaks: mark.layers-agree
         claimed = {
             key: value.replace("trainedAlgorithmicMedia", "digitalCapture")
             for key, value in result.metadata.items()

@@ -10,4 +10,5 @@ class StripsMetadata(Sound):
         result = super().deliver(*request)
         kept = {key: value for key, value in result.metadata.items() if "xmp" not in key}
         # breaks: mark.metadata
+        # breaks: mark.policy
         return replace(result, metadata=kept)

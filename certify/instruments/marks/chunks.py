@@ -1,0 +1,35 @@
+"""What tools leave in a file: evidence of where it came from, not a mark. It may leak prompts and paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from certify.instruments.marks.layers import Layer
+
+
+def read_tool(texts: Mapping[str, str]) -> Layer:
+    """AUTOMATIC1111 and its kin write PNG text `parameters`, ComfyUI `prompt` and `workflow` as JSON, the SDK
+    `parameters-json`.
+    """
+    found = []
+    if "Steps:" in texts.get("parameters", ""):
+        found.append("AUTOMATIC1111 (parameters)")
+    if _is_graph(texts.get("prompt", "")) or _is_json(texts.get("workflow", "")):
+        found.append("ComfyUI (prompt, workflow)")
+    if _is_json(texts.get("parameters-json", "")):
+        found.append("the SDK (parameters-json)")
+    if not found:
+        return Layer("tool", "absent", "", "no chunk of a known tool")
+    return Layer("tool", "present", ", ".join(found), "for information: it is no mark")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_graph(text: str) -> bool:
+    return _is_json(text) and '"class_type"' in text

@@ -1,0 +1,93 @@
+"""All layers of one image together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certify.instruments.marks.aigc import read_aigc
+from certify.instruments.marks.chunks import read_tool
+from certify.instruments.marks.disclosure import read_disclosure
+from certify.instruments.marks.invisible import MarkReading, read_mark
+from certify.instruments.marks.layers import Layer, contradictions
+from certify.instruments.marks.words import KNOWN, KnownMark
+from certify.instruments.marks.xmp import xmp_source_type
+
+
+@dataclass(frozen=True)
+class Survey:
+    """`layers` by name; `reading` and `mark` are the likeliest of the invisible marks looked for."""
+
+    layers: Mapping[str, Layer]
+    reading: MarkReading
+    mark: KnownMark
+    contradictions: tuple[str, ...]
+
+
+def survey(
+    pixels: NDArray[np.uint8],
+    texts: Mapping[str, str],
+    credentials: Layer,
+    marks: Sequence[KnownMark] = KNOWN,
+    size: tuple[int, int] | None = None,
+) -> Survey:
+    """Of RGB `pixels` and the texts of its file. `credentials` were read apart; `size` as in `read_mark`."""
+    readings = [
+        (read_mark(pixels, mark.payload, mark.method, size, crops=True, tried=len(marks)), mark)
+        for mark in marks
+    ]
+    reading, mark = min(readings, key=lambda pair: pair[0].p_value)
+    layers = {
+        "invisible": invisible_layer(reading, mark.name),
+        "iptc": xmp_source_type(texts),
+        "aigc": read_aigc(texts),
+        "credentials": credentials,
+    }
+    layers["disclosure"] = read_disclosure(texts, layers)
+    layers["label"] = Layer(
+        "label", "not-checkable-here", "", "a label is told by several different pictures"
+    )
+    layers["tool"] = read_tool(texts)
+    return Survey(layers, reading, mark, tuple(contradictions(layers)))
+
+
+def invisible_layer(reading: MarkReading, name: str) -> Layer:
+    """A reading in the words of layers."""
+    facts = {
+        "bits": f"{reading.k} of {reading.n}",
+        "p-value": f"{reading.p_value:.2g}",
+        "hypotheses": str(reading.hypotheses),
+        "tiles": f"{reading.tiles.agreeing} of {reading.tiles.counted} agree",
+        "found": where_found(reading) if reading.state == "present" else "",
+    }
+    told = f"{reading.method}, {reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
+    if reading.state == "present":
+        partly = () if reading.whole else (f"only {facts['tiles'].replace(' agree', '')} tiles say the word",)
+        return Layer("invisible", "present", f"{name} ({told})", warnings=partly, facts=facts)
+    if reading.state == "cannot-carry":
+        return Layer("invisible", "cannot-carry", "", "it is too small or too flat for the mark", facts=facts)
+    return Layer("invisible", "absent", "", f"no known mark; the nearest is {name} ({told})", facts=facts)
+
+
+def where_found(reading: MarkReading) -> str:
+    """How the mark lies in the picture, in words; empty where it lies as it was written."""
+    place = reading.place
+    told = []
+    if place.mirrored:
+        told.append("mirrored")
+    if place.resized:
+        told.append("resized")
+    if place.offset != (0, 0) or place.shift:
+        told.append(f"cropped (grid at {place.offset[1]}, {place.offset[0]})")
+    if place.turned:
+        told.append(f"rotated by {place.turned:g} degrees")
+    if place.gain != 1:
+        told.append(f"brightness x {place.gain:.2f}")
+    if place.path == "float":
+        told.append("written on floats")
+    if reading.polarity == "inverted":
+        told.append("inverted")
+    return ", ".join(told)

@@ -1,0 +1,1 @@
+"""Policies of AI marks, as data."""
