@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -291,6 +292,15 @@ class SoakedWorker:
     @property
     def folder(self) -> Path:
         return self._session.folder
+
+    def hand_over(self, suffix: str, data: bytes) -> Path:
+        """Puts a file where the worker can read it. Its name is new: a plugin that owns the folder could have
+        laid a link there."""
+        file = self.folder / "work" / f"{secrets.token_hex(8)}{suffix}"
+        with file.open("xb") as out:
+            out.write(data)
+        file.chmod(0o644)
+        return file
 
     def call(self, request: dict[str, Any], keep: bool = False) -> Generation:
         return self._plugin._generate(self._session, dict(request), keep=keep)

@@ -30,8 +30,7 @@ def test_a_lora_that_does_not_fit_changes_nothing(
     with plugin.soaking() as worker:
         before = _steady(worker.call, request)
         for name, data in (("for-sdxl", safetensors(MISFIT)), ("no-weights", b"no weights at all")):
-            file = worker.folder / f"{name}.safetensors"
-            file.write_bytes(data)
+            file = worker.hand_over(".safetensors", data)
             try:
                 worker.call({**request, "loras": [str(file)]})
             except CallRefused as refused:

@@ -31,6 +31,8 @@ _SUPERVISOR = (
     "sys.exit(main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))"
 )
 _START_DEADLINE = 180.0
+# For a fork and its walls: milliseconds, but on a machine under load.
+START_SECONDS = 120.0
 
 
 class Linux:
@@ -100,7 +102,7 @@ class Linux:
             door_end.close()
             for descriptor in theirs:
                 os.close(descriptor)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_SECONDS
         while (pid := self._started) is None:
             self._take(deadline)
         self._started = None
