@@ -14,6 +14,7 @@ from pathlib import Path
 
 from certify import __version__, streams
 from certify.errors import UserError, did_you_mean, tell
+from certify.option_values import address, index_place, policy_place
 
 _EPILOG = "exit codes: 0 passed, 1 rejected, 2 usage or bad submission, 3 incomplete, 4 harness error"
 
@@ -225,32 +226,11 @@ def _run(arguments: argparse.Namespace) -> int:
             "device": arguments.device,
             "models": _models(arguments.model),
             "deadline": arguments.deadline,
-            "index": _index(arguments.index),
-            "advisories": _address("--advisories", arguments.advisories),
-            "policy": _policy(arguments.policy),
+            "index": index_place(arguments.index),
+            "advisories": address("--advisories", arguments.advisories),
+            "policy": policy_place(arguments.policy),
         }
     )
-
-
-def _index(place: str) -> str:
-    """A folder of wheels as an absolute path, or a URL."""
-    if place and Path(place).is_dir():
-        return str(Path(place).absolute())
-    return _address("--index", place)
-
-
-def _address(option: str, place: str) -> str:
-    if place and not re.match(r"https?://[^\s/]+", place):
-        raise UserError(
-            f"{option} {place}: this is no address" + (" and no folder." if option == "--index" else "."),
-            "Name it in full, for instance https://pypi.org/simple.",
-        )
-    return place
-
-
-def _policy(name: str) -> str:
-    """A policy's name as it is; a file by its whole path, for the run works elsewhere."""
-    return str(Path(name).absolute()) if name.endswith(".toml") else name
 
 
 def _check_seed(text: str) -> None:
@@ -304,6 +284,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from certify.candidate import read_candidate
     from certify.machine import capabilities
     from certify.plan import make_plan
+    from certify.policy import load_policy
     from certify.profiles import profile_named
     from certify.requirements import load_catalogue
     from certify.submission import open_submission
@@ -337,7 +318,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _licences(arguments: argparse.Namespace) -> int:
     from certify.licensing.command import show
 
-    return show(Path(arguments.plugin), _index(arguments.index), arguments.json, arguments.sbom)
+    return show(Path(arguments.plugin), index_place(arguments.index), arguments.json, arguments.sbom)
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import json
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -16,7 +14,6 @@ import time
 import traceback
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -35,10 +32,11 @@ from certify.host.launch import Host
 from certify.host.remote import Opening, RemotePlugin
 from certify.host.session import Session
 from certify.machine import capabilities, environment, gpu_names
+from certify.order import Order, repeat_command
 from certify.outputs.files import replace_file
 from certify.outputs.junit import to_junit
 from certify.plan import Plan, make_plan
-from certify.policy import DEFAULT, LoadedPolicy, load_policy
+from certify.policy import LoadedPolicy, load_policy
 from certify.profiles import Profile, profile_named
 from certify.progress import Progress, choose_progress
 from certify.record import Isolation, Journal, Results
@@ -56,37 +54,6 @@ _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EP
 PREPARE_DEADLINE = 300.0
 # From Linux's prctl.h.
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is asked of a run. Paths are absolute."""
-
-    plugin: str
-    profile: str = "quick"
-    suites: tuple[str, ...] = ()
-    requirements: tuple[str, ...] = ()
-    out: str = ""
-    seed: str = ""
-    device: str = "auto"
-    models: dict[str, str] = field(default_factory=dict)
-    deadline: float = 0.0
-    # Where dependencies are resolved (URL or folder of wheels) and looked up (an OSV service), if anywhere.
-    index: str = ""
-    advisories: str = ""
-    # Which marks are asked for: a policy's name, or the absolute path of a store's own.
-    policy: str = DEFAULT
-    # How the plugin was named on the command line, for the commands that the report shows.
-    shown: str = ""
-
-    @classmethod
-    def from_json(cls, text: str) -> Order:
-        table: dict[str, Any] = json.loads(text)
-        table["suites"], table["requirements"] = tuple(table["suites"]), tuple(table["requirements"])
-        return cls(**table)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def main_restarted(text: str) -> int:
@@ -355,23 +322,6 @@ def _tiny_model(host: Host, scratch: Path, model_type: str) -> str:
             session.end()
         host.models[model_type] = str(reply.body["models"][model_type])
     return host.models[model_type]
-
-
-def repeat_command(order: Order, *more: str) -> str:
-    """The command that does this run again with the same seed; `more` narrows it."""
-    words = ["certify", "run", order.shown or order.plugin, *more]
-    words += ["--seed", order.seed, "--profile", order.profile]
-    if order.policy != DEFAULT:
-        words += ["--policy", order.policy]
-    if order.device != "auto":
-        words += ["--device", order.device]
-    if order.deadline:
-        words += ["--deadline", f"{order.deadline:g}"]
-    for name, value in (("--index", order.index), ("--advisories", order.advisories)):
-        words += [name, value] if value else []
-    for name, folder in order.models.items():
-        words += ["--model", f"{name}={folder}"]
-    return shlex.join(words)
 
 
 def _run_suites(context: RunContext, catalogue: Catalogue) -> None:

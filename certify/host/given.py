@@ -29,13 +29,11 @@ _SYSTEM: dict[str, tuple[str, ...]] = {
             for name in (
                 "alternatives",
                 "fonts",
-                "hosts",
                 "ld.so.cache",
                 "ld.so.conf",
                 "ld.so.conf.d",
                 "localtime",
                 "mime.types",
-                "nsswitch.conf",
                 "os-release",
                 "python3",
                 "ssl/certs",

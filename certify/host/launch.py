@@ -183,6 +183,9 @@ def worker_environment(folder: Path) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(folder / "home" / "huggingface"),
         "PYTHONDONTWRITEBYTECODE": "1",
+        # What the host's own libraries would tell their makers; it would be laid at the plugin's door.
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "ORT_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from . import filter as seccomp
 from .identity import become, unreadable
 from .landlock import CHANGE, READ, READ_DIR, RUN, USE_DEVICE, restrict
-from .namespaces import build_root
+from .namespaces import accounts, build_root
 from .plan import ROOT, SHARED_MEMORY, Jail
 
+# Without these the C library asks a name server who the user is.
+_OF_ETC = ("passwd", "group", "hosts", "nsswitch.conf")
 # Of /proc what a process may know where it shares the system's: itself, and what the machine is.
 _OF_PROC = (
     "self",
@@ -37,6 +39,7 @@ def move_in(jail: Jail) -> None:
         jail.writable,
         jail.devices,
         f"{jail.folder}/{SHARED_MEMORY}",
+        accounts(os.geteuid() if jail.user is None else jail.user, f"{jail.folder}/home"),
     )
 
 
@@ -88,5 +91,6 @@ def _allowed(jail: Jail) -> list[tuple[str, int]]:
     allowed.append(("/dev/shm", CHANGE))
     if jail.namespaces:
         # Nothing is in it but what was given.
-        return [*allowed, ("/", READ_DIR), ("/proc", READ)]
+        return [*allowed, ("/", READ_DIR), ("/etc", READ), ("/proc", READ)]
+    allowed += [(f"/etc/{name}", READ) for name in _OF_ETC]
     return [*allowed, *((f"/proc/{name}", READ) for name in _OF_PROC)]

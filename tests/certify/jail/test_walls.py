@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pwd
 import resource
 import socket
 import subprocess
@@ -129,7 +130,7 @@ def test_rights_grow_with_the_version_and_none_is_asked_of_a_kernel_that_does_no
     )
 
 
-def in_new_root(place: Path, look: Callable[[], Any]) -> Any:
+def in_new_root(place: Path, look: Callable[[], Any], left_out: str = "") -> Any:
     """`look` as the second process of new namespaces, with `own` writable and `given` readable; below
     `given` another file system is mounted beforehand (in this namespace alone)."""
     for name in ("root", "shared", "given/mounted"):
@@ -142,13 +143,14 @@ def in_new_root(place: Path, look: Callable[[], Any]) -> Any:
         (place / "given" / "mounted" / "file").write_text("x")
 
         def inside() -> Any:
-            system = [path for path, _ in SYSTEM]
+            system = [path for path, _ in SYSTEM if path != left_out]
             namespaces.build_root(
                 str(place / "root"),
                 [*system, str(place / "given")],
                 [str(place / "own")],
                 ["/dev/null"],
                 str(place / "shared"),
+                namespaces.accounts(4242, "/home/user"),
             )
             return look()
 
@@ -286,3 +288,15 @@ def test_every_step_down_has_fewer_walls_and_the_last_has_none(user: int | None)
     assert not any(getattr(ladder[-1], wall) for wall in WALLS) and ladder[-1].user is None
     assert ladder[-1].walls == "a process of its own alone"
     assert Jail.from_dict(strongest.to_dict()) == strongest
+
+
+def test_a_new_root_knows_one_user_and_this_machine(place: Path) -> None:
+    import encodings.idna  # in the new root there is no Python to import it from
+
+    assert encodings.idna
+
+    def look() -> list[Any]:
+        account = pwd.getpwuid(4242)
+        return [account.pw_name, account.pw_dir, socket.gethostbyname(socket.gethostname())]
+
+    assert in_new_root(place, look, left_out="/etc") == ["user", "/home/user", "127.0.0.1"]

@@ -1,0 +1,29 @@
+"""Values of options as a run needs them: it works elsewhere, and asks nobody that was not named in full."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from certify.errors import UserError
+
+
+def index_place(place: str) -> str:
+    """A folder of wheels as an absolute path, or a URL."""
+    if place and Path(place).is_dir():
+        return str(Path(place).absolute())
+    return address("--index", place)
+
+
+def address(option: str, place: str) -> str:
+    if place and not re.match(r"https?://[^\s/]+", place):
+        raise UserError(
+            f"{option} {place}: this is no address" + (" and no folder." if option == "--index" else "."),
+            "Name it in full, for instance https://pypi.org/simple.",
+        )
+    return place
+
+
+def policy_place(name: str) -> str:
+    """A policy's name as it is; a file by its whole path, for the run works elsewhere."""
+    return str(Path(name).absolute()) if name.endswith(".toml") else name
