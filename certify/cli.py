@@ -284,7 +284,6 @@ def _plan(arguments: argparse.Namespace) -> int:
     from certify.candidate import read_candidate
     from certify.machine import capabilities
     from certify.plan import make_plan
-    from certify.policy import load_policy
     from certify.profiles import profile_named
     from certify.requirements import load_catalogue
     from certify.submission import open_submission

@@ -29,8 +29,10 @@ from certify.errors import UserError, tell
 from certify.host.faults import CandidateFault, HostError
 from certify.host.isolation import measure_isolation
 from certify.host.launch import Host
+from certify.host.packages import Packages, provide
 from certify.host.remote import Opening, RemotePlugin
 from certify.host.session import Session
+from certify.instruments.dependencies import read_dependencies
 from certify.machine import capabilities, environment, gpu_names
 from certify.order import Order, repeat_command
 from certify.outputs.files import replace_file
@@ -245,6 +247,16 @@ def _header(order: Order, catalogue: Catalogue, candidate: Candidate, profile: P
     }
 
 
+def _packages(order: Order, candidate: Candidate, host: Host, scratch: Path) -> Packages:
+    """What its dependencies ask for beyond the engine's own packages, where an index was named."""
+    if not order.index:
+        return Packages()
+    files = [row.path for row in candidate.submission.files]
+    declared = read_dependencies(candidate.root, files).declared
+    named = [row.requirement for row in declared if not row.requirement.url]
+    return provide(host, scratch / "packages", named, order.index)
+
+
 def _device_of(order: Order) -> str:
     return order.device if order.device != "auto" else "cuda" if gpu_names() else "cpu"
 
@@ -263,6 +275,7 @@ def _context(
 ) -> RunContext:
     worker_root = scratch / "plugin"
     shutil.copytree(candidate.root, worker_root)
+    packages = _packages(order, candidate, host, scratch)
     opening = Opening(
         root=worker_root,
         kind=candidate.kind,
@@ -271,6 +284,9 @@ def _context(
         load_deadline=plan.profile.load_deadline,
         call_deadline=plan.profile.call_deadline,
         readable=tuple(order.models.values()),
+        packages=packages.folder,
+        # What cannot be installed at all shows where it is imported, and in deps.resolves.
+        blocked=packages.missing,
     )
     return RunContext(
         candidate=candidate,

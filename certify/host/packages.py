@@ -50,16 +50,20 @@ class Packages:
     broken: str = ""
 
 
-def provide(host: Host, scratch: Path, requirements: Iterable[Requirement], given: str = "") -> Packages:
-    """The packages for a candidate with these requirements. `given` is a folder of wheels and source packages
-    to take them from, instead of the registry. Raises HostError where no worker can be started."""
+def provide(host: Host, scratch: Path, requirements: Iterable[Requirement], index: str = "") -> Packages:
+    """The packages for a candidate with these requirements.
+
+    `index` is a folder of wheels and source packages, or the address of a registry; empty: pip's own.
+    Raises HostError where no worker can be started.
+    """
+    given = index if index and Path(index).is_dir() else ""
     needed = [str(requirement) for requirement in requirements if not is_satisfied(requirement)]
     if not needed:
         return Packages()
     scratch.mkdir(parents=True, exist_ok=True)
     source = given or str(scratch / "fetched")
     if not given:
-        told = _fetch(needed, scratch)
+        told = _fetch(needed, scratch, index)
         if told is not None:
             return told
     return _install(host, scratch, needed, source)
@@ -76,11 +80,12 @@ def is_satisfied(requirement: Requirement) -> bool:
     return not requirement.extras and requirement.specifier.contains(version, prereleases=True)
 
 
-def _fetch(needed: Sequence[str], scratch: Path) -> Packages | None:
+def _fetch(needed: Sequence[str], scratch: Path, index: str) -> Packages | None:
     """Downloads the wheels; None where all of them are there."""
     (scratch / "constraints.txt").write_text("\n".join(_constraints()), "utf-8")
     report = scratch / "report.json"
-    resolve = ["install", "--dry-run", "--report", str(report), "--only-binary=:all:"]
+    place = ["--index-url", index] if index else []
+    resolve = ["install", "--dry-run", "--report", str(report), "--only-binary=:all:", *place]
     told = _pip([*resolve, "-c", str(scratch / "constraints.txt"), *needed], scratch)
     if told is not None:
         return told
@@ -93,6 +98,7 @@ def _fetch(needed: Sequence[str], scratch: Path) -> Packages | None:
         "--require-hashes",
         "-d",
         str(scratch / "fetched"),
+        *place,
     ]
     return _pip([*fetch, "-r", str(lock)], scratch)
 
