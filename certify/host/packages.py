@@ -27,6 +27,7 @@ from certify.host.faults import CandidateFault
 from certify.host.launch import Host
 from certify.host.session import Session
 
+_PACKAGES = (".whl", ".tar.gz", ".zip")
 FETCH_SECONDS, INSTALL_SECONDS = 300, 600
 # How pip and urllib3 speak of a registry that cannot be reached.
 _UNREACHABLE = re.compile(
@@ -61,12 +62,22 @@ def provide(host: Host, scratch: Path, requirements: Iterable[Requirement], inde
     if not needed:
         return Packages()
     scratch.mkdir(parents=True, exist_ok=True)
-    source = given or str(scratch / "fetched")
-    if not given:
+    source = str(scratch / "fetched")
+    if given:
+        _take(Path(given), Path(source))
+    else:
         told = _fetch(needed, scratch, index)
         if told is not None:
             return told
     return _install(host, scratch, needed, source)
+
+
+def _take(given: Path, into: Path) -> None:
+    """The packages of a folder that the worker's user need not be able to read."""
+    into.mkdir()
+    for file in sorted(given.iterdir()):
+        if file.name.endswith(_PACKAGES) and file.is_file():
+            shutil.copyfile(file, into / file.name)
 
 
 def is_satisfied(requirement: Requirement) -> bool:
