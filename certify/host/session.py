@@ -242,16 +242,19 @@ class Session:
         """Whole lines of events; what is out of form is noise of a plugin that writes where it should not."""
         *lines, self._event_text = (self._event_text + data).split(b"\n")
         self._event_text = self._event_text[-LOG_LIMIT:]
-        noisy = False
+        noise: set[bytes] = set()
         for line in lines:
+            # Millions of the same line are judged once: the deadline waits meanwhile.
+            if line in noise:
+                continue
             try:
                 event = Event.model_validate_json(line)
             except ValidationError:
-                noisy = True
+                noise.add(line)
             else:
                 # The worker cannot speak for the kernel.
                 self._on_event(Event(kind=event.kind, detail=event.detail))
-        if noisy:
+        if noise:
             self._on_event(Event(kind="noise", detail="a line on the event pipe that is no event"))
 
     def _take_events(self) -> None:
