@@ -9,8 +9,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from _frames import serve, split
 
-AI_ACTIONS = ("c2pa.created", "c2pa.opened", "c2pa.edited", "c2pa.placed")
-
 
 def answer(header: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
     import c2pa

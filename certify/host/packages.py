@@ -175,8 +175,13 @@ def _install(host: Host, scratch: Path, needed: Sequence[str], source: str) -> P
     if reply.body.get("code") != 0:
         return _reason(str(reply.body.get("output", "")))
     folder = scratch / "packages"
-    _copy_plain(session.folder / "work" / "packages", folder)
-    return Packages(folder=str(folder), installed=tuple(_names_in(folder)))
+    try:
+        _copy_plain(session.folder / "work" / "packages", folder)
+        names = tuple(_names_in(folder))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        # The worker only said that they are there.
+        return Packages(broken=f"Installing its dependencies left no packages: {str(error)[:300]}")
+    return Packages(folder=str(folder), installed=names)
 
 
 def _copy_plain(source: Path, target: Path) -> None:
@@ -193,4 +198,6 @@ def _copy_plain(source: Path, target: Path) -> None:
 
 def _names_in(folder: Path) -> list[str]:
     rows = importlib.metadata.distributions(path=[str(folder)])
-    return sorted(f"{canonicalize_name(str(row.metadata['Name'])[:100])}=={row.version[:50]}" for row in rows)
+    return sorted(
+        f"{canonicalize_name(str(row.metadata['Name'])[:100])}=={str(row.version)[:50]}" for row in rows
+    )

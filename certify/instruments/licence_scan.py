@@ -51,11 +51,6 @@ class Found:
     how: str  # "text" or "tag"
 
 
-def licence_files(files: Iterable[str]) -> list[str]:
-    """The files that are named as licences are (LICENSE, COPYING, NOTICE, ...), by name alone."""
-    return [file for file in files if is_licence_name(file)]
-
-
 def is_licence_name(file: str) -> bool:
     path = PurePosixPath(file)
     in_folder = path.parent.name.lower() in ("licenses", "licences")

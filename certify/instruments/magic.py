@@ -66,7 +66,3 @@ def archive(head: bytes) -> str:
     if head[257:262] == b"ustar":
         return "tar"
     return next((kind for mark, kind in _ARCHIVES if head.startswith(mark)), "")
-
-
-def is_picture(head: bytes) -> bool:
-    return head.startswith(_PICTURES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 from certify.candidate import Candidate
 from certify.instruments import licences
 from certify.instruments.findings import Finding
@@ -178,7 +176,3 @@ def _of(row: Found) -> str:
         return f"it is tagged {row.licences[0]}"
     sure = "the text of" if row.score >= SURE else f"{row.score:.0%} the text of"
     return f"it is {sure} {row.licences[0]}"
-
-
-def folder_of(path: str) -> str:
-    return PurePosixPath(path).parent.as_posix()

@@ -16,7 +16,6 @@ from certify.instruments.marks.words import PayloadError, payload_bits
 
 METHOD = "rivaGan"
 BITS = 32
-VIEWS = ("as it is", "mirrored")
 
 
 def rivagan_bits(payload: str) -> tuple[bool, ...]:
