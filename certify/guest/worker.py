@@ -115,6 +115,10 @@ class Worker:
 
     def on_load(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         sys.dont_write_bytecode = True
+        if header.get("instant"):
+            from reference_engine.render.instant import work_instantly
+
+            work_instantly()
         Watch(header["allowed"], self._events)
         adapter = importlib.import_module(f"certify.guest.adapters.{header['kind'].replace('-', '_')}")
         if header.get("packages"):
@@ -134,6 +138,17 @@ class Worker:
             return {"no_picture": answers.plain(f"{type(result).__name__}: {error}", 300)}, b""
         return {**body, "inside_seconds": inside}, payload
 
+    def on_together(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Several calls at once; how many of them raised."""
+        calls = (_call(self.plugin, dict(request)) for request in header["requests"])
+        results = self.loop.run_until_complete(_gathered(list(calls)))
+        return {"errors": sum(isinstance(result, BaseException) for result in results)}, b""
+
+    def on_cancelled(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """A call that is given up after some seconds; whether it had not ended by then."""
+        call = _cancelled(_call(self.plugin, dict(header["request"])), float(header["after"]))
+        return {"cancelled": self.loop.run_until_complete(call)}, b""
+
     def on_sample(self, header: dict[str, Any], noise: bytes) -> tuple[dict[str, Any], bytes]:
         from certify.guest.sampling import run_sampler
 
@@ -150,7 +165,13 @@ class Worker:
         if gc.isenabled():
             gc.collect()
         trimmed = _malloc_trim()
-        return {"collector": gc.isenabled(), "trimmed": trimmed, "blocks": sys.getallocatedblocks()}, b""
+        return {
+            "collector": gc.isenabled(),
+            "trimmed": trimmed,
+            "blocks": sys.getallocatedblocks(),
+            "tasks": len(asyncio.all_tasks(self.loop)),
+            "cuda": _cuda_bytes(),
+        }, b""
 
     def on_freeze(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """After warm-up: what lives now is left out of later collections, which makes them cheap.
@@ -162,6 +183,18 @@ class Worker:
         return {"held": _hold_mmap_threshold()}, b""
 
 
+async def _gathered(calls: list[Any]) -> list[Any]:
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def _cancelled(call: Any, after: float) -> bool:
+    task = asyncio.ensure_future(call)
+    await asyncio.wait([task], timeout=after)
+    cancelled: bool = task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return cancelled
+
+
 async def _call(plugin: Any, parameters: dict[str, Any]) -> Any:
     return await plugin.generate_image(parameters.pop("prompt"), **parameters)
 
@@ -171,6 +204,15 @@ def _hold_mmap_threshold() -> bool:
         return bool(ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 128 << 10))
     except (OSError, AttributeError):
         return False
+
+
+def _cuda_bytes() -> int:
+    """Bytes that torch's allocator has given out on the GPU; 0 where none was used."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0
+    torch.cuda.synchronize()
+    return int(torch.cuda.memory_allocated())
 
 
 def _malloc_trim() -> bool:
