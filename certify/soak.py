@@ -11,10 +11,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from statistics import median
+from typing import Any
 
+from certify.attribution import Attribution
 from certify.draw import Draw
 from certify.host.faults import CallRefused
 from certify.host.remote import Inside, RemotePlugin, SoakedWorker
+from certify.instruments.holdings import grown as grown_names
+from certify.instruments.holdings import names_held
 from certify.instruments.leaks import (
     COUNTED,
     MEMORY_BUDGET,
@@ -41,6 +45,9 @@ FIRST_LOOK = 3_000
 KEPT_FIRST, KEPT_EVERY, KEPT_MOST = 48, 100, 300
 # Works of one kind in a row, when it is asked which kind a growth follows.
 FOLLOWED = 12
+# And of each of these kinds, when it is asked which lines of Python hold what is left.
+TRACED = 10
+TRACED_KINDS: tuple[Kind, ...] = ("unique", "refused")
 
 
 @dataclass
@@ -63,6 +70,7 @@ class Soak:
     inside: list[tuple[int, Inside]] = field(default_factory=list)
     follows: dict[str, dict[Kind, float]] = field(default_factory=dict)
     errors: int = 0
+    attribution: Attribution | None = None
 
     @property
     def memory(self) -> LeakVerdict:
@@ -183,7 +191,9 @@ class _Run:
 
     def follow(self) -> None:
         """Which kinds of calls make grow what leaks: some of each kind alone, measured before and after."""
-        leaking = [verdict.resource for verdict in self.done.verdicts if verdict.verdict == "LEAK"]
+        worker, done = self._worker, self.done
+        names = names_held(worker.pid, worker.folder)
+        leaking = [verdict.resource for verdict in done.verdicts if verdict.verdict == "LEAK"]
         self.done.follows = {resource: {} for resource in leaking}
         for kind in KINDS:
             before = self._sample()
@@ -195,7 +205,26 @@ class _Run:
             after = self._sample()
             for resource in leaking:
                 grown = getattr(after, resource) - getattr(before, resource)
-                self.done.follows[resource][kind] = grown / count
+                done.follows[resource][kind] = grown / count
+        now = names_held(worker.pid, worker.folder)
+        named = {resource: grown_names(names[resource], now[resource]) for resource in names}
+        done.attribution = Attribution({name: found for name, found in named.items() if name in leaking})
+        if "memory" in leaking:
+            done.attribution = replace(done.attribution, **self._trace())
+
+    def _trace(self) -> dict[str, Any]:
+        """Where Python allocated what some more calls left behind, and how much memory they took in all."""
+        before = self._sample()
+        self._worker.trace()
+        for _ in range(TRACED):
+            for kind in TRACED_KINDS:
+                self._do(self._workload.of(kind), keep=False)
+        after = self._sample()
+        return {
+            "sites": self._worker.trace(),
+            "calls": TRACED * len(TRACED_KINDS),
+            "grown": after.memory - before.memory,
+        }
 
     def _is_due(self, calls: int, seconds: float) -> bool:
         if calls >= self._calls / CHECKPOINTS and seconds >= self._dearest / OVERHEAD:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from certify.canary import compare, plant
 from certify.draw import Draw
@@ -25,12 +26,14 @@ BLIND_SPOTS = (
 
 @dataclass
 class Strata:
-    """The soaks of one plugin; `without` says why there is no instant one. `canaries` by engine."""
+    """The soaks of one plugin; `without` says why there is no instant one. `canaries` by engine;
+    `root` is the plugin's folder, as its worker sees it."""
 
     real: Soak
     instant: Soak | None = None
     without: str = ""
     canaries: dict[str, LeakVerdict | None] = field(default_factory=dict)
+    root: Path = Path()
 
     @property
     def all(self) -> list[Soak]:
@@ -53,7 +56,7 @@ def soak_all(plugin: RemotePlugin, root: str, profile: Profile, note: Callable[[
 
     A leak in the real engine's soak is enough. Faults of the candidate are raised.
     """
-    strata = Strata(soak(plugin, Draw(root, "leak.memory"), profile, note))
+    strata = Strata(soak(plugin, Draw(root, "leak.memory"), profile, note), root=plugin.opening.root)
     _prove(strata, strata.real, plugin, root)
     if worst(strata.real.verdicts) == "LEAK":
         strata.without = "not soaked, since the real engine's soak found a leak"

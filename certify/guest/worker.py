@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import traceback
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from certify.guest.watch import Watch
 from certify.protocol import Frame, pack, read_frame, write_all
 
 MAX_TEXT = 4000
+MOST_SITES = 20
 # From glibc's malloc.h.
 M_MMAP_THRESHOLD = -3
 
@@ -173,6 +175,17 @@ class Worker:
             "cuda": _cuda_bytes(),
         }, b""
 
+    def on_trace(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Starts tracing Python's allocations; asked again, ends it and tells where what is held is from."""
+        gc.collect()
+        if not tracemalloc.is_tracing():
+            tracemalloc.start(1)
+            return {"sites": []}, b""
+        found = tracemalloc.take_snapshot().statistics("lineno")
+        tracemalloc.stop()
+        sites = sorted(found, key=lambda site: -site.count)[:MOST_SITES]
+        return {"sites": [_site(site) for site in sites if site.count > 1]}, b""
+
     def on_freeze(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """After warm-up: what lives now is left out of later collections, which makes them cheap.
 
@@ -181,6 +194,12 @@ class Worker:
         gc.collect()
         gc.freeze()
         return {"held": _hold_mmap_threshold()}, b""
+
+
+def _site(site: tracemalloc.Statistic) -> dict[str, Any]:
+    frame = site.traceback[0]
+    place = f"{frame.filename}:{frame.lineno}"
+    return {"place": answers.plain(place, 300), "count": site.count, "bytes": site.size}
 
 
 async def _gathered(calls: list[Any]) -> list[Any]:

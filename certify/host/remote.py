@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke
 from certify.host.launch import Host
@@ -300,6 +300,19 @@ class Inside(BaseModel):
     cuda: int = Field(ge=0)
 
 
+class Site(BaseModel):
+    """A line of Python that allocated what is still held, as the worker tells it: how often, and bytes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    place: str = Field(max_length=300)
+    count: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+
+
+_SITES = TypeAdapter(list[Site])
+
+
 class SoakedWorker:
     """The worker under a soak: calls that are not kept, and quiet moments to measure it in."""
 
@@ -328,6 +341,14 @@ class SoakedWorker:
         """A call that is cancelled after so many seconds."""
         self._plugin.ledger.calls += 1
         self._ask("cancelled", request=request, after=after)
+
+    def trace(self) -> list[Site]:
+        """Starts tracing Python's allocations, and at the second asking ends it and tells what is held."""
+        body = self._ask("trace").body.get("sites")
+        try:
+            return _SITES.validate_python(body)
+        except ValidationError:
+            raise Misspoke("traced sites out of form", "trace") from None
 
     def freeze(self) -> None:
         self._ask("freeze")

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from certify.attribution import kind_of_growth
 from certify.checks import Broken, NotEvidenced, requirement
 from certify.context import RunContext
 from certify.evidence import EvidenceBox
 from certify.host.faults import CandidateFault
 from certify.host.remote import RemotePlugin
 from certify.instruments.leaks import LeakVerdict, Sample, amount, per_day
+from certify.progress import safe
 from certify.soak import WARM_UP, Soak
 from certify.strata import BLIND_SPOTS, Strata, soak_all
 
@@ -107,11 +109,19 @@ def _show_memory(one: Soak, soaked: Strata, evidence: EvidenceBox) -> None:
         evidence.value(f"calls at first, {engine}", _milliseconds(early), "ms each")
         evidence.value(f"calls at last, {engine}", _milliseconds(late), "ms each")
     _show_kinds(one, "memory", evidence)
+    if one.attribution is not None and "memory" in one.follows:
+        root = str(soaked.root)
+        evidence.value(f"what it is, {engine}", kind_of_growth(one.attribution, one.follows["memory"]))
+        lines = one.attribution.lines(root)
+        evidence.text(f"lines that hold it, {engine}", "\n".join(lines) or "none of the plugin's own Python")
     if one.collector_off:
         evidence.value(f"garbage collector, {engine}", "switched off by the plugin")
 
 
 def _show_kinds(one: Soak, resource: str, evidence: EvidenceBox) -> None:
+    if one.attribution is not None and one.attribution.named.get(resource):
+        named = [f"{count} more of {safe(name)}" for name, count in one.attribution.named[resource]]
+        evidence.text(f"{resource} by name", "\n".join(named))
     for kind, rate in one.follows.get(resource, {}).items():
         evidence.value(f"{resource} by calls of kind {kind}", f"{amount(rate, resource)} a call")
 

@@ -12,7 +12,7 @@ import pytest
 from certify import soak as room
 from certify.draw import Draw
 from certify.host.faults import CallRefused, CandidateFault, Hung, WorkerEnded
-from certify.host.remote import Inside
+from certify.host.remote import Inside, Site
 from certify.instruments.leaks import MIN_SAMPLES, Sample
 from certify.profiles import Profile
 from certify.soak import KEPT_FIRST, WARM_UP, Soak, soak
@@ -52,6 +52,9 @@ class Worker:
 
     def cancelled(self, request: dict[str, Any], after: float) -> None:
         self.call(request)
+
+    def trace(self) -> list[Site]:
+        return [Site(place="/plugin/keeper.py:7", count=20, bytes=40_000)]
 
     def quiesce(self) -> Inside:
         self.quiet += 1
