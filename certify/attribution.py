@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from certify.host.remote import Site
+from certify.host.claims import Site
 from certify.workload import Kind
 
 # A site is regular where it is hit in at least this share of the traced calls.

@@ -15,8 +15,9 @@ from typing import Any
 
 from certify.attribution import Attribution
 from certify.draw import Draw
+from certify.host.claims import Inside
 from certify.host.faults import CallRefused
-from certify.host.remote import Inside, RemotePlugin, SoakedWorker
+from certify.host.remote import RemotePlugin, SoakedWorker
 from certify.instruments.holdings import grown as grown_names
 from certify.instruments.holdings import names_held
 from certify.instruments.leaks import (
@@ -25,7 +26,9 @@ from certify.instruments.leaks import (
     MEMORY_SLACK,
     LeakVerdict,
     Sample,
+    amount,
     judge_counts,
+    judge_inside,
     judge_memory,
     passed_cap,
     worst,
@@ -47,6 +50,9 @@ KEPT_FIRST, KEPT_EVERY, KEPT_MOST = 48, 100, 300
 FOLLOWED = 12
 # And of each of these kinds, when it is asked which lines of Python hold what is left.
 TRACED = 10
+TELL_EVERY = 5.0
+# More a call, in both phases and without fading, is no warm-up of an engine.
+SUSPICIOUS = {"blocks": 0.9, "heap": 512.0}
 TRACED_KINDS: tuple[Kind, ...] = ("unique", "refused")
 
 
@@ -55,7 +61,8 @@ class Soak:
     """What a soak measured; `seconds` by the judge's clock, in one worker from its start to its end.
 
     `measuring` are the seconds that its checkpoints took, `reference` what a stand-in that keeps nothing grew
-    a call, `follows` by resource what each kind of call made it grow.
+    a call, `follows` by resource what each kind of call made it grow; `suspended` are seconds in which the
+    machine slept, which are not among the others.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -71,6 +78,7 @@ class Soak:
     follows: dict[str, dict[Kind, float]] = field(default_factory=dict)
     errors: int = 0
     attribution: Attribution | None = None
+    suspended: float = 0.0
 
     @property
     def memory(self) -> LeakVerdict:
@@ -94,13 +102,25 @@ class Soak:
         return [self.memory, self.mappings, *self.handles]
 
     @property
+    def suspicions(self) -> list[LeakVerdict]:
+        """What the worker counts of itself and that rises as a leak does."""
+        told = judge_inside(self.samples, SUSPICIOUS, self.look)
+        return [verdict for verdict in told if verdict.verdict == "LEAK"]
+
+    @property
     def undecided(self) -> bool:
-        return any(verdict.verdict == "UNDECIDED" for verdict in self.verdicts)
+        return bool(self.suspicions) or any(verdict.verdict == "UNDECIDED" for verdict in self.verdicts)
 
     @property
     def overhead(self) -> float:
         """The share of the time that measuring took."""
         return self.measuring / self.seconds if self.seconds else 0.0
+
+
+def seconds_slept() -> float:
+    """Seconds in which the machine was suspended since its start: Linux's boot clock went on, no other."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(boot) - time.clock_gettime(time.CLOCK_MONOTONIC) if boot is not None else 0.0
 
 
 def soak(
@@ -110,6 +130,7 @@ def soak(
     note: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
     instant: bool = False,
+    slept: Callable[[], float] = seconds_slept,
 ) -> Soak:
     """Soaks the plugin in a worker of its own for the profile's time or calls, whichever ends first.
 
@@ -122,10 +143,12 @@ def soak(
         calls = profile.instant_calls if instant else profile.soak_calls
         run = _Run(worker, workload, seconds, calls, note, clock, "instant" if instant else "real")
         run.warm_up()
+        before = slept()
         for stretch in (1, 2):
             run.go_on(stretch)
             if not run.done.undecided or run.leaks:
                 break
+        run.done.suspended = slept() - before
         if run.leaks:
             run.follow()
     return run.done
@@ -148,6 +171,7 @@ class _Run:
         self._note, self._clock = note, clock
         self._latencies: list[float] = []
         self._dearest = 0.0
+        self._told, self._so_far = 0.0, ""
 
     @property
     def leaks(self) -> bool:
@@ -179,7 +203,7 @@ class _Run:
                 continue
             last_call, last_time = done.calls, now
             self._checkpoint()
-            self._note(f"{done.calls} calls, {done.seconds:.0f} of {stretch * self._seconds:.0f} s")
+            self._tell(stretch)
             done.capped = passed_cap(done.samples[0], done.samples[-1])
             if done.capped is not None:
                 return
@@ -188,6 +212,17 @@ class _Run:
                     return
                 next_look *= 2
                 done.look += 1
+
+    def _tell(self, stretch: int) -> None:
+        """How far it is, and every few seconds what it looks like."""
+        done = self.done
+        if done.seconds - self._told >= TELL_EVERY:
+            self._told, memory = done.seconds, done.memory
+            self._so_far = f", so far {worst(done.verdicts)}, {amount(memory.rate, 'memory')} a call"
+            if memory.r_min is not None:
+                self._so_far += f", sees {amount(memory.r_min, 'memory')}"
+        far = f"{done.calls} calls, {done.seconds:.0f} of {stretch * self._seconds:.0f} s"
+        self._note(far + self._so_far)
 
     def follow(self) -> None:
         """Which kinds of calls make grow what leaks: some of each kind alone, measured before and after."""
@@ -250,7 +285,7 @@ class _Run:
         self._latencies.clear()
         worker = self._worker
         sample = sample_tree(worker.pid, done.calls, done.seconds, worker.folder)
-        return replace(sample, latency=latency, errors=done.errors)
+        return replace(sample, latency=latency, errors=done.errors, blocks=told.blocks, heap=told.heap)
 
     def _do(self, work: Work, keep: bool) -> None:
         if work.kind == "together":

@@ -27,13 +27,21 @@ BLIND_SPOTS = (
 @dataclass
 class Strata:
     """The soaks of one plugin; `without` says why there is no instant one. `canaries` by engine;
-    `root` is the plugin's folder, as its worker sees it."""
+    `root` is the plugin's folder, as its worker sees it, and `cache_entries` how many it declares
+    to keep on purpose."""
 
     real: Soak
     instant: Soak | None = None
     without: str = ""
     canaries: dict[str, LeakVerdict | None] = field(default_factory=dict)
     root: Path = Path()
+    cache_entries: int = 0
+
+    def fills_a_cache(self, one: Soak) -> bool:
+        """Whether a cache of the declared size may still be filling: the first quarter of the calls never
+        counts, so it takes four times its entries.
+        """
+        return one.calls < 4 * self.cache_entries
 
     @property
     def all(self) -> list[Soak]:
@@ -51,12 +59,19 @@ class Strata:
         ]
 
 
-def soak_all(plugin: RemotePlugin, root: str, profile: Profile, note: Callable[[str], None]) -> Strata:
-    """Soaks every stratum that this plugin has, with requests drawn from the seed `root`.
+def soak_all(
+    plugin: RemotePlugin, root: str, profile: Profile, note: Callable[[str], None], cache: int = 0
+) -> Strata:
+    """Soaks every stratum that this plugin has, with requests drawn from the seed `root`; `cache` entries
+    are kept on purpose.
 
     A leak in the real engine's soak is enough. Faults of the candidate are raised.
     """
-    strata = Strata(soak(plugin, Draw(root, "leak.memory"), profile, note), root=plugin.opening.root)
+    strata = Strata(
+        soak(plugin, Draw(root, "leak.memory"), profile, note),
+        root=plugin.opening.root,
+        cache_entries=cache,
+    )
     _prove(strata, strata.real, plugin, root)
     if worst(strata.real.verdicts) == "LEAK":
         strata.without = "not soaked, since the real engine's soak found a leak"

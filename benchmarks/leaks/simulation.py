@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from numpy.typing import NDArray
 
-from certify.instruments.leaks import Sample, judge_memory
+from certify.instruments.leaks import SURE, Sample, judge_memory
 
 CALLS, SAMPLES, NOISE, BASE = 3_000, 120, 50e3, 300e6
 Floats = NDArray[np.float64]
@@ -66,7 +66,7 @@ def steps(c: Floats, rng: np.random.Generator) -> NDArray[np.bool_]:
 
 def leak(times: float, begin: float = 0.0) -> Shape:
     """A leak of `times` the r_min of noise alone, from the share `begin` of the calls on."""
-    rate = times * max(18 * NOISE, 2 * (256 << 10)) / CALLS
+    rate = times * SURE * max(18 * NOISE, 2 * (256 << 10)) / CALLS
     return lambda c, rng: rate * np.maximum(0, c - begin * c[-1])
 
 
@@ -91,6 +91,7 @@ HARMLESS: dict[str, Shape] = {
     "logarithmic": lambda c, rng: 5e6 * np.log(c),
 }
 LEAKING: dict[str, Shape] = {
+    "leak of 1/2 r_min": leak(0.5),
     "leak of r_min": leak(1),
     "leak of 2 r_min": leak(2),
     "leak of 4 r_min (the canary)": leak(4),

@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any
 
 from certify.guest import answers
+from certify.guest.heap import heap_counter
 from certify.guest.watch import Watch
 from certify.protocol import Frame, pack, read_frame, write_all
 
@@ -68,6 +69,7 @@ class Worker:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.plugin: Any = None
+        self._heap = heap_counter()
 
     def answer(self, frame: Frame) -> tuple[dict[str, Any], bytes]:
         header = frame.header
@@ -171,6 +173,7 @@ class Worker:
             "collector": gc.isenabled(),
             "trimmed": trimmed,
             "blocks": sys.getallocatedblocks(),
+            "heap": self._heap(),
             "tasks": len(asyncio.all_tasks(self.loop)),
             "cuda": _cuda_bytes(),
         }, b""

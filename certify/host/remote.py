@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from certify.host.claims import SITES, Inside, Site
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke
 from certify.host.launch import Host
 from certify.host.sampling import Latents, Predict, sample
@@ -287,32 +288,6 @@ class RemotePlugin:
             self._session = None
 
 
-class Inside(BaseModel):
-    """What a soaked worker tells of itself: whether Python's collector is on; allocated blocks, live asyncio
-    tasks, bytes of torch's on a GPU. A claim, which can only add suspicion.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    collector: bool
-    blocks: int = Field(ge=0)
-    tasks: int = Field(ge=0)
-    cuda: int = Field(ge=0)
-
-
-class Site(BaseModel):
-    """A line of Python that allocated what is still held, as the worker tells it: how often, and bytes."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    place: str = Field(max_length=300)
-    count: int = Field(ge=0)
-    bytes: int = Field(ge=0)
-
-
-_SITES = TypeAdapter(list[Site])
-
-
 class SoakedWorker:
     """The worker under a soak: calls that are not kept, and quiet moments to measure it in."""
 
@@ -346,7 +321,7 @@ class SoakedWorker:
         """Starts tracing Python's allocations, and at the second asking ends it and tells what is held."""
         body = self._ask("trace").body.get("sites")
         try:
-            return _SITES.validate_python(body)
+            return SITES.validate_python(body)
         except ValidationError:
             raise Misspoke("traced sites out of form", "trace") from None
 

@@ -11,7 +11,7 @@ look sharpens the test, so that all looks together keep the error of one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -26,6 +26,9 @@ ALPHA = 0.01
 FADE, TAIL_FADE = 0.6, 0.5
 # 90 % power needs about rate * calls = 18 sigma (simulated: Gaussian noise, this rule).
 POWER_SIGMAS = 18
+# A rate at the very limit is a LEAK every second time; from 1.25 times the limit on nearly always (simulated:
+# `benchmarks/leaks/simulation.py`), so that is what a run is said to see.
+SURE = 1.25
 # A day of one call every five seconds: what rates are told by where a run's own pace is none of a user's.
 CALLS_A_DAY = 17_280
 # 1 MiB a day.
@@ -50,7 +53,7 @@ CAPS = {
 
 Resource = Literal["fds", "threads", "children", "zombies", "files", "file_bytes", "shm_bytes", "mappings"]
 COUNTED: tuple[Resource, ...] = get_args(Resource)
-BYTES = ("memory", "file_bytes", "shm_bytes")
+BYTES = ("memory", "file_bytes", "shm_bytes", "heap")
 # A process maps what it maps; only what could exhaust the kernel's 65,530 in some days is told.
 LEAST = {"file_bytes": FILE_BYTES_RISE, "shm_bytes": FILE_BYTES_RISE, "mappings": 64}
 Verdict = Literal["LEAK", "UNDECIDED", "CLEAN"]
@@ -63,7 +66,8 @@ class Sample:
     Bytes of anonymous memory, of shared memory that is mapped, and swapped out; counts of descriptors,
     threads, descendants (zombies among them) and mapped regions; `files` and folders with their `file_bytes`
     below the candidate's own folder, and the bytes below its /dev/shm. `latency` is the median of the calls
-    since the last sample, in seconds, `errors` how many calls so far were refused.
+    since the last sample, in seconds, `errors` how many calls so far were refused. `blocks` and `heap` are
+    what the process tells of itself: Python's allocated blocks, and bytes in use in the C library's heap.
     """
 
     call: int
@@ -81,6 +85,8 @@ class Sample:
     shm_bytes: int = 0
     latency: float = 0.0
     errors: int = 0
+    blocks: int = 0
+    heap: int = 0
 
     @property
     def memory(self) -> int:
@@ -99,9 +105,9 @@ class LeakVerdict:
     """The judgement on one resource.
 
     `rate` is the growth a call in the second half and `r_min` the smallest steady growth a call that this run
-    would have called a LEAK (both in bytes, or in counts). `floors` are the (call, floor) pairs judged, phase
-    one then phase two. CLEAN only means: nothing above `r_min`, and nothing that began in the last seventh of
-    the calls. With too few samples there are no floors, and `r_min` is None.
+    would have called a LEAK nine times in ten (both in bytes, or in counts). `floors` are the (call,
+    floor) pairs judged, phase one then phase two. CLEAN only means: nothing above `r_min`, and nothing
+    that began in the last seventh of the calls. With too few samples there are no floors, and `r_min` is None.
     """
 
     resource: str
@@ -141,7 +147,7 @@ def judge_memory(
     alpha = ALPHA / look**2
     steady = second.trend_p < alpha and second.rate > limit
     late = _rises_late(calls, values, limit * span)
-    return _verdict("memory", first, second, steady, first.trend_p < alpha, late, limit)
+    return _verdict("memory", first, second, steady, first.trend_p < alpha, late, SURE * limit)
 
 
 def judge_counts(samples: Sequence[Sample], resource: Resource, look: int = 1) -> LeakVerdict:
@@ -161,6 +167,27 @@ def judge_counts(samples: Sequence[Sample], resource: Resource, look: int = 1) -
     steady = second.rise > 0 and first.rise + second.rise >= least and second.tail_rate > 0
     late = _rises_late(calls, values, 8.0 * least)
     return _verdict(resource, first, second, steady, first.rise > 0, late, r_min)
+
+
+def judge_inside(samples: Sequence[Sample], limits: Mapping[str, float], look: int = 1) -> list[LeakVerdict]:
+    """Whether what the process counts of itself rises by more than `limits` a call (by `blocks`, `heap`).
+
+    Exact to the byte, where memory seen from outside stands still as long as a leak fills holes between what
+    lives; but a claim, which can show a leak and never its absence.
+    """
+    found = []
+    for name, limit in limits.items():
+        calls, values = _series(samples, name)
+        phases = _phases(calls, values, 1.0)
+        if phases is None:
+            found.append(_too_few(name, samples))
+            continue
+        first, second = phases
+        limit = max(limit, POWER_SIGMAS * spread(calls, values) / (calls[-1] - calls[0]))
+        alpha = ALPHA / look**2
+        steady = second.trend_p < alpha and second.rate > limit
+        found.append(_verdict(name, first, second, steady, first.trend_p < alpha, False, SURE * limit))
+    return found
 
 
 def judge_all(
@@ -241,7 +268,7 @@ def _verdict(
         reason = f"grows, but fades: {told}, {before}; a cache would do that, too"
     elif steady:
         reason = f"grows in the second half alone: {told}; more calls would tell"
-    elif began and rate > r_min:
+    elif began and SURE * rate > r_min:
         reason = f"rose at first, and then not steadily: {told}; more calls would tell"
     elif late:
         reason = "grows at the end alone; more calls would tell"

@@ -33,11 +33,15 @@ class Once:
             raise self.fault
         if self.measured is None:
             try:
-                self.measured = soak_all(plugin, run.seed, run.profile, note)
+                self.measured = soak_all(plugin, run.seed, run.profile, note, _declared(run))
             except CandidateFault as fault:
                 self.fault = fault
                 raise
         return self.measured
+
+
+def _declared(run: RunContext) -> int:
+    return run.candidate.manifest.plugin.cache_entries or 0
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +65,15 @@ def test_memory_does_not_grow_with_calls(
     if soaked.without:
         evidence.value("instant engine", soaked.without)
     evidence.text("What minutes cannot see", BLIND_SPOTS)
+    for one in soaked.all:
+        if one.memory.verdict != "CLEAN" and soaked.fills_a_cache(one):
+            told = f"{one.calls} calls of the {one.engine} engine cannot fill it four times"
+            raise NotEvidenced(f"It declares a cache of {soaked.cache_entries} entries, and grew: {told}.")
     _judge([(one.engine, verdict) for one in soaked.all for verdict in (one.memory, one.mappings)])
+    suspicions = [(one.engine, verdict) for one in soaked.all for verdict in one.suspicions]
+    if suspicions:
+        told = "; ".join(f"{one.resource}: {one.reason} ({engine} engine)" for engine, one in suspicions)
+        raise NotEvidenced(f"Memory stands still, but what the worker counts of itself does not: {told}.")
     if soaked.blind:
         told = " and ".join(soaked.blind)
         raise NotEvidenced(f"A leak that was planted beside the plugin's {told} soak was not found.")
@@ -86,6 +98,8 @@ def test_a_day_without_a_leak(soaked: Strata) -> None:
     real = soaked.real
     if real.seconds < DAY:
         raise NotEvidenced(f"This run soaked for {real.seconds:.0f} s; a claim of 24 hours takes 24 hours.")
+    if real.suspended > 1:
+        raise NotEvidenced(f"The machine slept for {real.suspended:.0f} s in the midst of the soak.")
     _judge([(real.engine, verdict) for verdict in real.verdicts])
 
 

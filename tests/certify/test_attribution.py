@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from certify.attribution import Attribution, kind_of_growth
-from certify.host.remote import Site
+from certify.host.claims import Site
 from certify.instruments.holdings import grown, names_held
 from certify.instruments.resources import HAS_PROC
 

@@ -11,11 +11,12 @@ import pytest
 
 from certify import soak as room
 from certify.draw import Draw
+from certify.host.claims import Inside, Site
 from certify.host.faults import CallRefused, CandidateFault, Hung, WorkerEnded
-from certify.host.remote import Inside, Site
 from certify.instruments.leaks import MIN_SAMPLES, Sample
 from certify.profiles import Profile
 from certify.soak import KEPT_FIRST, WARM_UP, Soak, soak
+from certify.workload import KINDS
 
 Reading = Callable[[int], int]
 
@@ -58,7 +59,7 @@ class Worker:
 
     def quiesce(self) -> Inside:
         self.quiet += 1
-        return Inside(collector=self.collector, blocks=1, tasks=0, cuda=0)
+        return Inside(collector=self.collector, blocks=1, heap=1, tasks=0, cuda=0)
 
     def clock(self) -> float:
         return self.now
@@ -224,4 +225,31 @@ def test_how_far_it_is_is_told_at_each_checkpoint(soaked: Soaked) -> None:
     notes: list[str] = []
     done, _ = soaked(pace=0.1, note=notes.append)
     assert len(notes) == len(done.samples)
-    assert notes[-1] == f"{done.calls} calls, 15 of 15 s"
+    assert notes[-1].startswith(f"{done.calls} calls, 15 of 15 s, so far CLEAN, 0 B a call, sees ")
+
+
+def test_time_in_which_the_machine_slept_is_told(monkeypatch: pytest.MonkeyPatch, soaked: Soaked) -> None:
+    sleeps = iter([100.0, 130.0])
+    defaults = room.soak.__defaults__
+    assert defaults is not None
+    monkeypatch.setattr(room.soak, "__defaults__", (*defaults[:-1], lambda: next(sleeps)))
+    assert soaked()[0].suspended == 30
+
+
+def test_a_worker_that_nearly_exhausts_what_it_may_hold_ends_the_soak(soaked: Soaked) -> None:
+    done, _ = soaked(fds=lambda call: 9 + 20 * call)
+    assert done.calls < 100
+    assert {verdict.resource for verdict in done.handles if verdict.verdict == "LEAK"} == {"fds"}
+
+
+def test_a_sure_leak_ends_a_long_soak_at_the_first_look(soaked: Soaked) -> None:
+    done, _ = soaked(calls=24_000, seconds=1e6, memory=lambda call: (1 << 28) + call * 5000)
+    assert done.calls < 4 * room.FIRST_LOOK + 1000
+    assert done.memory.verdict == "LEAK"
+
+
+def test_a_leak_is_followed_to_the_kind_of_call_that_feeds_it(soaked: Soaked) -> None:
+    done, _ = soaked(memory=lambda call: (1 << 28) + call * (64 << 10))
+    assert set(done.follows["memory"]) == set(KINDS)
+    assert done.attribution is not None
+    assert done.attribution.sites[0].place == "/plugin/keeper.py:7"

@@ -35,6 +35,7 @@ leak_soak, sdk_contract = suite("leak_soak"), suite("sdk_contract")
 security, multilingual = suite("security"), suite("multilingual")
 cross_platform = suite("cross_platform")
 MIB = 1 << 20
+MANIFEST = SimpleNamespace(manifest=SimpleNamespace(plugin=SimpleNamespace(cache_entries=0)))
 
 
 def a_soak(seconds: float = 86_400.0, leak: float = 0.0, fds: float = 0.0, samples: int = 160) -> Strata:
@@ -87,7 +88,7 @@ def test_a_clean_soak_claims_what_it_did_and_keeps_the_curve(tmp_path: Path) -> 
     leak_soak.test_memory_does_not_grow_with_calls(a_soak(61), box, claims.append)
     (claim,) = claims
     assert claim.startswith("soak, real engine: 61 s, 100000 calls after 12 of warm-up")
-    assert claim.endswith("smallest leak it could see: 64 B a call (1.1 MiB in 24 h of a call every 5 s)")
+    assert claim.endswith("smallest leak it could see: 80 B a call (1.3 MiB in 24 h of a call every 5 s)")
     assert [item.name for item in box.items][:2] == ["memory, real engine", "floors, real engine"]
 
 
@@ -101,6 +102,29 @@ def test_a_soak_that_misses_what_was_planted_is_no_evidence(
     with expected:
         box = EvidenceBox(tmp_path, "leak.memory")
         leak_soak.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
+
+
+def test_a_declared_cache_that_may_still_be_filling_is_no_leak_yet(tmp_path: Path) -> None:
+    soaked = a_soak(leak=10_000)
+    soaked.cache_entries = 30_000
+    box = EvidenceBox(tmp_path, "leak.memory")
+    with pytest.raises(NotEvidenced, match="a cache of 30000 entries"):
+        leak_soak.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
+
+
+def test_a_declared_cache_that_grows_beyond_its_size_is_broken(tmp_path: Path) -> None:
+    soaked = a_soak(leak=10_000)
+    soaked.cache_entries = 20_000
+    box = EvidenceBox(tmp_path, "leak.memory")
+    with pytest.raises(Broken, match="grows in both phases"):
+        leak_soak.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
+
+
+def test_a_day_in_which_the_machine_slept_is_no_day() -> None:
+    soaked = a_soak()
+    soaked.real.suspended = 60.0
+    with pytest.raises(NotEvidenced, match="slept for 60 s"):
+        leak_soak.test_a_day_without_a_leak(soaked)
 
 
 def test_a_leaking_soak_shows_the_curve_of_what_leaks(tmp_path: Path) -> None:
@@ -119,7 +143,7 @@ def test_one_soak_serves_all_and_its_fault_is_told_to_each(monkeypatch: pytest.M
 
     monkeypatch.setattr(leak_soak, "soak_all", ended)
     once = leak_soak.Once()
-    run = cast(Any, SimpleNamespace(seed="1", profile=None))
+    run = cast(Any, SimpleNamespace(seed="1", profile=None, candidate=MANIFEST))
     for _ in range(3):
         with pytest.raises(WorkerEnded):
             once.get(run, None, print)

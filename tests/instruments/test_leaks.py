@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from certify.instruments.leaks import (
     MEMORY_BUDGET,
     MEMORY_SLACK,
+    SURE,
     Sample,
     judge_counts,
     judge_memory,
@@ -169,8 +170,8 @@ def test_a_rate_of_the_harness_itself_is_no_leak():
 def test_clean_is_never_said_without_the_smallest_leak_that_would_have_been_seen():
     verdict = judged(noise, (800, 160), 1)
     assert verdict.verdict == "CLEAN"
-    assert "1.1 KiB a call or more" in verdict.reason
-    assert per_day(verdict.r_min, "memory") == "19.1 MiB"
+    assert "1.4 KiB a call or more" in verdict.reason
+    assert per_day(verdict.r_min, "memory") == "23.8 MiB"
 
 
 @pytest.mark.parametrize(("resource", "value"), [("fds", 900), ("rss_anon", 10 << 30), ("children", 60)])
@@ -196,10 +197,10 @@ def test_r_min_is_the_slack_the_noise_or_the_budget_whichever_is_most():
     quiet = judge_memory(samples(np.full(120, BASE), calls))
     short = judge_memory(samples(np.full(120, BASE), calls / 200))
     restless = judge_memory(samples(BASE + np.random.default_rng(0).normal(0, 1e9, 120).clip(-BASE), calls))
-    assert quiet.r_min == MEMORY_BUDGET
-    assert short.r_min == pytest.approx(2 * MEMORY_SLACK / 595)
+    assert quiet.r_min == SURE * MEMORY_BUDGET
+    assert short.r_min == pytest.approx(SURE * 2 * MEMORY_SLACK / 595)
     assert restless.r_min > 18 * 2e8 / 120_000
-    assert judge_memory(samples(np.full(120, BASE), calls), budget=0, slack=0).r_min == 1.0
+    assert judge_memory(samples(np.full(120, BASE), calls), budget=0, slack=0).r_min == SURE
 
 
 def test_too_few_samples_are_undecided_with_the_reason():
