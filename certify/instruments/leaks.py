@@ -107,7 +107,8 @@ class LeakVerdict:
     `rate` is the growth a call in the second half and `r_min` the smallest steady growth a call that this run
     would have called a LEAK nine times in ten (both in bytes, or in counts). `floors` are the (call,
     floor) pairs judged, phase one then phase two. CLEAN only means: nothing above `r_min`, and nothing
-    that began in the last seventh of the calls. With too few samples there are no floors, and `r_min` is None.
+    that began in the last seventh of the calls. With too few samples there are no floors, and `r_min` is
+    None.
     """
 
     resource: str

@@ -33,6 +33,7 @@ class Worker:
         self.kept: list[int] = []
         self.frozen_after = self.quiet = 0
         self.collector = True
+        self.blocks: Reading = lambda number: 1
 
     def call(self, request: dict[str, Any], keep: bool = False) -> None:
         self.requests.append(request)
@@ -59,7 +60,9 @@ class Worker:
 
     def quiesce(self) -> Inside:
         self.quiet += 1
-        return Inside(collector=self.collector, blocks=1, heap=1, tasks=0, cuda=0)
+        return Inside(
+            collector=self.collector, blocks=self.blocks(len(self.requests)), heap=1, tasks=0, cuda=0
+        )
 
     def clock(self) -> float:
         return self.now
@@ -91,6 +94,7 @@ def soaked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Soak, Worker]
         on_call: Callable[[int, dict[str, Any]], None] = lambda number, request: None,
         note: Callable[[str], None] = lambda text: None,
         collector: bool = True,
+        blocks: Reading = lambda number: 1,
     ) -> tuple[Soak, Worker]:
         monkeypatch.setattr(
             room,
@@ -98,7 +102,7 @@ def soaked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Soak, Worker]
             lambda pid, call, now, folder: Sample(call, now, rss_anon=memory(call), fds=fds(call), threads=1),
         )
         worker = Worker(pace, on_call)
-        worker.collector = collector
+        worker.collector, worker.blocks = collector, blocks
         plugin = Plugin(worker)
         profile = Profile("quick", "L1", soak_seconds=seconds, soak_calls=calls)
         try:
@@ -234,6 +238,18 @@ def test_time_in_which_the_machine_slept_is_told(monkeypatch: pytest.MonkeyPatch
     assert defaults is not None
     monkeypatch.setattr(room.soak, "__defaults__", (*defaults[:-1], lambda: next(sleeps)))
     assert soaked()[0].suspended == 30
+
+
+def test_what_the_worker_counts_of_itself_adds_suspicion_and_no_verdict(soaked: Soaked) -> None:
+    done, _ = soaked(blocks=lambda number: 1000 + 5 * number)
+    assert [verdict.resource for verdict in done.suspicions] == ["blocks"]
+    assert done.calls >= 1200, "what is suspicious gets as much again"
+    assert done.memory.verdict == "CLEAN"
+
+
+def test_handles_that_pile_up_explain_what_the_worker_counts(soaked: Soaked) -> None:
+    done, _ = soaked(blocks=lambda number: 1000 + 5 * number, fds=lambda call: 9 + call // 10)
+    assert done.suspicions == []
 
 
 def test_a_worker_that_nearly_exhausts_what_it_may_hold_ends_the_soak(soaked: Soaked) -> None:
