@@ -276,7 +276,7 @@ class RemotePlugin:
         """The harness's own plugin in this one's place, which keeps `leak` bytes of each call; behind the
         same walls, with a ledger of its own.
         """
-        opening = replace(self.opening, kind="stand-in", entry="", config={"leak": leak}, readable=())
+        opening = replace(self.opening, kind="stand-in", entry="", config={"leak": leak}, packages="")
         return RemotePlugin(self._host, self._scratch / f"stand-in-{next(self._numbers)}", opening)
 
     def _note_event(self, event: Event) -> None:
