@@ -49,7 +49,7 @@ class EvidenceBox:
         self, name: str, x_label: str, y_label: str, points: Sequence[tuple[float, float]], summary: str = ""
     ) -> None:
         """All points go to a CSV file, at most 300 to the report (the extremes of each stretch stay)."""
-        file = self._path(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".csv")
+        file = self._path(_slug(name) + ".csv")
         with file.open("x", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow([x_label, y_label])
@@ -65,6 +65,15 @@ class EvidenceBox:
             )
         )
 
+    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """All rows go to a CSV file, which the report names."""
+        file = self._path(_slug(name) + ".csv")
+        with file.open("x", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(columns)
+            writer.writerows(rows)
+        self.value(name, file.relative_to(self._run).as_posix())
+
     def _path(self, ending: str) -> Path:
         """Where nothing stands any more: what somebody put there, such as a link, is not written through."""
         folder = self._run / "evidence"
@@ -74,6 +83,10 @@ class EvidenceBox:
         file = folder / f"{self._stem}-{ending}"
         file.unlink(missing_ok=True)
         return file
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def thin(points: Sequence[tuple[float, float]], limit: int = MAX_POINTS) -> tuple[tuple[float, float], ...]:

@@ -1,8 +1,8 @@
-"""`pytest certify run PLUGIN`: the same run through pytest's own command.
+"""`pytest certify run PLUGIN`: the same run through pytest's own command; and the fixture `soak`.
 
 Loaded in every pytest run of an environment that has sd-certify, so it imports nothing and does nothing
-unless the words are `certify run`. An ini file of the candidate is read by pytest before this hook, so
-`certify run` is the form for a gate.
+unless the words are `certify run` or a test asks for the fixture. An ini file of the candidate is read by
+pytest before this hook, so `certify run` is the form for a gate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from certify.own_soak import OwnSoak
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -20,6 +22,22 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: Sequence[st
     words = list(early_config.invocation_params.args)
     if [str(word) for word in words[:2]] == ["certify", "run"]:
         _run_instead(early_config, [str(word) for word in words[1:]])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "soak(calls): how many calls the fixture soak makes, 3000 by default")
+
+
+@pytest.fixture
+def soak(request: pytest.FixtureRequest) -> Callable[[Callable[[], object]], OwnSoak]:
+    """Calls a function some thousand times in a process of its own; fails the test where it leaks."""
+    from certify.own_soak import CALLS, check, runs_here
+
+    if not runs_here():
+        pytest.skip("a soak reads /proc, so it needs Linux")
+    marker = request.node.get_closest_marker("soak")
+    calls = int(marker.args[0]) if marker and marker.args else CALLS
+    return lambda call: check(call, calls)
 
 
 def _run_instead(config: Any, words: list[str]) -> None:

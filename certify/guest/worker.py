@@ -17,15 +17,18 @@ import subprocess
 import sys
 import time
 import traceback
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
 from certify.guest import answers
+from certify.guest.heap import heap_counter
 from certify.guest.watch import Watch
 from certify.protocol import Frame, pack, read_frame, write_all
 
 MAX_TEXT = 4000
+MOST_SITES = 20
 # From glibc's malloc.h.
 M_MMAP_THRESHOLD = -3
 
@@ -84,6 +87,7 @@ class Worker:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.plugin: Any = None
+        self._heap = heap_counter()
 
     def answer(self, frame: Frame) -> tuple[dict[str, Any], bytes]:
         header = frame.header
@@ -133,6 +137,10 @@ class Worker:
 
     def on_load(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         sys.dont_write_bytecode = True
+        if header.get("instant"):
+            from reference_engine.render.instant import work_instantly
+
+            work_instantly()
         Watch(header["allowed"], self._events)
         adapter = importlib.import_module(f"certify.guest.adapters.{header['kind'].replace('-', '_')}")
         if header.get("packages"):
@@ -152,6 +160,17 @@ class Worker:
             return {"no_picture": answers.plain(f"{type(result).__name__}: {error}", 300)}, b""
         return {**body, "inside_seconds": inside}, payload
 
+    def on_together(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Several calls at once; how many of them raised."""
+        calls = (_call(self.plugin, dict(request)) for request in header["requests"])
+        results = self.loop.run_until_complete(_gathered(list(calls)))
+        return {"errors": sum(isinstance(result, BaseException) for result in results)}, b""
+
+    def on_cancelled(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """A call that is given up after some seconds; whether it had not ended by then."""
+        call = _cancelled(_call(self.plugin, dict(header["request"])), float(header["after"]))
+        return {"cancelled": self.loop.run_until_complete(call)}, b""
+
     def on_sample(self, header: dict[str, Any], noise: bytes) -> tuple[dict[str, Any], bytes]:
         from certify.guest.sampling import run_sampler
 
@@ -168,7 +187,25 @@ class Worker:
         if gc.isenabled():
             gc.collect()
         trimmed = _malloc_trim()
-        return {"collector": gc.isenabled(), "trimmed": trimmed, "blocks": sys.getallocatedblocks()}, b""
+        return {
+            "collector": gc.isenabled(),
+            "trimmed": trimmed,
+            "blocks": sys.getallocatedblocks(),
+            "heap": self._heap(),
+            "tasks": len(asyncio.all_tasks(self.loop)),
+            "cuda": _cuda_bytes(),
+        }, b""
+
+    def on_trace(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Starts tracing Python's allocations; asked again, ends it and tells where what is held is from."""
+        gc.collect()
+        if not tracemalloc.is_tracing():
+            tracemalloc.start(1)
+            return {"sites": []}, b""
+        found = tracemalloc.take_snapshot().statistics("lineno")
+        tracemalloc.stop()
+        sites = sorted(found, key=lambda site: -site.count)[:MOST_SITES]
+        return {"sites": [_site(site) for site in sites if site.count > 1]}, b""
 
     def on_freeze(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """After warm-up: what lives now is left out of later collections, which makes them cheap.
@@ -180,6 +217,24 @@ class Worker:
         return {"held": _hold_mmap_threshold()}, b""
 
 
+def _site(site: tracemalloc.Statistic) -> dict[str, Any]:
+    frame = site.traceback[0]
+    place = f"{frame.filename}:{frame.lineno}"
+    return {"place": answers.plain(place, 300), "count": site.count, "bytes": site.size}
+
+
+async def _gathered(calls: list[Any]) -> list[Any]:
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def _cancelled(call: Any, after: float) -> bool:
+    task = asyncio.ensure_future(call)
+    await asyncio.wait([task], timeout=after)
+    cancelled: bool = task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return cancelled
+
+
 async def _call(plugin: Any, parameters: dict[str, Any]) -> Any:
     return await plugin.generate_image(parameters.pop("prompt"), **parameters)
 
@@ -189,6 +244,15 @@ def _hold_mmap_threshold() -> bool:
         return bool(ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 128 << 10))
     except (OSError, AttributeError, TypeError):
         return False
+
+
+def _cuda_bytes() -> int:
+    """Bytes that torch's allocator has given out on the GPU; 0 where none was used."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0
+    torch.cuda.synchronize()
+    return int(torch.cuda.memory_allocated())
 
 
 def _malloc_trim() -> bool:

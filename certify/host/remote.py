@@ -11,7 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from certify.host.claims import SITES, Inside, Site
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke
 from certify.host.launch import Host
 from certify.host.sampling import Latents, Predict, sample
@@ -160,7 +161,7 @@ class RemotePlugin:
         if self._broken:
             raise Unreachable(self._broken)
 
-    def _open(self, config: Mapping[str, Any]) -> tuple[Session, Signature]:
+    def _open(self, config: Mapping[str, Any], instant: bool = False) -> tuple[Session, Signature]:
         folder = self._scratch / f"worker-{next(self._numbers)}"
         given = (str(self.opening.root), *self.opening.readable, self.opening.packages)
         readable = [path for path in given if path]
@@ -175,6 +176,7 @@ class RemotePlugin:
                 config=dict(config),
                 allowed=[str(session.folder)],
                 packages=self.opening.packages,
+                instant=instant,
             )
             return session, _signature(reply)
         except CandidateFault:
@@ -258,16 +260,25 @@ class RemotePlugin:
             session.end()
 
     @contextmanager
-    def soaking(self) -> Iterator[SoakedWorker]:
-        """A worker of its own for a soak, whose process can be measured from outside."""
+    def soaking(self, instant: bool = False) -> Iterator[SoakedWorker]:
+        """A worker of its own for a soak, whose process can be measured from outside; with `instant` the
+        engine's networks are left out (see `reference_engine.render.instant`).
+        """
         self._check_patience()
         self._ready()
         with self._entered():
-            session, _ = self._open(self.opening.config)
+            session, _ = self._open(self.opening.config, instant)
         try:
             yield SoakedWorker(self, session)
         finally:
             session.end()
+
+    def stand_in(self, leak: int) -> RemotePlugin:
+        """The harness's own plugin in this one's place, which keeps `leak` bytes of each call; behind the
+        same walls, with a ledger of its own.
+        """
+        opening = replace(self.opening, kind="stand-in", entry="", config={"leak": leak}, packages="")
+        return RemotePlugin(self._host, self._scratch / f"stand-in-{next(self._numbers)}", opening)
 
     def _note_event(self, event: Event) -> None:
         self.ledger.enter_event(self.requirement, event)
@@ -305,16 +316,39 @@ class SoakedWorker:
     def call(self, request: dict[str, Any], keep: bool = False) -> Generation:
         return self._plugin._generate(self._session, dict(request), keep=keep)
 
+    def together(self, requests: list[dict[str, Any]]) -> int:
+        """Several calls at once; how many raised, as the worker tells it."""
+        self._plugin.ledger.calls += len(requests)
+        told = self._ask("together", requests=requests).body.get("errors")
+        return told if isinstance(told, int) else 0
+
+    def cancelled(self, request: dict[str, Any], after: float) -> None:
+        """A call that is cancelled after so many seconds."""
+        self._plugin.ledger.calls += 1
+        self._ask("cancelled", request=request, after=after)
+
+    def trace(self) -> list[Site]:
+        """Starts tracing Python's allocations, and at the second asking ends it and tells what is held."""
+        body = self._ask("trace").body.get("sites")
+        try:
+            return SITES.validate_python(body)
+        except ValidationError:
+            raise Misspoke("traced sites out of form", "trace") from None
+
     def freeze(self) -> None:
         self._ask("freeze")
 
-    def quiesce(self) -> bool:
-        """Collect and trim; False where the plugin has switched Python's collector off."""
-        return self._ask("quiesce").body.get("collector") is True
+    def quiesce(self) -> Inside:
+        """Collect and trim, and what the worker then tells of itself."""
+        body = self._ask("quiesce").body
+        try:
+            return Inside.model_validate({name: body.get(name) for name in Inside.model_fields})
+        except ValidationError:
+            raise Misspoke("a quiet moment out of form", "quiesce") from None
 
-    def _ask(self, operation: str) -> Reply:
+    def _ask(self, operation: str, **body: Any) -> Reply:
         with self._plugin._entered():
-            return self._session.ask(operation, self._plugin.opening.call_deadline)
+            return self._session.ask(operation, self._plugin.opening.call_deadline, **body)
 
 
 def _signature(reply: Reply) -> Signature:

@@ -10,6 +10,8 @@ import ipaddress
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 
@@ -21,11 +23,27 @@ HAS_PROC = sys.platform == "linux" and Path("/proc/self/status").exists()
 MAX_FILES = 200_000
 
 _PROC = Path("/proc")
+_HAS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 _GONE = (OSError, psutil.Error)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one process holds: bytes, and counts."""
+
+    rss_anon: int = 0
+    shmem: int = 0
+    swap: int = 0
+    fds: int = 0
+    threads: int = 0
+    zombies: int = 0
+    mappings: int = 0
 
 
 def tree(pid: int) -> list[int]:
     """`pid` and all its descendants, zombies among them, parents first; empty when it is gone."""
+    if HAS_PROC and _HAS_CHILDREN:
+        return _proc_tree(pid)
     try:
         children = psutil.Process(pid).children(recursive=True)
     except psutil.Error:
@@ -33,13 +51,26 @@ def tree(pid: int) -> list[int]:
     return [pid, *(child.pid for child in children)]
 
 
-def sample_tree(pid: int, call: int, seconds: float, folder: Path) -> Sample:
+def sample_tree(
+    pid: int, call: int, seconds: float, folder: Path, latency: float = 0.0, errors: int = 0
+) -> Sample:
     """One `Sample` of the tree of `pid`, after `call` calls and `seconds`, with the files below `folder`."""
     pids = tree(pid)
-    read = _read_proc if HAS_PROC else _read_psutil
-    memory, fds, threads = (sum(column) for column in zip((0, 0, 0), *map(read, pids), strict=True))
+    held = [(_read_proc if HAS_PROC else _read_psutil)(one) for one in pids]
+    sums = {column.name: sum(getattr(one, column.name) for one in held) for column in fields(Holding)}
     files, file_bytes = _folder(folder)
-    return Sample(call, seconds, memory, fds, threads, max(0, len(pids) - 1), files, file_bytes)
+    _, shm_bytes = _folder(folder / "shm")
+    return Sample(
+        call,
+        seconds,
+        **sums,
+        children=max(0, len(pids) - 1),
+        files=files,
+        file_bytes=file_bytes - shm_bytes,
+        shm_bytes=shm_bytes,
+        latency=latency,
+        errors=errors,
+    )
 
 
 def open_sockets(pids: Iterable[int]) -> tuple[str, ...]:
@@ -52,27 +83,63 @@ def open_sockets(pids: Iterable[int]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _read_proc(pid: int) -> tuple[int, int, int]:
-    """Bytes of RssAnon + RssShmem + VmSwap, open descriptors, threads. A zombie has no memory lines."""
+def _proc_tree(pid: int) -> list[int]:
+    """As the kernel keeps it, thread by thread: no search through all processes of the machine."""
+    found, waiting = [], [pid]
+    while waiting:
+        one = waiting.pop(0)
+        found.append(one)
+        try:
+            threads = list((_PROC / str(one) / "task").iterdir())
+        except OSError:
+            if one == pid:
+                return []
+            continue
+        for thread in threads:
+            with suppress(FileNotFoundError, ProcessLookupError):
+                waiting += map(int, (thread / "children").read_text("ascii").split())
+    return found
+
+
+def _read_proc(pid: int) -> Holding:
+    """A zombie has no memory lines."""
     try:
         status = (_PROC / str(pid) / "status").read_text("utf-8", "replace")
     except OSError:
-        return 0, 0, 0
+        return Holding()
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    memory = sum(int(lines.get(key, "0").split()[0]) for key in ("RssAnon", "RssShmem", "VmSwap")) * 1024
-    return memory, len(_descriptors(pid)), int(lines.get("Threads", "0"))
+    anon, shmem, swap = (
+        int(lines.get(key, "0").split()[0]) * 1024 for key in ("RssAnon", "RssShmem", "VmSwap")
+    )
+    return Holding(
+        anon,
+        shmem,
+        swap,
+        len(_descriptors(pid)),
+        int(lines.get("Threads", "0")),
+        int(lines.get("State", " ").strip().startswith("Z")),
+        _mappings(pid),
+    )
 
 
-def _read_psutil(pid: int) -> tuple[int, int, int]:
+def _mappings(pid: int) -> int:
+    try:
+        return (_PROC / str(pid) / "maps").read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
+def _read_psutil(pid: int) -> Holding:
     try:
         process = psutil.Process(pid)
         memory = process.memory_info()
-        count_handles = (
-            getattr(process, "num_handles", None) or process.num_fds
-        )  # the first is Windows' name for it
-        return int(getattr(memory, "private", memory.rss)), int(count_handles()), int(process.num_threads())
+        # The first is Windows' name for it.
+        count_handles = getattr(process, "num_handles", None) or process.num_fds
+        private = int(getattr(memory, "private", memory.rss))
+        zombie = int(process.status() == psutil.STATUS_ZOMBIE)
+        return Holding(private, 0, 0, int(count_handles()), int(process.num_threads()), zombie)
     except psutil.Error:
-        return 0, 0, 0
+        return Holding()
 
 
 def _descriptors(pid: int) -> list[str]:

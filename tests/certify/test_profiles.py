@@ -37,7 +37,7 @@ def test_a_requirement_counts_from_its_profile_on(name: str) -> None:
 def test_another_deadline_changes_the_deadlines_alone() -> None:
     changed = PROFILES["store"].with_deadline(5)
     assert (changed.call_deadline, changed.load_deadline) == (5, 5)
-    assert (changed.name, changed.soak_seconds, changed.isolation) == ("store", 300, "L2")
+    assert (changed.name, changed.soak_seconds, changed.isolation) == ("store", 240, "L2")
 
 
 def test_a_plugin_always_has_a_second_to_load() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -19,6 +20,7 @@ from certify.host.session import Event
 from certify.instruments.leaks import Sample
 from certify.requirements import suites_root
 from certify.soak import Soak
+from certify.strata import Strata
 
 
 def suite(name: str) -> ModuleType:
@@ -33,16 +35,25 @@ leak_soak, sdk_contract = suite("leak_soak"), suite("sdk_contract")
 security, multilingual = suite("security"), suite("multilingual")
 cross_platform = suite("cross_platform")
 MIB = 1 << 20
+MANIFEST = SimpleNamespace(manifest=SimpleNamespace(plugin=SimpleNamespace(cache_entries=0)))
 
 
-def a_soak(seconds: float = 86_400.0, leak: float = 0.0, fds: float = 0.0, samples: int = 160) -> Soak:
+def a_soak(seconds: float = 86_400.0, leak: float = 0.0, fds: float = 0.0, samples: int = 160) -> Strata:
     """A soak of 100,000 calls; `leak` bytes and `fds` open files more a call."""
     calls = [round(100_000 * number / samples) for number in range(1, samples + 1)]
     rows = [
-        Sample(call, seconds * call / 100_000, 300 * MIB + int(leak * call), 9 + int(fds * call), 1, 0, 2, 99)
+        Sample(
+            call,
+            seconds * call / 100_000,
+            rss_anon=300 * MIB + int(leak * call),
+            fds=9 + int(fds * call),
+            threads=1,
+            files=2,
+            file_bytes=99,
+        )
         for call in calls
     ]
-    return Soak(rows, 100_000, seconds)
+    return Strata(Soak(rows, 100_000, seconds))
 
 
 def test_a_day_without_a_leak_passes() -> None:
@@ -76,28 +87,63 @@ def test_a_clean_soak_claims_what_it_did_and_keeps_the_curve(tmp_path: Path) -> 
     box = EvidenceBox(tmp_path, "leak.memory")
     leak_soak.test_memory_does_not_grow_with_calls(a_soak(61), box, claims.append)
     (claim,) = claims
-    assert claim.startswith("soak: 61 s, 100000 calls after 12 of warm-up")
-    assert "smallest leak it could see: 1.0 KiB a call" in claim
-    assert [item.name for item in box.items] == ["memory"]
+    assert claim.startswith("soak, real engine: 61 s, 100000 calls after 12 of warm-up")
+    assert claim.endswith("smallest leak it could see: 80 B a call (1.3 MiB in 24 h of a call every 5 s)")
+    assert [item.name for item in box.items][:2] == ["memory, real engine", "floors, real engine"]
+
+
+@pytest.mark.parametrize(("found", "outcome"), [(0.0, "was not found"), (10_000.0, "")])
+def test_a_soak_that_misses_what_was_planted_is_no_evidence(
+    tmp_path: Path, found: float, outcome: str
+) -> None:
+    soaked = a_soak()
+    soaked.canaries["real"] = a_soak(leak=found).real.memory
+    expected = pytest.raises(NotEvidenced, match=outcome) if outcome else nullcontext()
+    with expected:
+        box = EvidenceBox(tmp_path, "leak.memory")
+        leak_soak.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
+
+
+def test_a_declared_cache_that_may_still_be_filling_is_no_leak_yet(tmp_path: Path) -> None:
+    soaked = a_soak(leak=10_000)
+    soaked.cache_entries = 30_000
+    box = EvidenceBox(tmp_path, "leak.memory")
+    with pytest.raises(NotEvidenced, match="a cache of 30000 entries"):
+        leak_soak.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
+
+
+def test_a_declared_cache_that_grows_beyond_its_size_is_broken(tmp_path: Path) -> None:
+    soaked = a_soak(leak=10_000)
+    soaked.cache_entries = 20_000
+    box = EvidenceBox(tmp_path, "leak.memory")
+    with pytest.raises(Broken, match="grows in both phases"):
+        leak_soak.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
+
+
+def test_a_day_in_which_the_machine_slept_is_no_day() -> None:
+    soaked = a_soak()
+    soaked.real.suspended = 60.0
+    with pytest.raises(NotEvidenced, match="slept for 60 s"):
+        leak_soak.test_a_day_without_a_leak(soaked)
 
 
 def test_a_leaking_soak_shows_the_curve_of_what_leaks(tmp_path: Path) -> None:
     box = EvidenceBox(tmp_path, "leak.handles")
     with pytest.raises(Broken, match="fds: grows"):
         leak_soak.test_files_threads_and_processes_do_not_pile_up(a_soak(fds=0.01), box)
-    assert (tmp_path / "evidence" / "leak.handles-fds.csv").is_file()
+    assert (tmp_path / "evidence" / "leak.handles-fds-real-engine.csv").is_file()
 
 
 def test_one_soak_serves_all_and_its_fault_is_told_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def ended(*_: object) -> Soak:
+    def ended(*_: object) -> Strata:
         asked.append(1)
         raise WorkerEnded("killed by SIGKILL")
 
-    monkeypatch.setattr(leak_soak, "soak", ended)
+    monkeypatch.setattr(leak_soak, "soak_all", ended)
     once = leak_soak.Once()
-    run = cast(Any, SimpleNamespace(seed="1", profile=None))
+    run = cast(Any, SimpleNamespace(seed="1", profile=None, candidate=MANIFEST))
     for _ in range(3):
         with pytest.raises(WorkerEnded):
             once.get(run, None, print)

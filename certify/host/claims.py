@@ -1,0 +1,32 @@
+"""What a soaked worker tells of itself. Claims: they can add suspicion, and never take any away."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class Inside(BaseModel):
+    """What a soaked worker tells of itself: whether Python's collector is on; blocks, heap, live asyncio
+    tasks, bytes of torch's on a GPU. A claim, which can only add suspicion.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    collector: bool
+    blocks: int = Field(ge=0)
+    heap: int = Field(ge=0)
+    tasks: int = Field(ge=0)
+    cuda: int = Field(ge=0)
+
+
+class Site(BaseModel):
+    """A line of Python that allocated what is still held, as the worker tells it: how often, and bytes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    place: str = Field(max_length=300)
+    count: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+
+
+SITES = TypeAdapter(list[Site])

@@ -1,0 +1,74 @@
+"""What a process tree holds, by name, seen from outside: descriptors, threads, processes and files.
+
+Numbers in names are replaced by `#`, so that things made the same way are counted as one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from .resources import HAS_PROC, tree
+
+MOST_FILES = 20_000
+_PROC = Path("/proc")
+# Random names of tempfile have eight characters.
+_VARYING = re.compile(r"(?<=tmp)[a-z0-9_]{8}|[0-9a-f]{8,}|\d+")
+
+
+def names_held(pid: int, folder: Path) -> dict[str, Counter[str]]:
+    """By resource (`fds`, `threads`, `children`, `files`) how often each name is there; Linux alone."""
+    pids = tree(pid) if HAS_PROC else []
+    return {
+        "fds": Counter(_same(target) for one in pids for target in _targets(one)),
+        "threads": Counter(_same(name) for one in pids for name in _threads(one)),
+        "children": Counter(_same(_command(one)) for one in pids[1:]),
+        "files": Counter(_files(folder)),
+    }
+
+
+def grown(before: Counter[str], after: Counter[str], most: int = 3) -> list[tuple[str, int]]:
+    """The names that there are more of, most first."""
+    return (after - before).most_common(most)
+
+
+def _same(name: str) -> str:
+    return _VARYING.sub("#", name)[:120]
+
+
+def _targets(pid: int) -> list[str]:
+    found = []
+    with suppress(OSError):
+        for entry in (_PROC / str(pid) / "fd").iterdir():
+            with suppress(OSError):
+                found.append(str(entry.readlink()))
+    return found
+
+
+def _threads(pid: int) -> list[str]:
+    found = []
+    with suppress(OSError):
+        for entry in (_PROC / str(pid) / "task").iterdir():
+            with suppress(OSError):
+                found.append((entry / "comm").read_text("utf-8", "replace").strip())
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        words = (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        return words.strip() or "a zombie: nobody has waited for it"
+    except OSError:
+        return "gone"
+
+
+def _files(folder: Path) -> list[str]:
+    found = []
+    with suppress(OSError):
+        for number, path in enumerate(folder.rglob("*")):
+            if number >= MOST_FILES:
+                break
+            found.append(_same(path.relative_to(folder).as_posix()))
+    return found

@@ -1,0 +1,72 @@
+"""The engine with its networks left out, for measuring what surrounds them.
+
+Everything else is as ever: checks, tokenising, the schedule, progress, cancelling, marks, results and errors.
+Equal requests give equal images, others give others; they are noise, and show nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import samplers
+from ..models.loader import LoadedModel
+from ..preprocess.request import Request
+from .autoencoder import to_image
+from .engine import Cancelled, Progress, RenderEngine
+from .memory import PIXELS_PER_LATENT
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def work_instantly() -> None:
+    """From now on, and for the whole process, no image is denoised or decoded and no prompt encoded."""
+    for owner, name, stand_in in (
+        (RenderEngine, "_denoise", _denoise),
+        (RenderEngine, "_decode", _decode),
+        (RenderEngine, "encode", _encode_image),
+        (LoadedModel, "encode", _encode_text),
+    ):
+        setattr(owner, name, stand_in)
+
+
+def _denoise(
+    engine: RenderEngine,
+    request: Request,
+    unet: Any,
+    cancelled: Callable[[], bool],
+    progress: Progress = lambda done, total: None,
+) -> Any:
+    """The noise, shifted by what stands for the prompt."""
+    settings = engine.sampler
+    sampler = samplers.build(settings.algorithm, settings.parameters, engine.model.scheduler_config)
+    partial = request.clean is not None and request.strength < 1.0
+    steps = len(sampler.schedule(request.steps, request.strength if partial else 1.0).timesteps)
+    for step in range(steps):
+        if cancelled():
+            raise Cancelled("The generation was cancelled.")
+        progress(step + 1, steps)
+    return request.latents + request.embeddings.mean()
+
+
+def _decode(engine: RenderEngine, latents: Any, plan: Plan) -> list[Image]:
+    """Each latent as a square of one colour."""
+    large = latents[:, :3].float().repeat_interleave(PIXELS_PER_LATENT, 2)
+    return [to_image(one / 3) for one in large.repeat_interleave(PIXELS_PER_LATENT, 3)]
+
+
+def _encode_image(engine: RenderEngine, request: Request, pixels: Any) -> Any:
+    import torch
+
+    means = torch.nn.functional.avg_pool2d(pixels.float(), PIXELS_PER_LATENT)
+    return torch.cat([means, means[:, :1]], 1)
+
+
+def _encode_text(model: LoadedModel, ids: list[int]) -> Any:
+    import torch
+
+    number = zlib.crc32(repr(ids).encode()) / 2**32
+    return torch.full((1, len(ids), model.text_width), number)
