@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from itertools import pairwise
 from typing import Any
 
 from certify.plan import PlanRow
@@ -44,18 +46,12 @@ def assemble(events: Iterable[Mapping[str, Any]]) -> Results:
 
 
 def _assemble(events: Iterable[Mapping[str, Any]]) -> Results:
-    by_kind: dict[str, list[Mapping[str, Any]]] = {}
-    for event in events:
-        by_kind.setdefault(str(event.get("event")), []).append(event)
-    if "run" not in by_kind or "plan" not in by_kind:
+    parts = _parts(events)
+    first, by_kind = parts[0], parts[-1]
+    if "run" not in first or "plan" not in first:
         raise ValueError("the journal holds no run: it ended before the plan was made")
-    for kind in ("run", "plan", "isolation", "end"):
-        if len(by_kind.get(kind, ())) > 1:
-            raise ValueError(f"the journal holds {kind} twice: it was altered")
-    run, plan = by_kind["run"][0], by_kind["plan"][0]
-    measured = {row["id"]: RequirementResult.model_validate(row) for row in by_kind.get("requirement", [])}
-    if len(measured) < len(by_kind.get("requirement", ())):
-        raise ValueError("the journal holds a requirement twice: it was altered")
+    run, plan = first["run"][0], first["plan"][0]
+    measured = _measured(parts)
     ended = by_kind.get("end", [{}])[-1]
     rows = tuple(measured.get(row["id"]) or _unmeasured(row, bool(ended)) for row in plan["rows"])
     isolation = (
@@ -75,7 +71,7 @@ def _assemble(events: Iterable[Mapping[str, Any]]) -> Results:
             "isolation": isolation,
             "planned": planned,
             "verdict": decide(rows, planned, run["profile"], isolation, trouble, interrupted=not ended),
-            "claims": tuple(row["text"] for row in by_kind.get("claim", [])),
+            "claims": (*(row["text"] for row in by_kind.get("claim", [])), *_gaps(parts)),
             "requirements": rows,
             "started": run["started"],
             "seconds": ended.get("seconds", 0.0),
@@ -83,6 +79,67 @@ def _assemble(events: Iterable[Mapping[str, Any]]) -> Results:
             "repeat": run["repeat"],
         }
     )
+
+
+Part = dict[str, list[Mapping[str, Any]]]
+
+
+def _parts(events: Iterable[Mapping[str, Any]]) -> list[Part]:
+    """The events by kind, from one resumption of the run to the next."""
+    parts: list[Part] = [{}]
+    for event in events:
+        kind = str(event.get("event"))
+        if kind == "resumed":
+            parts.append({})
+        parts[-1].setdefault(kind, []).append(event)
+    for number, part in enumerate(parts):
+        for kind in ("run", "plan", "isolation", "end"):
+            if len(part.get(kind, ())) > (0 if number and kind in ("run", "plan") else 1):
+                raise ValueError(f"the journal holds {kind} twice: it was altered")
+        rows = [row["id"] for row in part.get("requirement", ())]
+        if len(set(rows)) < len(rows):
+            raise ValueError("the journal holds a requirement twice: it was altered")
+    return parts
+
+
+def _measured(parts: Sequence[Part]) -> dict[str, RequirementResult]:
+    """The last measurement of each requirement; one that failed before and passes now is flaky, and a warning
+    stays."""
+    measured: dict[str, RequirementResult] = {}
+    for part in parts:
+        for event in part.get("requirement", ()):
+            row = RequirementResult.model_validate(event)
+            before = measured.get(row.id)
+            measured[row.id] = row if before is None else _after(before, row)
+    return measured
+
+
+def _after(before: RequirementResult, row: RequirementResult) -> RequirementResult:
+    if row.outcome is not Outcome.PASSED:
+        return row
+    if before.outcome is Outcome.WARNED:
+        return before
+    if before.outcome in (Outcome.FAILED, Outcome.FLAKY):
+        told = f"Passed after the run was resumed; before: {before.message}"
+        return row.model_copy(update={"outcome": Outcome.FLAKY, "message": told})
+    return row
+
+
+def _gaps(parts: Sequence[Part]) -> list[str]:
+    """What is to be said of a run that was cut short and resumed."""
+    told = []
+    for before, part in pairwise(parts):
+        last = max(float(event["time"]) for events in before.values() for event in events)
+        resumed = float(part["resumed"][0]["time"])
+        told.append(
+            f"the run was cut short after {_moment(last)} and resumed at {_moment(resumed)}; everything but "
+            "soaks that had come to their end was measured again"
+        )
+    return told
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _unknown(run: Mapping[str, Any]) -> Isolation:

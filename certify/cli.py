@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
 import sys
 import traceback
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from certify import __version__, streams
 from certify.errors import UserError, did_you_mean, tell
-from certify.option_values import address, index_place, policy_place
+from certify.option_values import index_place
 
 _EPILOG = "exit codes: 0 passed, 1 rejected, 2 usage or bad submission, 3 incomplete, 4 harness error"
 
@@ -102,8 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_choice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("plugin", metavar="PLUGIN", help="folder, wheel or zip")
+def _add_choice(parser: argparse.ArgumentParser, needed: bool = True) -> None:
+    parser.add_argument(
+        "plugin", nargs=None if needed else "?", metavar="PLUGIN", help="folder, wheel or zip"
+    )
     parser.add_argument("--profile", default="quick", help="quick (default), store or certified")
     parser.add_argument(
         "--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable)"
@@ -131,7 +132,16 @@ def _add_licences(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run = commands.add_parser("run", help="certifies a plugin", epilog=_EPILOG)
-    _add_choice(run)
+    _add_choice(run, needed=False)
+    run.add_argument(
+        "--resume", default="", metavar="DIR", help="goes on with a run that was cut short, as it was begun"
+    )
+    run.add_argument(
+        "--soak",
+        default="",
+        metavar="TIME",
+        help="soaks for longer than the profile does, for instance 30m or 24h",
+    )
     run.add_argument("--out", metavar="DIR", help="where the run is written (default: certify-runs/NAME-N)")
     run.add_argument(
         "--seed",
@@ -198,84 +208,10 @@ def _marks(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from certify.machine import check_device
-    from certify.policy import load_policy
-    from certify.profiles import profile_named
-    from certify.requirements import load_catalogue
-    from certify.restart import run_cleanly
+    from certify.run_command import run
 
-    profile_named(arguments.profile)
-    load_catalogue().select(arguments.suite, arguments.requirement)
-    load_policy(arguments.policy)
-    _check_seed(arguments.seed)
-    check_device(arguments.device)
-    if not 0 <= arguments.deadline < math.inf:
-        raise UserError(f"--deadline takes a number of seconds above 0, not {arguments.deadline}.")
-    plugin = Path(arguments.plugin).absolute()
-    out = Path(arguments.out).absolute() if arguments.out else _next_folder(plugin)
-    _check_out(out, plugin)
-    return run_cleanly(
-        {
-            "plugin": str(plugin),
-            "shown": arguments.plugin,
-            "profile": arguments.profile,
-            "suites": arguments.suite,
-            "requirements": arguments.requirement,
-            "out": str(out),
-            "seed": arguments.seed,
-            "device": arguments.device,
-            "models": _models(arguments.model),
-            "deadline": arguments.deadline,
-            "index": index_place(arguments.index),
-            "advisories": address("--advisories", arguments.advisories),
-            "policy": policy_place(arguments.policy),
-        }
-    )
-
-
-def _check_seed(text: str) -> None:
-    # The length first: Python refuses to read thousands of digits.
-    if not re.fullmatch("[0-9]{0,20}", text) or int(text or 0) >= 2**64:
-        shown = text if len(text) <= 40 else f"{text[:40]}..."
-        raise UserError(f'--seed takes a whole number below 2**64 ({2**64}), not "{shown}".')
-
-
-def _check_out(out: Path, plugin: Path) -> None:
-    """A run gets a folder of its own. One that holds a run already is told when the run begins."""
-    if plugin.is_dir() and out.resolve().is_relative_to(plugin.resolve()):
-        raise UserError(
-            f"{out} lies inside the plugin, and would become a part of it.",
-            "Name a folder elsewhere with --out.",
-        )
-    if out.is_dir() and not (out / "journal.ndjson").exists() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty.", "Name a new or an empty folder with --out.")
-
-
-def _next_folder(plugin: Path) -> Path:
-    """`certify-runs/NAME-N` with the first free N, here or, inside the plugin's own folder, beside that."""
-    inside = plugin.is_dir() and Path.cwd().is_relative_to(plugin.resolve())
-    runs = (plugin.resolve().parent if inside else Path.cwd()) / "certify-runs"
-    stem = plugin.resolve().name.split("-")[0] if plugin.suffix == ".whl" else plugin.resolve().stem
-    number = 1
-    while (runs / f"{stem}-{number}").exists():
-        number += 1
-    return runs / f"{stem}-{number}"
-
-
-def _models(pairs: Sequence[str]) -> dict[str, str]:
-    known = ("v1.4", "v1.5", "v2.0")
-    models = {}
-    for pair in pairs:
-        name, equals, folder = pair.partition("=")
-        if not (equals and folder) or name not in known:
-            hint = did_you_mean(name, known) or "Known model types: " + ", ".join(known) + "."
-            raise UserError(f'--model takes TYPE=FOLDER, not "{pair}".', hint)
-        if not Path(folder).is_dir():
-            raise UserError(
-                f"--model {name}: {folder} is not a folder.", "Name a folder in the diffusers layout."
-            )
-        models[name] = str(Path(folder).absolute())
-    return models
+    usual = vars(_parser().parse_args(["run"]))
+    return run(arguments, [name for name, value in vars(arguments).items() if usual[name] != value])
 
 
 def _plan(arguments: argparse.Namespace) -> int:

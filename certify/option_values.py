@@ -24,6 +24,14 @@ def address(option: str, place: str) -> str:
     return place
 
 
+def seconds(option: str, text: str) -> float:
+    """`90`, `30m` or `24h` as seconds."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
+    if found is None:
+        raise UserError(f'{option} takes a time such as 90, 30m or 24h, not "{text[:40]}".')
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
 def policy_place(name: str) -> str:
     """A policy's name as it is; a file by its whole path, for the run works elsewhere."""
     return str(Path(name).absolute()) if name.endswith(".toml") else name

@@ -28,6 +28,10 @@ class Order:
     advisories: str = ""
     # Which marks are asked for: a policy's name, or the absolute path of a store's own.
     policy: str = DEFAULT
+    # Seconds that the real engine is soaked for, where that is longer than the profile's own.
+    soak: float = 0.0
+    # Whether `out` holds a run that was cut short, to go on with.
+    resume: bool = False
     # How the plugin was named on the command line, for the commands that the report shows.
     shown: str = ""
 
@@ -51,6 +55,8 @@ def repeat_command(order: Order, *more: str) -> str:
         words += ["--device", order.device]
     if order.deadline:
         words += ["--deadline", f"{order.deadline:g}"]
+    if order.soak:
+        words += ["--soak", f"{order.soak:g}"]
     for name, value in (("--index", order.index), ("--advisories", order.advisories)):
         words += [name, value] if value else []
     for name, folder in order.models.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from certify.errors import UserError, did_you_mean
@@ -12,7 +13,8 @@ ORDER = ("quick", "store", "certified")
 @dataclass(frozen=True)
 class Profile:
     """Durations are in seconds by the judge's clock; counts are calls of `generate_image`. The soak is of the
-    real engine, the instant one is soaked besides.
+    real engine, the instant one is soaked besides, and so many `loads`. A plugin that ends its soaked worker
+    is soaked on in a new one, in up to `segments` in all.
     """
 
     name: str
@@ -23,10 +25,19 @@ class Profile:
     call_deadline: float = 60.0
     instant_seconds: float = 4.0
     instant_calls: int = 3_000
+    loads: int = 0
+    segments: int = 1
 
     def includes(self, counts_from: str) -> bool:
         """Whether a requirement that counts from profile `counts_from` on counts here."""
         return ORDER.index(counts_from) <= ORDER.index(self.name)
+
+    def with_soak(self, seconds: float) -> Profile:
+        """A longer soak of the real engine, with as many more calls; never a shorter one."""
+        times = max(1.0, seconds / self.soak_seconds)
+        return replace(
+            self, soak_seconds=self.soak_seconds * times, soak_calls=math.ceil(self.soak_calls * times)
+        )
 
     def with_deadline(self, seconds: float) -> Profile:
         return replace(self, call_deadline=seconds, load_deadline=max(seconds, 1.0))
@@ -35,7 +46,13 @@ class Profile:
 PROFILES = {
     "quick": Profile("quick", isolation="L1", soak_seconds=11, soak_calls=600),
     "store": Profile(
-        "store", isolation="L2", soak_seconds=240, soak_calls=12_000, instant_seconds=60, instant_calls=24_000
+        "store",
+        isolation="L2",
+        soak_seconds=240,
+        soak_calls=12_000,
+        instant_seconds=60,
+        instant_calls=24_000,
+        loads=64,
     ),
     "certified": Profile(
         "certified",
@@ -44,6 +61,8 @@ PROFILES = {
         soak_calls=10_000_000,
         instant_seconds=600,
         instant_calls=192_000,
+        loads=512,
+        segments=8,
     ),
 }
 

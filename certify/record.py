@@ -186,14 +186,19 @@ class Journal:
     """Appends events to `journal.ndjson`, each on disk before the next thing happens.
 
     Keeps them in memory as well: the judge believes what it wrote, and `altered` tells whether the file still
-    is that.
+    is that. A journal that is there already goes on after its last whole line. Raises BusyError where another
+    process is writing it, and ValueError for damage, see `read_journal`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.events: list[dict[str, Any]] = []
-        self._file = os.fdopen(_open_for_adding(path), "ab", buffering=0)
-        self._digest = hashlib.sha256()
+        self._file = os.fdopen(open_for_adding(path), "ab", buffering=0)
+        _hold(self._file.fileno(), path)
+        kept = path.read_bytes()
+        kept = kept[: kept.rfind(b"\n") + 1]
+        self._file.truncate(len(kept))
+        self.events: list[dict[str, Any]] = read_journal(path)
+        self._digest = hashlib.sha256(kept)
 
     def write(self, event: str, **body: Any) -> None:
         """One line `{"event", "time", ...}`; `time` is seconds since the epoch, by the judge's clock."""
@@ -224,7 +229,23 @@ class Journal:
         self.close()
 
 
-def _open_for_adding(path: Path) -> int:
+class BusyError(Exception):
+    """Another process is writing this record."""
+
+
+def _hold(number: int, path: Path) -> None:
+    """Until the file is closed, or the process is gone; on Windows nothing holds it."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BusyError(f"another process is writing {path}") from None
+
+
+def open_for_adding(path: Path) -> int:
     """Never by way of a link, which somebody else may have put there."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.open(path, flags, 0o644)

@@ -41,9 +41,10 @@ from certify.plan import Plan, make_plan
 from certify.policy import LoadedPolicy, load_policy
 from certify.profiles import Profile, profile_named
 from certify.progress import Progress, choose_progress
-from certify.record import Isolation, Journal, Results
+from certify.record import BusyError, Isolation, Journal, Results
 from certify.requirements import Catalogue, load_catalogue, suite_digest
 from certify.resolution import Resolver
+from certify.resume import check_unchanged
 from certify.streams import ready, say
 from certify.submission import open_submission
 from certify.summary import last_words
@@ -137,7 +138,7 @@ def execute(
         plan = make_plan(catalogue, candidate.traits, profile, capabilities(), selected)
         out = _prepare_out(order)
         order = Order(**{**order.to_dict(), "seed": order.seed or fresh_root_seed()})
-        with Journal(out / "journal.ndjson") as journal:
+        with _journal(out) as journal:
             _measure(order, policy, catalogue, candidate, plan, journal, out, scratch, progress, host)
     results = assemble(journal.events)
     write_outputs(results, out)
@@ -145,7 +146,7 @@ def execute(
 
 
 def _profile_of(order: Order) -> Profile:
-    profile = profile_named(order.profile)
+    profile = profile_named(order.profile).with_soak(order.soak)
     return profile.with_deadline(order.deadline) if order.deadline else profile
 
 
@@ -159,9 +160,16 @@ def _check_models(order: Order) -> None:
             raise UserError(f"--model {name}: {error.message}", hint) from None
 
 
+def _journal(out: Path) -> Journal:
+    try:
+        return Journal(out / "journal.ndjson")
+    except BusyError:
+        raise UserError(f"Another run is working in {out}.", "Wait for it, or name another folder.") from None
+
+
 def _prepare_out(order: Order) -> Path:
     out = Path(order.out)
-    if (out / "journal.ndjson").exists():
+    if (out / "journal.ndjson").exists() and not order.resume:
         raise UserError(f"{out} already holds a run.", "Name another folder with --out, or remove this one.")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -185,8 +193,14 @@ def _measure(
     host: Host | None,
 ) -> None:
     started = time.monotonic()
-    journal.write("run", **_header(order, catalogue, candidate, plan.profile), policy=policy.label)
-    journal.write("plan", rows=plan_event(plan.rows))
+    header = {**_header(order, catalogue, candidate, plan.profile), "policy": policy.label}
+    rows = plan_event(plan.rows)
+    if order.resume:
+        check_unchanged(journal.events, header, rows)
+        journal.write("resumed")
+    else:
+        journal.write("run", **header)
+        journal.write("plan", rows=rows)
     progress.begin(plan.planned, plan.seconds)
     trouble: list[str] = []
     try:
@@ -346,7 +360,6 @@ def _run_suites(context: RunContext, catalogue: Catalogue) -> None:
 
     from certify.pytest_plugin import CertifyPlugin
 
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     root = catalogue.root
     arguments = [
         "-c",
@@ -361,11 +374,27 @@ def _run_suites(context: RunContext, catalogue: Catalogue) -> None:
     folders = sorted({str(root / row.requirement.suite) for row in context.plan.to_run})
     if not folders:
         return
-    code = pytest.main([*arguments, *folders], plugins=[CertifyPlugin(context)])
+    with _no_plugins_of_others():
+        code = pytest.main([*arguments, *folders], plugins=[CertifyPlugin(context)])
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         context.trouble.append(f"pytest ended with {pytest.ExitCode(code).name}")
+
+
+@contextmanager
+def _no_plugins_of_others() -> Iterator[None]:
+    """Just while pytest starts and runs: a process that runs several candidates keeps its environment."""
+    name = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def write_outputs(results: Results, out: Path) -> None:

@@ -21,7 +21,7 @@ from certify.progress import Silent
 from certify.record import Outcome, Results
 from certify.requirements import load_catalogue
 from certify.run import Order, execute
-from tests.defects.catalogue import OPEN, Defect, all_defects, sound
+from tests.defects.catalogue import NO_TOOL, OPEN, Defect, all_defects, sound
 from tests.defects.index import advisory_service, build_index
 
 SHORT = Profile("quick", isolation="L1", soak_seconds=20, soak_calls=240, load_deadline=30, call_deadline=6)
@@ -38,6 +38,7 @@ class Row:
     found: dict[str, str]
     verdict: str
     seconds: float
+    messages: dict[str, str]
 
     @property
     def missed(self) -> list[str]:
@@ -61,11 +62,11 @@ def measure(defect: Defect, host: Host, index: Path, advisories: str) -> Row:
         folder = defect.build(Path(name) / "plugin")
         order = Order(str(folder), out=str(Path(name) / "out"), index=str(index), advisories=advisories)
         results, _ = execute(order, Silent(), host=host, profile=SHORT)
-    # What is open here stays so, whatever the defect.
-    expected = {name: outcome.value for name, outcome in defect.expected.items() if name not in OPEN}
-    return Row(
-        defect.name, defect.suite, expected, differences(results), results.verdict.name, results.seconds
-    )
+    # What takes a program that is not here stays open, whatever the defect.
+    expected = {name: outcome.value for name, outcome in defect.expected.items() if name not in NO_TOOL}
+    found = differences(results)
+    messages = {row.id: row.message for row in results.requirements if row.id in found}
+    return Row(defect.name, defect.suite, expected, found, results.verdict.name, results.seconds, messages)
 
 
 def measure_all(names: list[str]) -> list[Row]:
@@ -113,7 +114,11 @@ def table(rows: list[Row]) -> str:
         told = "   else open, so INCOMPLETE at profile certified" if row.id in OPEN else ""
         lines.append(f"{row.id:<28} {counts[0]:>7} {counts[1]:>7} {counts[2]:>7} {counts[3]:>13}{told}")
     lines.append(f"{'total':<28} {totals[0]:>7} {totals[1]:>7} {totals[2]:>7} {totals[3]:>13}")
-    wrong = [f"{run.name}: missed {run.missed}, extra {run.extra}" for run in rows if run.missed or run.extra]
+    wrong = [
+        f"{run.name}: missed {run.missed}, extra { {name: run.messages[name][:300] for name in run.extra} }"
+        for run in rows
+        if run.missed or run.extra
+    ]
     return "\n".join([*lines, f"{len(rows)} plugins, {len(rows) - len(wrong)} exactly as expected", *wrong])
 
 

@@ -87,6 +87,7 @@ class Worker:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.plugin: Any = None
+        self._open: Callable[[], Any]
         self._heap = heap_counter()
 
     def answer(self, frame: Frame) -> tuple[dict[str, Any], bytes]:
@@ -146,7 +147,8 @@ class Worker:
         if header.get("packages"):
             # Behind the engine's own: what the host has goes first.
             sys.path.append(header["packages"])
-        self.plugin = adapter.open_plugin(header["root"], header["entry"], header["config"])
+        self._open = partial(adapter.open_plugin, header["root"], header["entry"], header["config"])
+        self.plugin = self._open()
         return {"signature": answers.describe_signature(self.plugin)}, b""
 
     def on_generate(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -170,6 +172,15 @@ class Worker:
         """A call that is given up after some seconds; whether it had not ended by then."""
         call = _cancelled(_call(self.plugin, dict(header["request"])), float(header["after"]))
         return {"cancelled": self.loop.run_until_complete(call)}, b""
+
+    def on_reload(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Opens the plugin once more beside the one that is there, calls it, closes it and lets it go."""
+        again = self._open()
+        self.loop.run_until_complete(_call(again, dict(header["request"])))
+        close = getattr(again, "close", None)
+        if callable(close):
+            close()
+        return {}, b""
 
     def on_sample(self, header: dict[str, Any], noise: bytes) -> tuple[dict[str, Any], bytes]:
         from certify.guest.sampling import run_sampler

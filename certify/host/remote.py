@@ -327,6 +327,11 @@ class SoakedWorker:
         self._plugin.ledger.calls += 1
         self._ask("cancelled", request=request, after=after)
 
+    def reload(self, request: dict[str, Any]) -> None:
+        """The plugin opened once more, called, closed and let go."""
+        self._plugin.ledger.calls += 1
+        self._ask("reload", request=request)
+
     def trace(self) -> list[Site]:
         """Starts tracing Python's allocations, and at the second asking ends it and tells what is held."""
         body = self._ask("trace").body.get("sites")

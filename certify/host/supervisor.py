@@ -204,7 +204,8 @@ class Supervisor:
     def _end(self, pid: int) -> None:
         """Kills a worker's tree and what it left behind: orphans come to the subreaper."""
         table = tree.parents()
-        doomed = tree.below(pid, table) | {pid}
+        # The number of one that is gone may be a stranger's by now.
+        doomed = tree.below(pid, table) | {pid} if pid in tree.below(os.getpid(), table) else set()
         for orphan in [child for child, parent in table.items() if parent == os.getpid()]:
             if orphan != self._nursery:
                 doomed |= tree.below(orphan, table) | {orphan}
@@ -230,8 +231,9 @@ class Supervisor:
             return
         self._enforced = time.monotonic()
         table = tree.parents()
+        ours = tree.below(self._nursery, table)
         for one in watched:
-            if one.keeper not in table:
+            if one.keeper not in ours:
                 continue
             reason = one.passed(table)
             if reason:

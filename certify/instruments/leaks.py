@@ -41,6 +41,8 @@ COUNT_RISE = 4
 # Of what is held at the very end nobody knows yet whether it comes back: the rest of the calls only confirms.
 HELD_UNTIL = 0.85
 FILE_BYTES_RISE = 1 << 20
+# torch takes memory of a GPU in blocks of 2 and 20 MiB, and a context grows as its kernels are loaded.
+GPU_RISE = 64 << 20
 # What a worker may hold at most is set by the host (`certify.host.launch`); at this share of it a run ends.
 CAPS = {
     "memory": int(0.8 * (12 << 30)),
@@ -51,11 +53,13 @@ CAPS = {
     "shm_bytes": int(0.8 * (4 << 30)),
 }
 
-Resource = Literal["fds", "threads", "children", "zombies", "files", "file_bytes", "shm_bytes", "mappings"]
+Resource = Literal[
+    "fds", "threads", "children", "zombies", "files", "file_bytes", "shm_bytes", "mappings", "gpu"
+]
 COUNTED: tuple[Resource, ...] = get_args(Resource)
-BYTES = ("memory", "file_bytes", "shm_bytes", "heap")
+BYTES = ("memory", "file_bytes", "shm_bytes", "heap", "cuda", "gpu")
 # A process maps what it maps; only what could exhaust the kernel's 65,530 in some days is told.
-LEAST = {"file_bytes": FILE_BYTES_RISE, "shm_bytes": FILE_BYTES_RISE, "mappings": 64}
+LEAST = {"file_bytes": FILE_BYTES_RISE, "shm_bytes": FILE_BYTES_RISE, "mappings": 64, "gpu": GPU_RISE}
 Verdict = Literal["LEAK", "UNDECIDED", "CLEAN"]
 
 
@@ -67,7 +71,9 @@ class Sample:
     threads, descendants (zombies among them) and mapped regions; `files` and folders with their `file_bytes`
     below the candidate's own folder, and the bytes below its /dev/shm. `latency` is the median of the calls
     since the last sample, in seconds, `errors` how many calls so far were refused. `blocks` and `heap` are
-    what the process tells of itself: Python's allocated blocks, and bytes in use in the C library's heap.
+    what the process tells of itself: Python's allocated blocks, and bytes in use in the C library's heap;
+    `tasks` are asyncio's and `cuda` bytes given out by torch's allocator. `gpu` are the tree's bytes on GPUs
+    as the driver tells them, 0 where there is none to ask.
     """
 
     call: int
@@ -87,6 +93,9 @@ class Sample:
     errors: int = 0
     blocks: int = 0
     heap: int = 0
+    tasks: int = 0
+    cuda: int = 0
+    gpu: int = 0
 
     @property
     def memory(self) -> int:
@@ -152,11 +161,11 @@ def judge_memory(
 
 
 def judge_counts(samples: Sequence[Sample], resource: Resource, look: int = 1) -> LeakVerdict:
-    """Whether open files, threads, processes, mappings, files or their bytes leak.
+    """Whether open files, threads, processes, mappings, files, their bytes, or bytes on a GPU leak.
 
     These are exact, and what leaked never comes back: a sample counts as the least of itself and all later
-    ones. That must rise in both phases, by 4 in all (1 MiB for bytes, 64 for mappings). Exact counts need no
-    test against chance, so looks cost nothing. Raises `ValueError` as above.
+    ones. That must rise in both phases, by 4 in all (1 MiB for bytes, 64 MiB on a GPU, 64 for mappings).
+    Exact counts need no test against chance, so looks cost nothing. Raises `ValueError` as above.
     """
     calls, values = _series(samples, resource)
     phases = _phases(calls, held(values), HELD_UNTIL) if len(values) else None

@@ -51,6 +51,21 @@ def tree(pid: int) -> list[int]:
     return [pid, *(child.pid for child in children)]
 
 
+def process_start(pid: int) -> float:
+    """When the process was started, in a unit of the system's own; 0 where there is none (any more)."""
+    if HAS_PROC:
+        try:
+            text = (_PROC / str(pid) / "stat").read_text("utf-8", "replace")
+            # Of proc(5), in clock ticks since the boot; the name before it may hold spaces and brackets.
+            return float(text.rpartition(")")[2].split()[19])
+        except OSError:
+            return 0.0
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
+
+
 def sample_tree(
     pid: int, call: int, seconds: float, folder: Path, latency: float = 0.0, errors: int = 0
 ) -> Sample:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 
 import pytest
 
-from certify.attribution import kind_of_growth
 from certify.checks import Broken, NotEvidenced, requirement
 from certify.context import RunContext
 from certify.evidence import EvidenceBox
@@ -14,8 +14,10 @@ from certify.host.faults import CandidateFault
 from certify.host.remote import RemotePlugin
 from certify.instruments.leaks import LeakVerdict, Sample, amount, per_day
 from certify.progress import safe
-from certify.soak import WARM_UP, Soak
-from certify.strata import BLIND_SPOTS, Strata, soak_all
+from certify.soak.attribution import kind_of_growth
+from certify.soak.measure import WARM_UP
+from certify.soak.segment import Segment, longest
+from certify.soak.strata import BLIND_SPOTS, NO_LOADS, Strata, soak_all
 
 DAY = 86_400.0
 MIB = 1 << 20
@@ -33,7 +35,7 @@ class Once:
             raise self.fault
         if self.measured is None:
             try:
-                self.measured = soak_all(plugin, run.seed, run.profile, note, _declared(run))
+                self.measured = soak_all(plugin, run.seed, run.profile, note, run.out, _declared(run))
             except CandidateFault as fault:
                 self.fault = fault
                 raise
@@ -61,15 +63,22 @@ def test_memory_does_not_grow_with_calls(
     for one in soaked.all:
         _show_memory(one, soaked, evidence)
         if one.memory.r_min is not None:
-            claim(_claim(one))
+            claim(_claim(one, soaked.segments(one.engine)))
+    _show_segments(soaked, evidence)
     if soaked.without:
         evidence.value("instant engine", soaked.without)
-    evidence.text("What minutes cannot see", BLIND_SPOTS)
+    blind = BLIND_SPOTS if soaked.loads is not None else f"{NO_LOADS}; {BLIND_SPOTS}"
+    evidence.text("What this soak cannot see", blind)
     for one in soaked.all:
         if one.memory.verdict != "CLEAN" and soaked.fills_a_cache(one):
             told = f"{one.calls} calls of the {one.engine} engine cannot fill it four times"
             raise NotEvidenced(f"It declares a cache of {soaked.cache_entries} entries, and grew: {told}.")
-    _judge([(one.engine, verdict) for one in soaked.all for verdict in (one.memory, one.mappings)])
+    judged = [*soaked.all, *(one for one in soaked.earlier if one.leaks)]
+    _judge([(one.engine, verdict) for one in judged for verdict in (one.memory, one.mappings, one.gpu)])
+    if soaked.short:
+        raise NotEvidenced(soaked.short)
+    if soaked.real.uses_gpu and not soaked.real.gpu_seen:
+        raise NotEvidenced("It works on a GPU, whose driver does not tell what its processes hold.")
     suspicions = [(one.engine, verdict) for one in soaked.all for verdict in one.suspicions]
     if suspicions:
         told = "; ".join(f"{one.resource}: {one.reason} ({engine} engine)" for engine, one in suspicions)
@@ -90,20 +99,24 @@ def test_files_threads_and_processes_do_not_pile_up(soaked: Strata, evidence: Ev
                 _show_kinds(one, verdict.resource, evidence)
         rows = ([row[name] for name in Sample.columns()] for row in map(Sample.to_row, one.samples))
         evidence.table(f"all samples, {one.engine} engine", Sample.columns(), rows)
-    _judge([(one.engine, verdict) for one in soaked.all for verdict in one.handles])
+    judged = [*soaked.all, *(one for one in soaked.earlier if one.leaks)]
+    _judge([(one.engine, verdict) for one in judged for verdict in one.handles])
+    if soaked.short:
+        raise NotEvidenced(soaked.short)
 
 
 @requirement("leak.full-day")
 def test_a_day_without_a_leak(soaked: Strata) -> None:
     real = soaked.real
     if real.seconds < DAY:
-        raise NotEvidenced(f"This run soaked for {real.seconds:.0f} s; a claim of 24 hours takes 24 hours.")
+        told = f"This run soaked for {real.seconds:.0f} s without a break"
+        raise NotEvidenced(f"{told}; a claim of 24 hours takes 24 hours.")
     if real.suspended > 1:
         raise NotEvidenced(f"The machine slept for {real.suspended:.0f} s in the midst of the soak.")
     _judge([(real.engine, verdict) for verdict in real.verdicts])
 
 
-def _show_memory(one: Soak, soaked: Strata, evidence: EvidenceBox) -> None:
+def _show_memory(one: Segment, soaked: Strata, evidence: EvidenceBox) -> None:
     verdict, engine = one.memory, f"{one.engine} engine"
     start = one.samples[0].memory if one.samples else 0
     curve = [(float(row.call), (row.memory - start) / MIB) for row in one.samples]
@@ -132,7 +145,24 @@ def _show_memory(one: Soak, soaked: Strata, evidence: EvidenceBox) -> None:
         evidence.value(f"garbage collector, {engine}", "switched off by the plugin")
 
 
-def _show_kinds(one: Soak, resource: str, evidence: EvidenceBox) -> None:
+def _show_segments(soaked: Strata, evidence: EvidenceBox) -> None:
+    if soaked.earlier:
+        lines = [
+            f"{one.engine} engine, begun {_moment(one.began)}: {one.seconds:.0f} s, {one.calls} calls, "
+            + (safe(one.ended) if one.ended else "whole")
+            for engine in soaked.heads
+            for one in soaked.segments(engine)
+        ]
+        evidence.text("segments, which never add up to one", "\n".join(lines))
+    for engine, head in soaked.heads.items():
+        evidence.value(f"last hash of soak-{engine}.ndjson", head)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _show_kinds(one: Segment, resource: str, evidence: EvidenceBox) -> None:
     if one.attribution is not None and one.attribution.named.get(resource):
         named = [f"{count} more of {safe(name)}" for name, count in one.attribution.named[resource]]
         evidence.text(f"{resource} by name", "\n".join(named))
@@ -145,12 +175,19 @@ def _milliseconds(samples: list[Sample]) -> float:
     return round(1000 * timed[len(timed) // 2], 1) if timed else 0.0
 
 
-def _claim(one: Soak) -> str:
+def _claim(one: Segment, segments: list[Segment]) -> str:
     r_min = one.memory.r_min or 0.0
+    sees = f"smallest leak it could see: {amount(r_min, 'memory')}"
+    if one.engine == "loads":
+        return f"soak, loading: {one.calls} times loaded, called and let go; {sees} a load"
+    cut = ""
+    if len(segments) > 1:
+        hours = sum(segment.seconds for segment in segments) / 3600
+        most = longest(segments) / 3600
+        cut = f" (of {len(segments)} segments of {hours:.1f} h in all the last; the longest {most:.1f} h)"
     return (
-        f"soak, {one.engine} engine: {one.seconds:.0f} s, {one.calls} calls after {WARM_UP} of warm-up, "
-        f"images of 64 x 64; smallest leak it could see: {amount(r_min, 'memory')} a call "
-        f"({per_day(r_min, 'memory')} in 24 h of a call every 5 s)"
+        f"soak, {one.engine} engine: {one.seconds:.0f} s{cut}, {one.calls} calls after {WARM_UP} of warm-up, "
+        f"images of 64 x 64; {sees} a call ({per_day(r_min, 'memory')} in 24 h of a call every 5 s)"
     )
 
 

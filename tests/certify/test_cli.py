@@ -151,7 +151,7 @@ def test_mistakes_in_the_manifest_are_told_with_their_line(
 def test_a_wrong_option_of_run_is_told_before_anything_starts(
     capfd: Captured, monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str
 ) -> None:
-    monkeypatch.setattr("certify.restart.run_cleanly", lambda order: pytest.fail("it started"))
+    monkeypatch.setattr("certify.run_command.run_cleanly", lambda order: pytest.fail("it started"))
     assert sentence in mistake(capfd, "run", str(SOUND), *words)
 
 
@@ -164,7 +164,7 @@ def ordered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         orders.append(order)
         return 0
 
-    monkeypatch.setattr("certify.restart.run_cleanly", take)
+    monkeypatch.setattr("certify.run_command.run_cleanly", take)
     return orders
 
 

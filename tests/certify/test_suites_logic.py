@@ -19,8 +19,8 @@ from certify.host.remote import Generation, Ledger
 from certify.host.session import Event
 from certify.instruments.leaks import Sample
 from certify.requirements import suites_root
-from certify.soak import Soak
-from certify.strata import Strata
+from certify.soak.segment import Segment
+from certify.soak.strata import Strata
 
 
 def suite(name: str) -> ModuleType:
@@ -53,7 +53,7 @@ def a_soak(seconds: float = 86_400.0, leak: float = 0.0, fds: float = 0.0, sampl
         )
         for call in calls
     ]
-    return Strata(Soak(rows, 100_000, seconds))
+    return Strata(Segment(samples=rows, calls=100_000, seconds=seconds))
 
 
 def test_a_day_without_a_leak_passes() -> None:
@@ -143,7 +143,7 @@ def test_one_soak_serves_all_and_its_fault_is_told_to_each(monkeypatch: pytest.M
 
     monkeypatch.setattr(leak_soak, "soak_all", ended)
     once = leak_soak.Once()
-    run = cast(Any, SimpleNamespace(seed="1", profile=None, candidate=MANIFEST))
+    run = cast(Any, SimpleNamespace(seed="1", profile=None, out=None, candidate=MANIFEST))
     for _ in range(3):
         with pytest.raises(WorkerEnded):
             once.get(run, None, print)

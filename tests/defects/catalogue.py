@@ -45,7 +45,8 @@ ASKS_THE_PLUGIN = "everything that asks the plugin"
 _NEVER = ("leak.full-day", "platform.native")
 # And what takes programs that are extras.
 _TOOLS = {"deps.resolves": "uv", "deps.licences": "uv", "deps.vulnerabilities": "pip-audit"}
-OPEN = (*_NEVER, *(name for name, tool in _TOOLS.items() if not (find_tool("uv") and find_tool(tool))))
+NO_TOOL = tuple(name for name, tool in _TOOLS.items() if not (find_tool("uv") and find_tool(tool)))
+OPEN = (*_NEVER, *NO_TOOL)
 
 _BREAKS = re.compile(r"# breaks: ([\w.-]+)(?: as ([\w-]+))?")
 _UNMEASURED = re.compile(r"# leaves unmeasured: (.+)")

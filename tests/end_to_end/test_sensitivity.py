@@ -18,7 +18,7 @@ def rows() -> dict[str, Row]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_findings_equal_those_beside_the_defect(rows: dict[str, Row], name: str) -> None:
-    assert rows[name].found == rows[name].expected
+    assert rows[name].found == rows[name].expected, rows[name].messages
 
 
 def test_the_sound_plugin_passes(rows: dict[str, Row]) -> None:

@@ -43,7 +43,7 @@ def test_every_parameter_has_an_effect(make: Any, model_type: str) -> None:
         {"cfg_scale": 3.0},
     ):
         changed = pixels(make(**{"prompt": "a cat", **change}, on=on))
-        assert np.abs(plain - changed).mean() > 5, change
+        assert np.abs(plain - changed).mean() > 3, change
 
 
 def test_without_a_seed_one_is_drawn_and_told(make: Any) -> None:

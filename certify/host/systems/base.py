@@ -53,6 +53,12 @@ class Told:
     passed_limits: dict[int, str] = field(default_factory=dict)
     attempts: dict[int, list[Attempt]] = field(default_factory=dict)
 
+    def forget(self, pid: int) -> None:
+        """A new worker has this number; what befell the last one that had it is none of its own."""
+        self.exits.pop(pid, None)
+        self.passed_limits.pop(pid, None)
+        self.attempts.pop(pid, None)
+
 
 class System(Protocol):
     """Every method raises HostError where the system's own part is broken: then nothing more can be run."""

@@ -163,6 +163,7 @@ class Linux:
         elif "groups" in message:
             self._groups, self._no_groups = message["groups"], message["why"]
         elif "started" in message:
+            self.told.forget(message["started"])
             self._started = message["started"]
         elif "walls" in message:
             self._standing[message["walls"]] = message["failed"]

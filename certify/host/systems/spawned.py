@@ -105,6 +105,7 @@ class Spawned:
         ward = Ward(popen, pipes, order)
         failed = self._shut_in(ward)
         with self._lock:
+            self.told.forget(popen.pid)
             self._wards[popen.pid] = ward
         return Process(popen.pid, pipes), failed or self._wait_until_up(ward)
 

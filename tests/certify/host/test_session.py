@@ -251,3 +251,24 @@ def test_a_worker_that_floods_its_output_is_ended(opened: Opened, monkeypatch: p
     with pytest.raises(WorkerEnded, match="more than 1 MiB of output"):
         ask(session, "shout")
     assert not session.alive
+
+
+def test_a_process_number_that_comes_again_is_a_fresh_worker(host: Host, opened: Opened) -> None:
+    first = opened()
+    first.end()
+    # The kernel hands numbers out in turn, and from 300 on again: the next worker's is one of these.
+    for number in (*range(first.pid + 1, first.pid + 500), *range(300, 800)):
+        host.exits[number] = 0
+        host.passed_limits[number] = "the watchdog: long ago"
+    second = opened()
+    assert ask(second, "picture").body["width"] == 8
+
+
+def test_a_strangers_process_is_not_ended_for_a_worker_that_is_gone(host: Host) -> None:
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        host.kill(stranger.pid)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()

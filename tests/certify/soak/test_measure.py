@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from certify import soak as room
-from certify.draw import Draw
 from certify.host.claims import Inside, Site
 from certify.host.faults import CallRefused, CandidateFault, Hung, WorkerEnded
 from certify.instruments.leaks import MIN_SAMPLES, Sample
 from certify.profiles import Profile
-from certify.soak import KEPT_FIRST, WARM_UP, Soak, soak
-from certify.workload import KINDS
+from certify.soak import measure as room
+from certify.soak.journal import SoakJournal
+from certify.soak.measure import KEPT_FIRST, WARM_UP
+from certify.soak.segment import Segment
+from certify.soak.segments import soak
+from certify.soak.workload import KINDS
 
 Reading = Callable[[int], int]
 
@@ -82,7 +84,7 @@ class Plugin:
 
 
 @pytest.fixture
-def soaked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Soak, Worker]]:
+def soaked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Segment, Worker]]:
     """Soaks a made-up plugin whose memory and open files follow the given readings of the call."""
 
     def run(
@@ -95,25 +97,43 @@ def soaked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Soak, Worker]
         note: Callable[[str], None] = lambda text: None,
         collector: bool = True,
         blocks: Reading = lambda number: 1,
-    ) -> tuple[Soak, Worker]:
+        slept: Callable[[], float] = lambda: 0.0,
+        read: Callable[[int, int, float, Path], Sample] | None = None,
+    ) -> tuple[Segment, Worker]:
         monkeypatch.setattr(
             room,
             "sample_tree",
-            lambda pid, call, now, folder: Sample(call, now, rss_anon=memory(call), fds=fds(call), threads=1),
+            read
+            or (
+                lambda pid, call, now, folder: Sample(
+                    call, now, rss_anon=memory(call), fds=fds(call), threads=1
+                )
+            ),
         )
         worker = Worker(pace, on_call)
         worker.collector, worker.blocks = collector, blocks
         plugin = Plugin(worker)
+        (tmp_path / "soak.ndjson").unlink(missing_ok=True)
         profile = Profile("quick", "L1", soak_seconds=seconds, soak_calls=calls)
         try:
-            return soak(plugin, Draw("1", "leak.memory"), profile, note, worker.clock), worker  # type: ignore[arg-type]
+            with closing(SoakJournal(tmp_path / "soak.ndjson", worker.clock)) as journal:
+                (segment,) = soak(
+                    plugin,  # type: ignore[arg-type]
+                    "1",
+                    profile,
+                    note,
+                    journal,
+                    clock=worker.clock,
+                    slept=slept,
+                )
+            return segment, worker
         finally:
             assert plugin.closed
 
     return run
 
 
-Soaked = Callable[..., tuple[Soak, Worker]]
+Soaked = Callable[..., tuple[Segment, Worker]]
 
 
 def test_a_fast_plugin_is_soaked_for_the_profiles_calls(soaked: Soaked) -> None:
@@ -229,15 +249,36 @@ def test_how_far_it_is_is_told_at_each_checkpoint(soaked: Soaked) -> None:
     notes: list[str] = []
     done, _ = soaked(pace=0.1, note=notes.append)
     assert len(notes) == len(done.samples)
-    assert notes[-1].startswith(f"{done.calls} calls, 15 of 15 s, so far CLEAN, 0 B a call, sees ")
+    assert notes[0].startswith(f"{done.samples[0].call} calls, ")
+    assert notes[-1].startswith("CLEAN ▁▁▁▁▁▁▁▁ 0 B a call, sees ")
+    assert notes[-1].endswith(f", {done.calls} calls, 0 s left")
 
 
-def test_time_in_which_the_machine_slept_is_told(monkeypatch: pytest.MonkeyPatch, soaked: Soaked) -> None:
+def test_time_in_which_the_machine_slept_is_told(soaked: Soaked) -> None:
     sleeps = iter([100.0, 130.0])
-    defaults = room.soak.__defaults__
-    assert defaults is not None
-    monkeypatch.setattr(room.soak, "__defaults__", (*defaults[:-1], lambda: next(sleeps)))
-    assert soaked()[0].suspended == 30
+    assert soaked(slept=lambda: next(sleeps))[0].suspended == 30
+
+
+def test_a_process_that_stands_where_the_worker_was_is_not_measured_for_it(
+    monkeypatch: pytest.MonkeyPatch, soaked: Soaked
+) -> None:
+    starts = iter([7.0] * 20)
+    monkeypatch.setattr(room, "process_start", lambda pid: next(starts, 8.0))
+    with pytest.raises(WorkerEnded, match="another process"):
+        soaked()
+
+
+def test_a_reading_that_fails_by_chance_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, soaked: Soaked
+) -> None:
+    usual = iter([OSError("gone"), OSError("gone")])
+
+    def flaky(pid: int, call: int, now: float, folder: Path) -> Sample:
+        for error in usual:
+            raise error
+        return Sample(call, now, rss_anon=1 << 28, threads=1)
+
+    assert soaked(read=flaky)[0].memory.verdict == "CLEAN"
 
 
 def test_what_the_worker_counts_of_itself_adds_suspicion_and_no_verdict(soaked: Soaked) -> None:

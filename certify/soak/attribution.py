@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from certify.host.claims import Site
-from certify.workload import Kind
+from certify.soak.workload import Kind
 
 # A site is regular where it is hit in at least this share of the traced calls.
 REGULAR = 0.4

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from certify import canary
 from certify.draw import Draw
 from certify.host.claims import Inside
 from certify.instruments.leaks import Sample
-from certify.soak import Soak
-from certify.strata import Strata
+from certify.soak import canary
+from certify.soak.segment import Segment
+from certify.soak.strata import Strata
 
 BASE = 1 << 28
 
@@ -51,9 +51,9 @@ class StandIn:
         return Sample(call, seconds, rss_anon=BASE + int((self.leak * self.seen + self.creep) * call))
 
 
-def a_soak(calls: int = 6_000, samples: int = 100) -> Soak:
+def a_soak(calls: int = 6_000, samples: int = 100) -> Segment:
     rows = [Sample(calls * number // samples, 0.0, rss_anon=BASE) for number in range(1, samples + 1)]
-    return Soak(rows, calls, 60.0)
+    return Segment(samples=rows, calls=calls, seconds=60.0)
 
 
 @pytest.fixture

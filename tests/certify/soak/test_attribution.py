@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from certify.attribution import Attribution, kind_of_growth
 from certify.host.claims import Site
 from certify.instruments.holdings import grown, names_held
 from certify.instruments.resources import HAS_PROC
+from certify.soak.attribution import Attribution, kind_of_growth
 
 HELD = Site(place="/plugins/one/src/store.py:12", count=20, bytes=60_000)
 RARE = Site(place="/plugins/one/src/cache.py:3", count=2, bytes=900_000)

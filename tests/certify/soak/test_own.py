@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.leaks.cases import ALL, CLEAN, LEAKS
-from certify.own_soak import Leaks, Undecided, check, soak_function
+from certify.soak.own import Leaks, Undecided, check, soak_function
 
 pytest_plugins = ["pytester"]
 

@@ -12,14 +12,15 @@ from certify.draw import Draw
 from certify.host.remote import RemotePlugin
 from certify.instruments.leaks import LeakVerdict, Sample, judge_memory
 from certify.instruments.resources import sample_tree
-from certify.soak import WARM_UP, Soak
-from certify.workload import KINDS, Workload
+from certify.soak.measure import WARM_UP
+from certify.soak.segment import Segment
+from certify.soak.workload import KINDS, Workload
 
 TIMES = 4
 MOST_CALLS, MOST_SAMPLES = 192, 64
 
 
-def plant(plugin: RemotePlugin, draw: Draw, done: Soak) -> LeakVerdict | None:
+def plant(plugin: RemotePlugin, draw: Draw, done: Segment) -> LeakVerdict | None:
     """The judgement on a planted leak; None where the soak has no smallest leak to prove."""
     r_min = done.memory.r_min
     if r_min is None:
@@ -29,7 +30,7 @@ def plant(plugin: RemotePlugin, draw: Draw, done: Soak) -> LeakVerdict | None:
     return judge_memory(_measure(plugin, draw, leak, calls, done.calls), look=done.look)
 
 
-def compare(plugin: RemotePlugin, draw: Draw, done: Soak) -> float:
+def compare(plugin: RemotePlugin, draw: Draw, done: Segment) -> float:
     """Bytes a call that a plugin which keeps nothing grows by in a soak as long as this one, at least 0."""
     calls = min(done.calls, MOST_CALLS)
     return max(0.0, judge_memory(_measure(plugin, draw, 0, calls, done.calls)).rate)

@@ -1,0 +1,42 @@
+"""What processes hold on NVIDIA GPUs, as the driver tells it (NVML): nothing of the candidate is asked."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+
+from .resources import tree
+
+
+def gpu_bytes(pid: int) -> int | None:
+    """Bytes that `pid` and its descendants hold on all GPUs together; None where there is no driver to ask,
+    or it keeps them to itself.
+    """
+    driver = _driver()
+    if driver is None:
+        return None
+    wanted, held = set(tree(pid)), 0
+    try:
+        for index in range(driver.nvmlDeviceGetCount()):
+            device = driver.nvmlDeviceGetHandleByIndex(index)
+            for process in driver.nvmlDeviceGetComputeRunningProcesses(device):
+                # In a container the driver may keep it to itself.
+                if process.pid in wanted and process.usedGpuMemory is None:
+                    return None
+                held += process.usedGpuMemory if process.pid in wanted else 0
+    except driver.NVMLError:
+        return None
+    return held
+
+
+@cache
+def _driver() -> ModuleType | None:
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml  # type: ignore[no-any-return]

@@ -1,0 +1,54 @@
+"""Going on with a run that was cut short: what it was asked for, and whether that still fits.
+
+Everything is measured again, for judgements over a whole run need all of its calls; but a soak that has come
+to its end in its own journal is not. What was found before the cut stays found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from certify.errors import UserError
+from certify.record import read_journal
+
+# What must be the same before and after, and what a user calls it.
+_SAME = {
+    "certify": "the version of certify",
+    "candidate": "the plugin",
+    "environment": "this machine",
+    "policy": "the policy",
+}
+_ANEW = "Start a new run instead: `certify run PLUGIN`."
+
+
+def recorded_order(folder: Path) -> dict[str, Any]:
+    """What the run in `folder` was asked for, with its seed.
+
+    Raises UserError where there is none, or where it came to its end.
+    """
+    try:
+        events = read_journal(folder / "journal.ndjson")
+    except OSError:
+        raise UserError(f"{folder} is not the folder of a run: it has no journal.ndjson.") from None
+    except ValueError as error:
+        raise UserError(str(error), "The record is damaged. " + _ANEW) from None
+    run = next((event for event in events if event.get("event") == "run"), None)
+    if run is None or not any(event.get("event") == "plan" for event in events):
+        raise UserError(f"{folder}: the run was cut before its plan; there is nothing to go on with.", _ANEW)
+    ends = [event for event in events if event.get("event") == "end"]
+    if ends and not ends[-1]["trouble"]:
+        raise UserError(f"{folder}: that run came to its end.", _ANEW)
+    return {**run["order"], "seed": run["seed"], "out": str(folder.absolute()), "resume": True}
+
+
+def check_unchanged(events: Iterable[Mapping[str, Any]], header: Mapping[str, Any], rows: object) -> None:
+    """Raises UserError where the run would not be the same: another plugin, certify, policy or machine."""
+    by_kind = {str(event["event"]): event for event in events if event["event"] in ("run", "plan")}
+    before = by_kind["run"]
+    for key, name in _SAME.items():
+        if before.get(key) != header.get(key):
+            raise UserError(f"{name} is not what it was when this run began.", _ANEW)
+    if by_kind["plan"]["rows"] != rows:
+        raise UserError("What can be measured here is not what it was when this run began.", _ANEW)

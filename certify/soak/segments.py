@@ -1,0 +1,60 @@
+"""The soak of one engine: segments, one after another, until one of them is as long as the profile asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from certify.draw import Draw
+from certify.host.faults import CallRefused, CandidateFault
+from certify.host.remote import RemotePlugin
+from certify.profiles import Profile
+from certify.soak.journal import SoakJournal
+from certify.soak.measure import Aim, Measuring, seconds_slept
+from certify.soak.segment import Segment
+from certify.soak.workload import Workload
+
+
+def soak(
+    plugin: RemotePlugin,
+    root: str,
+    profile: Profile,
+    note: Callable[[str], None],
+    journal: SoakJournal,
+    instant: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+    slept: Callable[[], float] = seconds_slept,
+) -> list[Segment]:
+    """Soaks the plugin, with requests drawn from the seed `root`; gives all segments of the `journal`.
+
+    A segment that the journal has whole is not measured again. One that the harness or the machine cut short
+    begins anew for the whole time, since what is asked for is time without a break. After one that the
+    plugin ended itself, which is a finding of its own, another uses what is left of the time, as often as
+    the profile says; then the fault is raised. With `instant` the engine's networks are left out.
+    """
+    aim = Aim(profile.instant_seconds, profile.instant_calls) if instant else profile_aim(profile)
+    left = aim.seconds
+    lost = 0
+    while not any(segment.whole for segment in journal.segments):
+        segment = Segment(engine="instant" if instant else "real", aim=left, began=time.time())
+        draw = Draw(root, "leak.memory", f"{segment.engine} {len(journal.segments)}")
+        try:
+            with plugin.soaking(instant) as worker:
+                rest = Aim(left, aim.calls)
+                Measuring(segment, worker, Workload(draw), rest, journal, note, clock, slept).run()
+        except CandidateFault as fault:
+            segment.ended = fault.message
+            left -= segment.seconds
+            lost += 1
+            if segment.samples:
+                journal.end(segment)
+            if isinstance(fault, CallRefused) or lost >= profile.segments or left <= 0:
+                raise
+        else:
+            journal.end(segment)
+    return journal.segments
+
+
+def profile_aim(profile: Profile) -> Aim:
+    """What the real engine's soak is to reach."""
+    return Aim(profile.soak_seconds, profile.soak_calls)
