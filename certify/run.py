@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import os
 import shutil
 import signal
 import sys
@@ -41,6 +40,7 @@ from certify.plan import Plan, make_plan
 from certify.policy import LoadedPolicy, load_policy
 from certify.profiles import Profile, profile_named
 from certify.progress import Progress, choose_progress
+from certify.pytest_run import run_suites
 from certify.record import BusyError, Isolation, Journal, Results
 from certify.requirements import Catalogue, load_catalogue, suite_digest
 from certify.resolution import Resolver
@@ -210,7 +210,7 @@ def _measure(
             context = _context(
                 order, policy, candidate, plan, journal, out, scratch, progress, running, isolation
             )
-            _run_suites(context, catalogue)
+            run_suites(context, catalogue)
             context.plugin.close()
             for text in context.claims:
                 journal.write("claim", text=text)
@@ -352,49 +352,6 @@ def _tiny_model(host: Host, scratch: Path, model_type: str) -> str:
             session.end()
         host.models[model_type] = str(reply.body["models"][model_type])
     return host.models[model_type]
-
-
-def _run_suites(context: RunContext, catalogue: Catalogue) -> None:
-    """pytest in this process, with its own configuration and no conftest and no plugin but ours."""
-    import pytest
-
-    from certify.pytest_plugin import CertifyPlugin
-
-    root = catalogue.root
-    arguments = [
-        "-c",
-        str(root / "pytest.ini"),
-        "--rootdir",
-        str(root),
-        "--noconftest",
-        "--import-mode=importlib",
-    ]
-    arguments += ["-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "--strict-markers"]
-    arguments += ["-p", "no:warnings", "-p", "no:threadexception", "-p", "no:unraisableexception", "-s"]
-    folders = sorted({str(root / row.requirement.suite) for row in context.plan.to_run})
-    if not folders:
-        return
-    with _no_plugins_of_others():
-        code = pytest.main([*arguments, *folders], plugins=[CertifyPlugin(context)])
-    if code == pytest.ExitCode.INTERRUPTED:
-        raise KeyboardInterrupt
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        context.trouble.append(f"pytest ended with {pytest.ExitCode(code).name}")
-
-
-@contextmanager
-def _no_plugins_of_others() -> Iterator[None]:
-    """Just while pytest starts and runs: a process that runs several candidates keeps its environment."""
-    name = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def write_outputs(results: Results, out: Path) -> None:
