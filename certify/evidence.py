@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from certify.record import Evidence, Picture, Series, Text, Value
+from certify.record import Evidence, Overlay, Picture, Series, Text, Value
 
 MAX_TEXT = 8000
 MAX_POINTS = 300
@@ -46,9 +46,17 @@ class EvidenceBox:
         self.items.append(Picture(name=name, file=relative, width=width, height=height, caption=caption))
 
     def curve(
-        self, name: str, x_label: str, y_label: str, points: Sequence[tuple[float, float]], summary: str = ""
+        self,
+        name: str,
+        x_label: str,
+        y_label: str,
+        points: Sequence[tuple[float, float]],
+        summary: str = "",
+        overlays: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     ) -> None:
-        """All points go to a CSV file, at most 300 to the report (the extremes of each stretch stay)."""
+        """All points go to a CSV file, at most 300 to the report (the extremes of each stretch stay);
+        `overlays` are lines over the curve, by their names.
+        """
         file = self._path(_slug(name) + ".csv")
         with file.open("x", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
@@ -62,6 +70,9 @@ class EvidenceBox:
                 points=thin(points),
                 file=file.relative_to(self._run).as_posix(),
                 summary=summary,
+                overlays=tuple(
+                    Overlay(name=name, points=tuple(line)) for name, line in (overlays or {}).items()
+                ),
             )
         )
 

@@ -65,6 +65,13 @@ class Picture(_Row):
     caption: str = ""
 
 
+class Overlay(_Row):
+    """A line that is drawn over a curve, in the curve's own units."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
 class Series(_Row):
     """A curve; `points` are thinned to at most 300, `file` (CSV, relative to the run) has them all."""
 
@@ -75,6 +82,7 @@ class Series(_Row):
     points: tuple[tuple[float, float], ...]
     file: str = ""
     summary: str = ""
+    overlays: tuple[Overlay, ...] = ()
 
 
 Evidence = Value | Text | Picture | Series

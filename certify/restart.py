@@ -99,4 +99,8 @@ def _ended_by(number: int, out: Path | None) -> str:
     told = f"certify: the run was ended by {name}"
     if out is None or not (out / "journal.ndjson").is_file():
         return f"{told}."
-    return f"{told}; `certify report {shlex.quote(str(out))}` shows what was measured."
+    folder = shlex.quote(str(out))
+    return (
+        f"{told}; `certify report {folder}` shows what was measured, "
+        f"and `certify run --resume {folder}` goes on."
+    )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from certify.assemble import assemble
 from certify.errors import UserError
 from certify.record import read_journal
 
@@ -26,7 +27,7 @@ _ANEW = "Start a new run instead: `certify run PLUGIN`."
 def recorded_order(folder: Path) -> dict[str, Any]:
     """What the run in `folder` was asked for, with its seed.
 
-    Raises UserError where there is none, or where it came to its end.
+    Raises UserError where there is none, or where it came to its end; a fault of the harness is none.
     """
     try:
         events = read_journal(folder / "journal.ndjson")
@@ -34,12 +35,13 @@ def recorded_order(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} is not the folder of a run: it has no journal.ndjson.") from None
     except ValueError as error:
         raise UserError(str(error), "The record is damaged. " + _ANEW) from None
-    run = next((event for event in events if event.get("event") == "run"), None)
-    if run is None or not any(event.get("event") == "plan" for event in events):
-        raise UserError(f"{folder}: the run was cut before its plan; there is nothing to go on with.", _ANEW)
-    ends = [event for event in events if event.get("event") == "end"]
-    if ends and not ends[-1]["trouble"]:
+    try:
+        results = assemble(events)
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}", _ANEW) from None
+    if events[-1].get("event") == "end" and results.verdict.name != "ERROR":
         raise UserError(f"{folder}: that run came to its end.", _ANEW)
+    run = next(event for event in events if event["event"] == "run")
     return {**run["order"], "seed": run["seed"], "out": str(folder.absolute()), "resume": True}
 
 

@@ -29,6 +29,8 @@ def _next_step(results: Results, out: Path) -> str:
     failed = [row for row in results.requirements if row.counts and row.outcome is Outcome.FAILED]
     if failed:
         return f"next: {safe(failed[0].fix, 400)}\n      then: {failed[0].replay}"
+    if results.verdict.name == "INCOMPLETE" and not results.seconds:
+        return f"next: `certify run --resume {shlex.quote(str(out))}` goes on with it."
     if results.verdict.name == "INCOMPLETE":
         return "next: see in the report what was not evidenced; `certify doctor` says what is lacking here."
     if results.verdict.name == "ERROR":

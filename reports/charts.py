@@ -20,12 +20,21 @@ _LEAST_SPAN = 0.01
 
 # Beyond it, and for infinities and NaN, there is no axis to draw.
 _LARGEST = 1e100
+Points = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class Tick:
     at: str
     label: str
+
+
+@dataclass(frozen=True)
+class Over:
+    """A line over the curve."""
+
+    name: str
+    line: Markup
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,11 @@ class Chart:
     summary: str
     rows: tuple[tuple[str, str], ...]
     file: str
+    overs: tuple[Over, ...] = ()
 
 
 def draw(series: Series) -> Chart:
-    points = [(x, y) for x, y in series.points if abs(x) < _LARGEST and abs(y) < _LARGEST]
+    points = _drawable(series.points)
     rows = tuple((number(x, digits=6), number(y, digits=6)) for x, y in points)
     if not points:
         none = series.summary or "No points were recorded."
@@ -53,20 +63,35 @@ def draw(series: Series) -> Chart:
             series.name, series.x_label, series.y_label, Markup(), ("", ""), (), (), none, (), series.file
         )
     x_axis = _axis([x for x, _ in points], count=6)
-    y_axis = _axis([y for _, y in points], count=4, rounded=True)
-    at = [(x_axis.place(x, LEFT, RIGHT), y_axis.place(y, BOTTOM, TOP)) for x, y in points]
+    overs = [(over.name, _drawable(over.points)) for over in series.overlays]
+    heights = [y for _, line in overs for _, y in line]
+    y_axis = _axis([*(y for _, y in points), *heights], count=4, rounded=True)
+    at = _places(points, x_axis, y_axis)
     return Chart(
         name=series.name,
         x_label=series.x_label,
         y_label=series.y_label,
-        line=Markup(" ".join(f"{x},{y}" for x, y in at)),
+        line=_line(at),
         end=at[-1],
         x_ticks=x_axis.ticks(LEFT, RIGHT),
         y_ticks=y_axis.ticks(BOTTOM, TOP),
         summary=series.summary or _summary([y for _, y in points], series),
         rows=rows,
         file=series.file,
+        overs=tuple(Over(name, _line(_places(line, x_axis, y_axis))) for name, line in overs if line),
     )
+
+
+def _drawable(points: Points) -> Points:
+    return tuple((x, y) for x, y in points if abs(x) < _LARGEST and abs(y) < _LARGEST)
+
+
+def _places(points: Points, x_axis: _Axis, y_axis: _Axis) -> list[tuple[str, str]]:
+    return [(x_axis.place(x, LEFT, RIGHT), y_axis.place(y, BOTTOM, TOP)) for x, y in points]
+
+
+def _line(places: list[tuple[str, str]]) -> Markup:
+    return Markup(" ".join(f"{x},{y}" for x, y in places))
 
 
 def _summary(values: list[float], series: Series) -> str:

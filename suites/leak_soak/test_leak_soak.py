@@ -120,10 +120,15 @@ def _show_memory(one: Segment, soaked: Strata, evidence: EvidenceBox) -> None:
     verdict, engine = one.memory, f"{one.engine} engine"
     start = one.samples[0].memory if one.samples else 0
     curve = [(float(row.call), (row.memory - start) / MIB) for row in one.samples]
-    evidence.curve(f"memory, {engine}", "calls", "MiB above the start", curve, _summary(verdict))
-    if verdict.floors:
-        floors = [(float(call), (floor - start) / MIB) for call, floor in verdict.floors]
-        evidence.curve(f"floors, {engine}", "calls", "MiB above the start", floors, "Two phases of floors.")
+    unit = "loads" if one.engine == "loads" else "calls"
+    evidence.curve(
+        f"memory, {engine}",
+        unit,
+        "MiB above the start",
+        curve,
+        _summary(verdict),
+        _overlays(verdict, one.samples),
+    )
     evidence.value(f"time spent on measuring, {engine}", round(100 * one.overhead, 1), "%")
     canary = soaked.canaries.get(one.engine)
     if canary is not None:
@@ -143,6 +148,19 @@ def _show_memory(one: Segment, soaked: Strata, evidence: EvidenceBox) -> None:
         evidence.text(f"lines that hold it, {engine}", "\n".join(lines) or "none of the plugin's own Python")
     if one.collector_off:
         evidence.value(f"garbage collector, {engine}", "switched off by the plugin")
+
+
+def _overlays(verdict: LeakVerdict, samples: list[Sample]) -> dict[str, list[tuple[float, float]]]:
+    """The floors of both phases, and the steepest growth from the second phase on that is no leak."""
+    if not verdict.floors or verdict.r_min is None:
+        return {}
+    half = (samples[0].call + samples[-1].call) / 2
+    floors = [(float(call), (floor - samples[0].memory) / MIB) for call, floor in verdict.floors]
+    first = [place for place in floors if place[0] <= half]
+    second = [place for place in floors if place[0] > half]
+    (begin, height), (end, _) = second[0], second[-1]
+    budget = [(begin, height), (end, height + verdict.r_min * (end - begin) / MIB)]
+    return {"floors, phase one": first, "floors, phase two": second, "budget": budget}
 
 
 def _show_segments(soaked: Strata, evidence: EvidenceBox) -> None:

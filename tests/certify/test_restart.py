@@ -79,7 +79,11 @@ KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 @pytest.mark.parametrize(
     ("kept", "measured", "rest"),
     [
-        (True, True, "; `certify report '{out}'` shows what was measured."),
+        (
+            True,
+            True,
+            "; `certify report '{out}'` shows what was measured, and `certify run --resume '{out}'` goes on.",
+        ),
         (True, False, "."),
         (False, True, "."),
     ],

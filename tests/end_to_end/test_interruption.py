@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from certify.record import read_journal
+from certify.soak.journal import read_lines
 from tests.end_to_end.commands import CERTIFY, ROOT, certify
 
 pytestmark = pytest.mark.slow
@@ -65,3 +66,29 @@ def _wait_until_started(journal: Path, identifier: str) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the soak did not begin")
+
+
+def test_a_run_that_was_killed_is_resumed_and_a_soak_begins_anew(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = subprocess.Popen([CERTIFY, "run", str(SOUND), "--suite", "leak_soak", "--out", str(out)], cwd=ROOT)
+    _wait_until_started(out / "journal.ndjson", "leak.memory")
+    deadline = time.monotonic() + 60
+    while len(read_lines(out / "soak-real.ndjson")[0]) < 5 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    psutil.Process(run.pid).children()[0].kill()
+    assert run.wait(30) == 4
+    kept, _ = read_lines(out / "soak-real.ndjson")
+    assert len(kept) >= 5
+
+    again = certify("run", "--resume", out)
+    assert "leak.memory  passed" in again.stdout
+    lines, _ = read_lines(out / "soak-real.ndjson")
+    assert lines[: len(kept)] == kept
+    assert [line["kind"] for line in lines].count("begin") == 2
+    results = (out / "results.json").read_text("utf-8")
+    assert "the run was cut short" in results
+    assert "of 2 segments" in results
+
+    once_more = certify("run", "--resume", out)
+    assert once_more.returncode == 2
+    assert "came to its end" in once_more.stderr

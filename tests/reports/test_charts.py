@@ -9,7 +9,7 @@ from certify.reports.charts import BOTTOM, LEFT, RIGHT, TOP, draw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certify.record import Series
+from certify.record import Overlay, Series
 
 
 def curve(*points: tuple[float, float], summary: str = "") -> Series:
@@ -65,3 +65,15 @@ def test_every_point_lies_in_the_frame(points: list[tuple[float, float]]) -> Non
         assert TOP - 0.1 <= y <= BOTTOM + 0.1
     assert len(chart.x_ticks) <= 12
     assert len(chart.y_ticks) <= 12
+
+
+def test_lines_over_a_curve_are_inside_the_frame_too() -> None:
+    over = Overlay(name="budget", points=((5, 50), (10, 300), (7, math.inf)))
+    chart = draw(curve((0, 0), (10, 100)).model_copy(update={"overlays": (over,)}))
+    (drawn,) = chart.overs
+    assert drawn.name == "budget"
+    assert places(drawn.line) == [
+        ((LEFT + RIGHT) / 2, pytest.approx(BOTTOM + (TOP - BOTTOM) / 6)),
+        (RIGHT, TOP),
+    ]
+    assert [tick.label for tick in chart.y_ticks] == ["0", "100", "200", "300"]
