@@ -36,6 +36,10 @@ WINDOWS = {"sound": 10.0, LEAKING: 3.0}
 ROW = "{:<18} {:<11} {:>6} {:>5} {:<14} {:<14} {:>5} {:>6}"
 
 
+class TooLate(Exception):
+    """The target had ended by itself before the moment came."""
+
+
 @dataclass(frozen=True)
 class Trial:
     plugin: str
@@ -66,7 +70,7 @@ def try_once(plugin: Path, name: str, target: str, after: float, out: Path) -> T
             time.sleep(0.05)
         time.sleep(after)
         if run.poll() is not None:
-            raise SystemExit(f"{name} had ended {after:.1f} s after its soak began; see {out}.log")
+            raise TooLate
         before, _ = read_lines(journal)
         family = psutil.Process(run.pid).children(recursive=True)
         judge = psutil.Process(run.pid).children()[0]
@@ -75,7 +79,11 @@ def try_once(plugin: Path, name: str, target: str, after: float, out: Path) -> T
             "supervisor": judge.children()[0].pid,
             "worker": before[-1]["worker"]["pid"] if before[-1]["kind"] == "begin" else _worker(before),
         }[target]
-        os.kill(victim, signal.SIGKILL)
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:
+            run.wait(120)
+            raise TooLate from None
         code = run.wait(120)
         _, alive = psutil.wait_procs(family, timeout=15)
         after_it, _ = read_lines(journal)
@@ -114,7 +122,13 @@ def main() -> int:
         for number in range(arguments.trials):
             name, target = list(plugins)[number % 2], TARGETS[number % len(TARGETS)]
             after = draw.uniform(0, WINDOWS[name])
-            trial = try_once(Path(scratch) / name, name, target, after, Path(scratch) / f"run-{number}")
+            trial = None
+            while trial is None:
+                out = Path(scratch) / f"run-{number}-{after:.3f}"
+                try:
+                    trial = try_once(Path(scratch) / name, name, target, after, out)
+                except TooLate:
+                    after /= 2
             wrong += trial.wrong
             print(ROW.format(*vars(trial).values()), flush=True)
     load = os.getloadavg()[0]
