@@ -16,7 +16,7 @@ from certify.host.remote import Pixels, RemotePlugin
 from certify.instruments.marks.attacks import NEEDED, attacks_of
 from certify.instruments.marks.causes import why_lost
 from certify.instruments.marks.invisible import read_mark
-from certify.marked import fresh_word, made_of, mark_of, read_generation
+from certify.marked import fresh_word, made_of, mark_of, read_all, read_generation
 from certify.policy import LoadedPolicy
 from certify.ways import try_ways
 
@@ -40,7 +40,8 @@ def test_every_way_to_an_image_ends_in_the_mark(
     if not made:
         raise NotEvidenced(f"The plugin refused every request ({tried[0].refused[:200]}); see sdk.sizes.")
     mark = mark_of(candidate)
-    readings = [(name, one, read_generation(one, mark)) for name, one in made]
+    found = read_all([one for _, one in made], mark)
+    readings = [(name, one, reading) for (name, one), reading in zip(made, found, strict=True)]
     evidence.text("Ways", "\n".join(f"{name:<32} {reading.state}" for name, _, reading in readings))
     if lacking := [f"{way.name:<32} {way.refused[:200]}" for way in tried if way.refused]:
         evidence.text("Not offered", "\n".join(lacking))
@@ -84,10 +85,8 @@ def test_runs_that_look_like_tests_and_like_production_mark_alike(
         steps = draw.random.randint(16, 22)
         test_like += made_of(plugin.generate, [as_test])
         production_like += made_of(plugin.generate, [draw.request(width=96, height=96, steps=steps)])
-    counts = [
-        sum(read_generation(one, mark).state == "present" for one in made)
-        for made in (test_like, production_like)
-    ]
+    states = [reading.state for reading in read_all([*test_like, *production_like], mark)]
+    counts = [part.count("present") for part in (states[: len(test_like)], states[len(test_like) :])]
     chance = _fisher(counts[0], counts[1], PAIRS)
     evidence.value("marked of those that look like a test", f"{counts[0]} of {PAIRS}")
     evidence.value("marked of those that look like production", f"{counts[1]} of {PAIRS}")
