@@ -20,7 +20,7 @@ from certify.instruments.marks import classic, luma, search
 from certify.instruments.marks.resample import resample, turn
 from certify.instruments.marks.search import Find, Place
 from certify.instruments.marks.statistics import P_THRESHOLD, combined
-from certify.instruments.marks.tiles import TileMap, tile_map
+from certify.instruments.marks.tiles import SMALLEST, SMALLEST_CLASSIC, TileMap, tile_map
 from certify.instruments.marks.words import Bits, PayloadError, payload_bits
 from reference_engine.marking.luma import capacity
 
@@ -109,6 +109,7 @@ def read_mark(
     view = _view(view, best.place.mirrored, size if best.place.resized else None)
     down, right = best.place.offset
     said, wanted, free = search.block_bits(view[down:, right:], word, method, best.place)
+    smallest = SMALLEST if method == luma.METHOD else SMALLEST_CLASSIC
     state: State = "present" if p_value <= P_THRESHOLD else "absent"
     if state == "absent" and not _can_carry(pixels, word.size, method):
         state = "cannot-carry"
@@ -122,7 +123,7 @@ def read_mark(
         hypotheses=best.hypotheses * len(stages) * tried,
         polarity="inverted" if best.inverted else "normal",
         place=best.place,
-        tiles=tile_map(said ^ best.inverted == wanted, free),
+        tiles=tile_map(said ^ best.inverted == wanted, free, smallest),
     )
 
 
