@@ -4,9 +4,9 @@
 
 Photographs are those that scikit-image, scikit-learn and matplotlib ship, 512 x 512; they were at hand
 when thresholds were set. With --held-out they are those of imgaug, ultralytics, mahotas and gradio.
-SDXL's mark is written by diffusers' own class. "Library" is the decoder of invisible-watermark with 41 of 48 bits,
-which is p <= 1e-6 for one hypothesis; ours is p <= 1e-6 after correction for all that it tries. Times
-are the smallest of several rounds, one thread, both arms in turns.
+SDXL's mark is written by diffusers' own class. "Library" is the decoder of invisible-watermark with 41 of
+48 bits, which is p <= 1e-6 for one hypothesis; ours is p <= 1e-6 after correction for all that it tries.
+Times are the smallest of several rounds, one thread, both arms in turns.
 """
 
 from __future__ import annotations

@@ -87,9 +87,8 @@ def test_every_image_carries_the_declared_mark(
     evidence.value("the greatest p-value", max(reading.p_value for _, reading in readings))
     bound = unmarked_bound(able)
     fixed = "" if "marks-by-sdk" in candidate.traits else f"; {FIXED}"
-    claim(
-        f"marks: {able} of {able} images marked; with 95 % confidence fewer than {bound:.1%} are unmarked{fixed}"
-    )
+    share = f"with 95 % confidence fewer than {bound:.1%} are unmarked"
+    claim(f"marks: {able} of {able} images marked; {share}{fixed}")
 
 
 def _check_the_reader(generations: list[Generation], mark: KnownMark, seed: str) -> None:
