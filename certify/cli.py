@@ -185,6 +185,7 @@ def _add_marks(commands: argparse._SubParsersAction[_Parser]) -> None:
     marks.add_argument(
         "--method", default="", choices=("", "lumaQim", "dwtDctSvd", "dwtDct", "rivaGan"), help="of --payload"
     )
+    marks.add_argument("--trustmark", default="", metavar="FOLDER", help="read TrustMark by these weights")
     marks.add_argument("--size", default="", metavar="WxH", help="what the images were made in, where known")
     marks.add_argument("--trust", default="", metavar="PEM", help="whose signatures of credentials count")
     marks.add_argument(
@@ -201,6 +202,7 @@ def _marks(arguments: argparse.Namespace) -> int:
         arguments.json,
         payload=arguments.payload,
         method=arguments.method,
+        trustmark=arguments.trustmark,
         size=arguments.size,
         trust=arguments.trust,
         policy=arguments.policy,

@@ -18,7 +18,7 @@ from certify.imagefile import read_credentials
 from certify.instruments.marks.aigc import read_aigc
 from certify.instruments.marks.chunks import read_tool
 from certify.instruments.marks.disclosure import read_disclosure
-from certify.instruments.marks.invisible import MarkReading, read_mark
+from certify.instruments.marks.invisible import MarkReading, read_mark, together
 from certify.instruments.marks.label import PICTURES, read_label
 from certify.instruments.marks.layers import Layer
 from certify.instruments.marks.survey import invisible_layer
@@ -34,11 +34,11 @@ WORD_BITS = 64
 _LABEL_PICTURES = 24
 
 
-def fresh_word(seed: str) -> str:
-    """The word of a run, hex: balanced, and known to nobody before."""
-    bits = [0, 1] * (WORD_BITS // 2)
+def fresh_word(seed: str, digits: int = WORD_BITS // 4) -> str:
+    """The word of a run, so many digits in hex: balanced, and known to nobody before."""
+    bits = [0, 1] * (digits * 2)
     Draw(seed, FRESH).random.shuffle(bits)
-    return f"{int(''.join(map(str, bits)), 2):0{WORD_BITS // 4}x}"
+    return f"{int(''.join(map(str, bits)), 2):0{digits}x}"
 
 
 def made_of(generate: Callable[..., Generation], requests: Iterable[Mapping[str, Any]]) -> list[Generation]:
@@ -68,6 +68,11 @@ def mark_of(candidate: Candidate) -> KnownMark:
 def read_generation(generation: Generation, mark: KnownMark) -> MarkReading:
     """What an image as it came back says of a mark; there is nothing to search for in it."""
     return _read(generation, mark.payload, mark.method)
+
+
+def read_all(generations: Sequence[Generation], mark: KnownMark) -> list[MarkReading]:
+    """The same of many images, which prove a short word together."""
+    return together([read_generation(generation, mark) for generation in generations])
 
 
 @cache
@@ -115,9 +120,10 @@ def layers_of(
     label = read_label(_alike([generation.pixels for generation in generations]))
     mark = mark_of(candidate)
     found = []
-    for generation, png, signed in zip(generations, files, credentials, strict=True):
+    readings = read_all(generations, mark)
+    for reading, png, signed in zip(readings, files, credentials, strict=True):
         layers = {
-            "invisible": invisible_layer(read_generation(generation, mark), mark.name),
+            "invisible": invisible_layer(reading, mark.name),
             "iptc": xmp_source_type(png.texts),
             "aigc": read_aigc(png.texts),
             "credentials": signed,

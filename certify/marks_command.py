@@ -17,13 +17,14 @@ from certify.instruments.marks.layers import LAYERS, Layer
 from certify.instruments.marks.rivagan import METHOD as RIVAGAN
 from certify.instruments.marks.rivagan import judge_rivagan, rivagan_bits
 from certify.instruments.marks.survey import Survey, survey
+from certify.instruments.marks.trustmark import judge_trustmark, trustmark_bits
 from certify.instruments.marks.words import KNOWN, KnownMark, PayloadError, payload_bits
 from certify.policy import LoadedPolicy, judge, load_policy
 from certify.progress import safe
 from certify.streams import say
 
-# It imports torch, and reads 512 x 512 pixels in seconds.
-RIVAGAN_SECONDS = 300.0
+# rivaGan and TrustMark import torch, and read 512 x 512 pixels in seconds.
+SLOW_SECONDS = 300.0
 _SIGNS = {"present": "+", "absent": "-", "malformed": "!", "contradictory": "!", "cannot-carry": "?"}
 
 
@@ -35,13 +36,14 @@ def run(
     size: str = "",
     trust: str = "",
     policy: str = "",
+    trustmark: str = "",
 ) -> int:
     """Reads each image and prints what its layers say.
 
     Exit code 0, or 1 where a `policy` is named and an image is not as it asks for. Raises UserError for what
     cannot be read.
     """
-    marks = _marks(payload, method)
+    marks = _marks(payload, method) if not trustmark else _only_trustmark(payload, method)
     wanted = load_policy(policy) if policy else None
     anchors = _anchors(trust) or (wanted.anchors if wanted else "")
     files = [open_image(Path(path)) for path in paths]
@@ -50,6 +52,11 @@ def run(
     more = [{"label": label} if label else {} for _ in files]
     if method == RIVAGAN:
         more = [{**one, "invisible": _rivagan(file, payload)} for one, file in zip(more, files, strict=True)]
+    if trustmark:
+        more = [
+            {**one, "invisible": _trustmark(file, payload, trustmark)}
+            for one, file in zip(more, files, strict=True)
+        ]
     rows = [_row(file, one, other, wanted) for file, one, other in zip(files, found, more, strict=True)]
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -71,6 +78,18 @@ def _marks(payload: str, method: str) -> tuple[KnownMark, ...]:
     except PayloadError as error:
         raise UserError(f"--payload: {error}.") from None
     return (*KNOWN, KnownMark("the named word", method or "lumaQim", payload, "--payload"))
+
+
+def _only_trustmark(payload: str, method: str) -> tuple[KnownMark, ...]:
+    if method or not payload:
+        raise UserError(
+            "--trustmark needs the word to look for.", "Name it with --payload, without --method."
+        )
+    try:
+        trustmark_bits(payload)
+    except PayloadError as error:
+        raise UserError(f"--payload: {error}.") from None
+    return KNOWN
 
 
 def _size(text: str) -> tuple[int, int] | None:
@@ -108,12 +127,25 @@ def _survey(
 def _rivagan(file: ImageFile, payload: str) -> Layer:
     size = (file.pixels.shape[1], file.pixels.shape[0])
     try:
-        head, _ = read_apart("rivagan", {"size": size}, file.pixels.tobytes(), RIVAGAN_SECONDS)
+        head, _ = read_apart("rivagan", {"size": size}, file.pixels.tobytes(), SLOW_SECONDS)
         return judge_rivagan(head["words"], payload)
     except Missing as missing:
         told = f"invisible-watermark and onnxruntime are needed for rivaGan: {missing}"
     except (NotReadable, KeyError, TypeError, ValueError) as error:
         told = f"rivaGan could not be read: {error}"
+    return Layer("invisible", "not-checkable-here", "", told[:300])
+
+
+def _trustmark(file: ImageFile, payload: str, weights: str) -> Layer:
+    size = (file.pixels.shape[1], file.pixels.shape[0])
+    order = {"size": size, "weights": str(Path(weights).resolve()), "word": trustmark_bits(payload)}
+    try:
+        head, _ = read_apart("trustmark_word", order, file.pixels.tobytes(), SLOW_SECONDS)
+        return judge_trustmark(head["words"], head["packet"])
+    except Missing as missing:
+        told = f"TrustMark's package is missing: pip install trustmark ({missing})"
+    except (NotReadable, KeyError, TypeError, ValueError) as error:
+        told = f"TrustMark could not be read: {error}"
     return Layer("invisible", "not-checkable-here", "", told[:300])
 
 

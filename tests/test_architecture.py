@@ -25,8 +25,9 @@ NEVER = {
 # Scripts that run in a child of their own, where a native library reads what others made.
 APART = ("guest", "apart")
 # The guest runs beside the candidate: the standard library, numpy, the protocol and the engine alone. The
-# adapter for pipelines opens them with torch, and the nursery names what it warms.
-GUEST_MAY = ("numpy", "certify.protocol", "certify.guest", "certify.jail", "reference_engine", "torch")
+# adapter for pipelines opens them with torch, the nursery names what it warms, and a picture that a call
+# starts from is one of PIL's, as the engine takes it.
+GUEST_MAY = ("numpy", "PIL", "certify.protocol", "certify.guest", "certify.jail", "reference_engine", "torch")
 FRONT_DOORS = ("certify/__main__.py", "certify/pytest_entry.py")
 
 

@@ -162,6 +162,12 @@ class Worker:
             return {"no_picture": answers.plain(f"{type(result).__name__}: {error}", 300)}, b""
         return {**body, "inside_seconds": inside}, payload
 
+    def on_pictures(self, header: dict[str, Any], start: bytes = b"") -> tuple[dict[str, Any], bytes]:
+        """A call with a picture to start from, for several, or from a thread."""
+        from certify.guest.pictures import make_pictures
+
+        return make_pictures(self.loop, partial(_call, self.plugin), header, start)
+
     def on_together(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Several calls at once; how many of them raised."""
         calls = (_call(self.plugin, dict(request)) for request in header["requests"])

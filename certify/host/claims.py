@@ -1,4 +1,4 @@
-"""What a soaked worker tells of itself. Claims: they can add suspicion, and never take any away."""
+"""What a worker tells of itself and its plugin. Claims: they can add suspicion, and never take any away."""
 
 from __future__ import annotations
 
@@ -30,3 +30,26 @@ class Site(BaseModel):
 
 
 SITES = TypeAdapter(list[Site])
+
+
+class Parameter(BaseModel):
+    """One parameter of `generate_image` as the worker described it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: str
+    has_default: bool
+    default: str | int | float | bool | None
+
+
+class Signature(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    callable: bool
+    asynchronous: bool
+    parameters: tuple[Parameter, ...] = Field(max_length=50)
+
+    def names(self, parameter: str) -> bool:
+        """Whether it has a parameter of this name, or takes keywords of any name."""
+        return any(row.name == parameter or row.kind == "var_keyword" for row in self.parameters)

@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from certify.host.claims import SITES, Inside, Site
+from certify.host.claims import SITES, Inside, Signature, Site
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke
 from certify.host.launch import Host
+from certify.host.pictures import Way, parts_of
 from certify.host.sampling import Latents, Predict, sample
 from certify.host.session import Event, Reply, Session, load_candidate
 
@@ -41,25 +42,6 @@ class _Picture(BaseModel):
     png_bytes: int = Field(ge=0)
     inside_seconds: float = Field(ge=0)
     result: dict[str, str | int | bool]
-
-
-class Parameter(BaseModel):
-    """One parameter of `generate_image` as the worker described it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    kind: str
-    has_default: bool
-    default: str | int | float | bool | None
-
-
-class Signature(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    callable: bool
-    asynchronous: bool
-    parameters: tuple[Parameter, ...] = Field(max_length=50)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,20 +194,42 @@ class RemotePlugin:
         with self._entered():
             return sample(self._session, self.opening.call_deadline, request, network, noise)
 
+    def several(self, way: Way, prompt: str, **parameters: Any) -> list[Generation]:
+        """The pictures of a call that is made in this `way`, one or more. Raises as `generate`."""
+        self._check_patience()
+        self._ready()
+        assert self._session is not None
+        return self._asked(self._session, {"prompt": prompt, **parameters}, way=way)
+
+    def give_up(self, after: float, prompt: str, **parameters: Any) -> None:
+        """A call that is cancelled after so many seconds. Raises as `Session.ask`."""
+        self._check_patience()
+        self._ready()
+        assert self._session is not None
+        SoakedWorker(self, self._session).cancelled({"prompt": prompt, **parameters}, after)
+
     def _generate(self, session: Session, request: dict[str, Any], keep: bool = True) -> Generation:
+        return self._asked(session, request, keep)[0]
+
+    def _asked(
+        self, session: Session, request: dict[str, Any], keep: bool = True, way: Way | None = None
+    ) -> list[Generation]:
         self.ledger.calls += 1
         with self._entered():
             try:
-                reply = session.ask("generate", self.opening.call_deadline, request=request)
-                generation = _generation(reply, request, self.requirement)
+                if way is None:
+                    replies = [session.ask("generate", self.opening.call_deadline, request=request)]
+                else:
+                    replies = parts_of(way.ask(session, self.opening.call_deadline, request))
+                made = [_generation(reply, request, self.requirement) for reply in replies]
             except CallRefused:
                 raise
             except CandidateFault:
                 session.end()
                 raise
         if keep:
-            self.ledger.generations.append(generation)
-        return generation
+            self.ledger.generations += made
+        return made
 
     @contextmanager
     def _entered(self) -> Iterator[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import comb
-from typing import Any
 
 import numpy as np
 
@@ -13,16 +12,15 @@ from certify.checks import NotEvidenced, requirement
 from certify.context import RunContext
 from certify.draw import SMALL, Draw
 from certify.evidence import EvidenceBox
-from certify.host.faults import CallRefused
 from certify.host.remote import Pixels, RemotePlugin
 from certify.instruments.marks.attacks import NEEDED, attacks_of
 from certify.instruments.marks.causes import why_lost
 from certify.instruments.marks.invisible import read_mark
-from certify.marked import fresh_word, made_of, mark_of, read_generation
+from certify.marked import fresh_word, made_of, mark_of, read_all, read_generation
 from certify.policy import LoadedPolicy
+from certify.ways import try_ways
 
-# Odd, flat, high and small ones.
-SIZES = ((64, 64), (72, 200), (200, 72), (136, 104), (256, 128))
+SHOWN = 4
 PAIRS = 6
 RARE = 0.01
 FRESH_IMAGES = 4
@@ -37,30 +35,21 @@ SURVIVOR_SIDE = 256
 def test_every_way_to_an_image_ends_in_the_mark(
     candidate: Candidate, plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
 ) -> None:
-    def ask(size: tuple[int, int] = (64, 64)) -> dict[str, Any]:
-        return draw.request(width=size[0], height=size[1])
-
-    made = made_of(plugin.generate, map(ask, SIZES))
-    ways = [("{width} x {height}".format(**one.request), one) for one in made]
-    try:
-        plugin.generate(**draw.request(steps=0))
-    except CallRefused:
-        ways += [("after a refused request", one) for one in made_of(plugin.generate, [ask()])]
-    with plugin.opened_with() as reloaded:
-        first = made_of(reloaded, [ask(), ask()])
-        ways += [(f"image {number} after reloading", one) for number, one in enumerate(first, start=1)]
+    tried = try_ways(plugin, draw)
+    made = [(name, one) for way in tried for name, one in way.named()]
+    if not made:
+        raise NotEvidenced(f"The plugin refused every request ({tried[0].refused[:200]}); see sdk.sizes.")
     mark = mark_of(candidate)
-    states = {name: read_generation(generation, mark).state for name, generation in ways}
-    evidence.text("Ways", "\n".join(f"{name:<32} {state}" for name, state in states.items()))
-    evidence.text(
-        "Not asked here",
-        "Batches, images made from an image, and threads: a call of the harness carries no picture and "
-        "brings back one.",
-    )
-    unmarked = [name for name, state in states.items() if state == "absent"]
-    assert not unmarked, (
-        f"{len(unmarked)} of {len(ways)} ways lead to an unmarked image: {', '.join(unmarked)}."
-    )
+    found = read_all([one for _, one in made], mark)
+    readings = [(name, one, reading) for (name, one), reading in zip(made, found, strict=True)]
+    evidence.text("Ways", "\n".join(f"{name:<32} {reading.state}" for name, _, reading in readings))
+    if lacking := [f"{way.name:<32} {way.refused[:200]}" for way in tried if way.refused]:
+        evidence.text("Not offered", "\n".join(lacking))
+    unmarked = [row for row in readings if row[2].state == "absent"]
+    for name, one, reading in unmarked[:SHOWN]:
+        evidence.picture(name, one.pixels, f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g}")
+    names = ", ".join(name for name, _, _ in unmarked)
+    assert not unmarked, f"{len(unmarked)} of {len(made)} ways lead to an unmarked image: {names}."
 
 
 @requirement("mark.fresh-payload")
@@ -96,10 +85,8 @@ def test_runs_that_look_like_tests_and_like_production_mark_alike(
         steps = draw.random.randint(16, 22)
         test_like += made_of(plugin.generate, [as_test])
         production_like += made_of(plugin.generate, [draw.request(width=96, height=96, steps=steps)])
-    counts = [
-        sum(read_generation(one, mark).state == "present" for one in made)
-        for made in (test_like, production_like)
-    ]
+    states = [reading.state for reading in read_all([*test_like, *production_like], mark)]
+    counts = [part.count("present") for part in (states[: len(test_like)], states[len(test_like) :])]
     chance = _fisher(counts[0], counts[1], PAIRS)
     evidence.value("marked of those that look like a test", f"{counts[0]} of {PAIRS}")
     evidence.value("marked of those that look like production", f"{counts[1]} of {PAIRS}")

@@ -22,10 +22,11 @@ STEPS = range(5, 51)
 
 
 class PipelineImage:
-    """What came out of a pipeline: the image and the seed that it was drawn from."""
+    """What came out of a pipeline: its images, the first of them, and the seed that they were drawn from."""
 
-    def __init__(self, image: Any, seed: int) -> None:
-        self.image = image
+    def __init__(self, images: list[Any], seed: int) -> None:
+        self.images = images
+        self.image = images[0]
         self.seed = seed
 
 
@@ -42,6 +43,8 @@ class PipelinePlugin:
         negative_prompt: str = "",
         steps: int = 28,
         cfg_scale: float = 7.5,
+        num_images: int = 1,
+        init_image: Any = None,
         **parameters: Any,
     ) -> PipelineImage:
         import torch
@@ -49,17 +52,27 @@ class PipelinePlugin:
         if steps not in STEPS:
             mistake = f"steps must lie in 5 to 50, not {steps}."
             raise InvalidParameter(mistake, [mistake])
+        if init_image is not None:
+            parameters["image"] = self._start(init_image, parameters)
         seed = int(parameters.pop("seed", 0))
         asked = {
             "prompt": prompt,
             "negative_prompt": negative_prompt or None,
             "num_inference_steps": steps,
             "guidance_scale": cfg_scale,
+            "num_images_per_prompt": num_images,
             "generator": torch.Generator("cpu").manual_seed(seed),
             **parameters,
         }
         output = self._pipeline(**{name: value for name, value in asked.items() if name in self._accepts})
-        return PipelineImage(output.images[0], seed)
+        return PipelineImage(list(output.images), seed)
+
+    def _start(self, image: Any, parameters: dict[str, Any]) -> Any:
+        """The picture to start from, of the size asked for; for such pipelines give images of its size."""
+        if "image" not in self._accepts:
+            mistake = "This pipeline starts from no picture."
+            raise InvalidParameter(mistake, [mistake])
+        return image.resize((parameters.get("width", image.width), parameters.get("height", image.height)))
 
 
 def open_plugin(root: str, entry: str | None, config: dict[str, Any]) -> PipelinePlugin:

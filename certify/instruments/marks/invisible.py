@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 from certify.instruments.marks import classic, luma, search
 from certify.instruments.marks.resample import resample, turn
 from certify.instruments.marks.search import Find, Place
-from certify.instruments.marks.statistics import P_THRESHOLD
-from certify.instruments.marks.tiles import TileMap, tile_map
+from certify.instruments.marks.statistics import P_THRESHOLD, combined
+from certify.instruments.marks.tiles import SMALLEST, SMALLEST_CLASSIC, TileMap, tile_map
 from certify.instruments.marks.words import Bits, PayloadError, payload_bits
 from reference_engine.marking.luma import capacity
 
 Pixels = NDArray[np.uint8]
 METHODS = (luma.METHOD, *classic.METHODS)
+# Of a word with fewer bits a faithful marker's small pictures may say too few to prove it alone.
+SHORT = 64
+# Corrected, so at most one in a hundred unmarked pictures is so near to a word.
+DOUBT = 1e-2
 # Widths that pictures are made in; where a crop's original is not known, the classic marks need a guess.
 USUAL_WIDTHS = (512, 768, 1024)
 TURNS = tuple(step / 2 for step in range(-12, 13) if step)
@@ -57,6 +61,17 @@ class MarkReading:
     def whole(self) -> bool:
         """Whether the mark is all over the picture, and not only in a part that was pasted."""
         return self.state == "present" and self.tiles.agree
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a short word is likely here, and not proven by this picture alone."""
+        return self.state == "absent" and self.bits < SHORT and self.p_value <= DOUBT
+
+
+def together(readings: Sequence[MarkReading]) -> list[MarkReading]:
+    """The readings of one word in many pictures: doubtful ones are `present` where together they prove it."""
+    proven = combined(one.p_value for one in readings if one.doubtful) <= P_THRESHOLD
+    return [replace(one, state="present") if proven and one.doubtful else one for one in readings]
 
 
 def read_mark(
@@ -94,6 +109,7 @@ def read_mark(
     view = _view(view, best.place.mirrored, size if best.place.resized else None)
     down, right = best.place.offset
     said, wanted, free = search.block_bits(view[down:, right:], word, method, best.place)
+    smallest = SMALLEST if method == luma.METHOD else SMALLEST_CLASSIC
     state: State = "present" if p_value <= P_THRESHOLD else "absent"
     if state == "absent" and not _can_carry(pixels, word.size, method):
         state = "cannot-carry"
@@ -107,7 +123,7 @@ def read_mark(
         hypotheses=best.hypotheses * len(stages) * tried,
         polarity="inverted" if best.inverted else "normal",
         place=best.place,
-        tiles=tile_map(said ^ best.inverted == wanted, free),
+        tiles=tile_map(said ^ best.inverted == wanted, free, smallest),
     )
 
 

@@ -1,7 +1,6 @@
 """rivaGan, the network mark of invisible-watermark: judged from the words that the library read apart.
 
-Its words have 32 bits, so 30 of them must agree, and one picture leaves little room; over several
-pictures see `statistics.pooled`.
+Its words have 32 bits, so 30 of them must agree, and one picture leaves little room.
 """
 
 from __future__ import annotations

@@ -69,12 +69,18 @@ def agreement(bits: Bits, payload: Bits) -> Agreement:
     return Agreement(k, n, corrected(k, n, 2), 2, inverted=same < n - same)
 
 
-def pooled(pairs: Iterable[tuple[int, int]], hypotheses: int = 1) -> float:
-    """The p-value of one word over many pictures, (k, n) each: for words too short to prove themselves in
-    one. `k` must be counted in one polarity, and the hypothesis be the same for all.
+def combined(p_values: Iterable[float]) -> float:
+    """One p-value of many pictures, for words too short to prove themselves in one.
+
+    Fisher, Statistical Methods for Research Workers, 21.1: twice the negative logarithms add up to chi-square
+    with two degrees a picture. P-values of pictures are corrected for where the word was looked for, so they
+    may lie in different places and polarities. 1 for none.
     """
-    rows = list(pairs)
-    return corrected(sum(k for k, _ in rows), sum(n for _, n in rows), hypotheses)
+    rows = [max(p_value, 1e-300) for p_value in p_values]
+    half = -fsum(map(log, rows))
+    if half <= 0:
+        return 1.0
+    return min(1.0, fsum(exp(i * log(half) - half - lgamma(i + 1)) for i in range(len(rows))))
 
 
 def unmarked_bound(pictures: int, unmarked: int = 0, confidence: float = CONFIDENCE) -> float:

@@ -11,8 +11,10 @@ from certify.instruments.marks.words import Bits
 
 TILES = 4
 """Tiles a side, where the picture has the blocks for it."""
-SMALLEST = 4
-"""Blocks a side of the smallest tile."""
+SMALLEST, SMALLEST_CLASSIC = 4, 8
+"""Blocks a side of the smallest tile. In a faithful classic mark some blocks say otherwise, so that 16 tell
+too little.
+"""
 # A tile without the mark says the word in half of its blocks, give or take; one with it in nearly all of them
 # (lumaQim), or in two thirds and more (the classic marks in photographs).
 DEVIATIONS, MOST_ASKED = 3.0, 0.75
@@ -45,9 +47,9 @@ class TileMap:
         return self.counted > 0 and self.agreeing >= TILES_NEEDED * self.counted
 
 
-def tile_map(says_word: Bits, free: Bits) -> TileMap:
+def tile_map(says_word: Bits, free: Bits, smallest: int = SMALLEST) -> TileMap:
     """From what each block says (rows, columns), and which blocks can carry a bit."""
-    rows, columns = (np.array_split(np.arange(length), _parts(length)) for length in says_word.shape)
+    rows, columns = (np.array_split(np.arange(size), _parts(size, smallest)) for size in says_word.shape)
     shares = np.full((len(rows), len(columns)), np.nan)
     needed = np.full(shares.shape, MOST_ASKED)
     for i, down in enumerate(rows):
@@ -60,5 +62,5 @@ def tile_map(says_word: Bits, free: Bits) -> TileMap:
     return TileMap(shares, needed)
 
 
-def _parts(length: int) -> int:
-    return max(1, min(TILES, length // SMALLEST))
+def _parts(length: int, smallest: int) -> int:
+    return max(1, min(TILES, length // smallest))

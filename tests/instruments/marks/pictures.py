@@ -26,6 +26,20 @@ PHOTOS = (
     ("sklearn", "datasets/images/flower.jpg"),
     ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
 )
+# Not looked at when thresholds were set: `pip install --no-deps` of these four is enough.
+HELD_OUT = (
+    ("imgaug", "quokka.jpg"),
+    ("ultralytics", "assets/bus.jpg"),
+    ("ultralytics", "assets/zidane.jpg"),
+    ("mahotas", "demos/data/DepartmentStore.jpg"),
+    ("mahotas", "demos/data/luispedro.jpg"),
+    ("mahotas", "demos/data/nuclear.png"),
+    ("gradio", "media_assets/images/cheetah.jpg"),
+    ("gradio", "media_assets/images/groot.jpeg"),
+    ("gradio", "media_assets/images/lion.jpg"),
+    ("gradio", "media_assets/images/tower.jpg"),
+    ("gradio", "test_data/cheetah2.jpg"),
+)
 
 
 def clouds(seed, height=96, width=120, low=30, high=225):
@@ -57,6 +71,10 @@ def photo(name, size=512):
     file = photo_file(package, path)
     if file is None:
         pytest.skip(f"{name} comes with {package}, which is not installed (extra: test)")
+    return middle(file, size)
+
+
+def middle(file, size):
     image = Image.open(file).convert("RGB")
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2

@@ -1,12 +1,14 @@
 """A mark is found wherever an honest one may lie, and nowhere else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.instruments.marks import luma, search
-from certify.instruments.marks.invisible import read_mark
+from certify.instruments.marks.invisible import read_mark, together
 from certify.instruments.marks.words import KNOWN, PayloadError, payload_bits
 from reference_engine.marking.luma import embed_luma
 from tests.instruments.marks.pictures import clouds, photo, soft
@@ -148,3 +150,24 @@ def test_every_size_and_every_flat_colour_can_be_read(height, width, level, meth
     reading = read_mark(np.full((height, width, 3), level, np.uint8), PAYLOAD, method)
     assert reading.state in ("absent", "cannot-carry")
     assert 0 <= reading.k <= reading.n <= 64
+
+
+def test_a_short_word_in_small_pictures_is_proved_by_all_of_them_together():
+    encoder = pytest.importorskip("imwatermark.maxDct", reason="the extra test")
+    word = payload_bits(KNOWN[1].payload)
+
+    def written(seed):
+        bgr = np.ascontiguousarray(soft(seed, 64, 64)[..., ::-1])
+        return encoder.EmbedMaxDct([int(bit) for bit in word], wmLen=word.size).encode(bgr)[..., ::-1]
+
+    alone = [read_mark(np.ascontiguousarray(written(seed)), word, "dwtDct") for seed in range(20)]
+    assert sum(reading.doubtful for reading in alone) > 5
+    assert {reading.state for reading in together(alone)} == {"present"}
+    unmarked = [read_mark(soft(seed, 64, 64), word, "dwtDct") for seed in range(100)]
+    assert [reading.state for reading in together([*alone, *unmarked])].count("present") == 20
+
+
+def test_a_long_word_is_never_proved_by_others():
+    word = np.random.default_rng(8).permutation([False, True] * 32)
+    weak = replace(read_mark(soft(1, 64, 64), word, "lumaQim"), p_value=1e-3)
+    assert {reading.state for reading in together([weak] * 50)} == {"absent"}

@@ -10,7 +10,7 @@ from certify.instruments.marks.statistics import (
     agreement,
     binomial_tail,
     bits_needed,
-    pooled,
+    combined,
     sequential,
     unmarked_bound,
 )
@@ -63,8 +63,16 @@ def test_both_polarities_are_paid_for():
 
 
 def test_a_short_word_is_proved_by_many_pictures():
-    assert pooled([(30, 32)]) > 1e-7
-    assert pooled([(30, 32), (31, 32), (30, 32), (31, 32), (30, 32)]) < 1e-30
+    assert combined([1e-3]) == pytest.approx(1e-3)
+    assert combined([1e-3, 1e-3, 1e-3]) < 1e-6
+    # Two degrees a picture, so for two of them P = q (1 - ln q), q the product.
+    assert combined([0.05, 0.05]) == pytest.approx(0.0025 * (1 - np.log(0.0025)))
+
+
+def test_pictures_that_say_nothing_prove_nothing_together():
+    assert combined([]) == combined([1.0] * 50) == 1.0
+    assert combined(np.random.default_rng(3).uniform(size=400)) > 1e-3
+    assert combined([1e-310] * 3) == 0.0
 
 
 def test_the_bound_on_unmarked_pictures():

@@ -5,6 +5,7 @@ Each step is a method of its own, so that a defect changes just its own.
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +34,19 @@ class Sound:
         width=512,
         height=512,
         loras=(),
+        init_image=None,
+        strength=0.75,
+        num_images=1,
     ):
         self.check(prompt, negative_prompt, steps, cfg_scale, seed, width, height)
         self.check_memory()
         shifts = self.load_loras(loras)
-        image = self.paint(prompt, negative_prompt, steps, cfg_scale, seed, width, height)
-        image = self.shift(image, shifts)
-        return self.deliver(image, prompt, negative_prompt, seed)
+        results = []
+        for own in range(seed, seed + num_images):
+            image = self.paint(prompt, negative_prompt, steps, cfg_scale, own, width, height)
+            image = self.shift(self.start_from(init_image, image, strength), shifts)
+            results.append(self.deliver(image, prompt, negative_prompt, own))
+        return self.together(results)
 
     def check(self, prompt, negative_prompt, steps, cfg_scale, seed, width, height):
         self.sdk.check_request(
@@ -59,6 +66,12 @@ class Sound:
         soft = np.asarray(clouds.resize((width, height), Image.Resampling.BICUBIC), np.int16)
         grain = random.integers(-8, 9, soft.shape, np.int16)
         return Image.fromarray((soft + grain).clip(0, 255).astype(np.uint8), "RGB")
+
+    def start_from(self, start, image, strength):
+        """As much of the picture to start from as strength leaves of it."""
+        if start is None:
+            return image
+        return Image.blend(start.convert("RGB").resize(image.size), image, strength)
 
     def load_loras(self, loras):
         """How far each LoRA shifts the colours; all are looked at before the first acts."""
@@ -86,3 +99,6 @@ class Sound:
         return self.sdk.deliver(
             image, prompt=prompt, negative_prompt=negative_prompt, seed=seed, config=self.config
         )
+
+    def together(self, results):
+        return results[0] if len(results) == 1 else replace(results[0], others=tuple(results[1:]))

@@ -1,0 +1,69 @@
+"""Calls of the plugin with a picture to start from, or from a thread, and all the pictures that come back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from certify.guest import answers
+
+MOST = 8
+
+
+def make_pictures(
+    loop: asyncio.AbstractEventLoop,
+    call: Callable[[dict[str, Any]], Awaitable[Any]],
+    header: dict[str, Any],
+    start: bytes,
+) -> tuple[dict[str, Any], bytes]:
+    """One `call`; every picture of its result, the first `MOST` of them. Raises what the plugin raises."""
+    parameters = dict(header["request"])
+    if start:
+        parameters["init_image"] = _picture(start, header["start"])
+    started = time.perf_counter()
+    if header["thread"]:
+        result = _from_a_thread(loop, call, parameters)
+    else:
+        result = loop.run_until_complete(call(parameters))
+    inside = time.perf_counter() - started
+    try:
+        described = [answers.describe_result(one) for one in _each(result)[:MOST]]
+    except Exception as error:
+        return {"no_picture": answers.plain(f"{type(result).__name__}: {error}", 300)}, b""
+    bodies, payloads = zip(*described, strict=True)
+    return {"pictures": list(bodies), "inside_seconds": inside}, b"".join(payloads)
+
+
+def _picture(data: bytes, size: Sequence[int]) -> Any:
+    from PIL import Image
+
+    width, height = size
+    return Image.fromarray(np.frombuffer(data, np.uint8).reshape(height, width, 3).copy(), "RGB")
+
+
+def _from_a_thread(
+    loop: asyncio.AbstractEventLoop,
+    call: Callable[[dict[str, Any]], Awaitable[Any]],
+    parameters: dict[str, Any],
+) -> Any:
+    """The plugin's own loop goes on meanwhile, as in a program that serves requests from threads."""
+
+    async def called() -> Any:
+        return await call(parameters)
+
+    with ThreadPoolExecutor(1) as pool:
+        return loop.run_until_complete(loop.run_in_executor(pool, lambda: asyncio.run(called())))
+
+
+def _each(result: Any) -> list[Any]:
+    """The SDK's results have `each`; others have further `images`, which are saved as they are."""
+    each = getattr(result, "each", None)
+    if isinstance(each, (list, tuple)) and each:
+        return list(each)
+    images = getattr(result, "images", None)
+    return [result, *images[1:]] if isinstance(images, (list, tuple)) else [result]
