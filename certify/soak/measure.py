@@ -18,7 +18,7 @@ from certify.host.remote import SoakedWorker
 from certify.instruments.gpu import gpu_bytes
 from certify.instruments.holdings import grown as grown_names
 from certify.instruments.holdings import names_held
-from certify.instruments.leaks import Sample, passed_cap
+from certify.instruments.leaks import MIN_SAMPLES, Sample, passed_cap
 from certify.instruments.resources import process_start, sample_tree
 from certify.soak.attribution import Attribution
 from certify.soak.display import told
@@ -40,6 +40,8 @@ FOLLOWED = 12
 TRACED = 10
 TRACED_KINDS: tuple[Kind, ...] = ("unique", "refused")
 TELL_EVERY = 5.0
+# Where a machine is too busy to take enough samples in time, it gets so many times the time.
+PATIENCE = 4
 # Readings of a living process that fail by chance are tried again.
 TRIES = 3
 
@@ -109,7 +111,7 @@ class Measuring:
         segment, aim = self.segment, self._aim
         last_call, last_time = segment.calls, self._clock()
         next_look = FIRST_LOOK
-        while segment.seconds < stretch * aim.seconds and segment.calls < stretch * aim.calls:
+        while segment.calls < stretch * aim.calls and self._has_time(stretch):
             work = next(self._works)
             keep = segment.engine == "real" and _is_kept(segment.calls + 1)
             before = self._clock()
@@ -132,6 +134,13 @@ class Measuring:
                     return
                 next_look *= 2
                 segment.look += 1
+
+    def _has_time(self, stretch: int) -> bool:
+        """A busy machine gets more of it, until there are enough samples to judge by."""
+        seconds, until = self.segment.seconds, stretch * self._aim.seconds
+        return seconds < until or (
+            len(self.segment.samples) < MIN_SAMPLES and seconds < self._aim.seconds * PATIENCE
+        )
 
     def _tell(self, stretch: int) -> None:
         """How far it is, and every few seconds what it looks like."""

@@ -184,8 +184,20 @@ def test_an_undecided_soak_gets_as_much_again_once(soaked: Soaked) -> None:
 
 
 def test_a_soak_that_stays_undecided_ends_after_the_second_stretch(soaked: Soaked) -> None:
-    done, _ = soaked(pace=2.0)
-    assert done.seconds == pytest.approx(30, abs=4)
+    done, _ = soaked(memory=lambda call: (1 << 28) + (call > 570) * (8 << 20) + (call > 1150) * (8 << 20))
+    assert done.calls == pytest.approx(1200, abs=2)
+    assert done.undecided
+
+
+def test_a_busy_machine_gets_the_time_for_enough_samples(soaked: Soaked) -> None:
+    done, _ = soaked(pace=0.5)
+    assert len(done.samples) == MIN_SAMPLES
+    assert 15 < done.seconds < 30
+
+
+def test_a_plugin_that_is_too_slow_to_judge_ends_the_soak_in_four_times_the_time(soaked: Soaked) -> None:
+    done, _ = soaked(pace=5.0)
+    assert done.seconds == pytest.approx(60, abs=16)
     assert len(done.samples) < MIN_SAMPLES
     assert done.undecided
 
