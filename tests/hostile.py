@@ -51,8 +51,6 @@ LIMITS = {"memory": 768 << 20, "disk": 64 << 20}
 AIMED_AT = {"hoards_memory": "memory", "fills_the_disk": "disk"}
 # Without walls it would reach processes that are not ours.
 ONLY_BEHIND_WALLS = {"signals_every_process"}
-# What works beside a plugin has names in its process, and no wall hides them.
-KNOWN_TO_GET_THROUGH = {"knows_the_harness"}
 GOT_THROUGH = "GOT THROUGH"
 
 
@@ -150,8 +148,6 @@ def table(behind: Sequence[Trial], bare: Sequence[Trial]) -> str:
 
 def _unexpected(trial: Trial) -> Trial | None:
     """A trial behind walls that did not come to what stands beside its act."""
-    if trial.name in KNOWN_TO_GET_THROUGH:
-        return None if trial.got_through else trial
     return trial if trial.got_through or trial.found != trial.expected else None
 
 

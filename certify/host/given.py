@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import certify
+from certify.host import library
 from certify.jail.identity import FRESH_USERS
 from certify.jail.plan import ROOT, SHARED_MEMORY, Jail
 
@@ -85,6 +85,7 @@ def jail_of(folder: Path, readable: Iterable[str] = (), writable: Iterable[str] 
         readable=_real([*_SYSTEM.get(sys.platform, ()), *python_paths(), *readable]),
         writable=(*own, *_real(writable)),
         devices=_real([*_DEVICES, *gpu_devices()]),
+        hidden=library.traces(),
     )
 
 
@@ -96,17 +97,13 @@ def _owned(folder: Path, user: int | None) -> str:
 
 
 def python_paths() -> list[str]:
-    """This Python, its packages, and of the harness itself only what works beside the candidate."""
-    harness = Path(certify.__path__[0]).resolve()
-    # The first is the folder of the script that was started, unless Python was told to leave it out.
-    packages = sys.path if sys.flags.isolated else sys.path[1:]
-    packages = [path for path in packages if path and Path(path).resolve() != harness.parent]
-    if any(harness.is_relative_to(Path(path).resolve()) for path in packages):
-        own = []
-    else:
-        own = [str(harness / name) for name in ("__init__.py", "protocol.py", "guest", "jail")]
-        own.append(str(harness.parent / "reference_engine"))
-    return [sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent), *packages, *own]
+    """This Python and its packages."""
+    return [
+        sys.prefix,
+        sys.base_prefix,
+        str(Path(sys.executable).resolve().parent),
+        *library.packages(),
+    ]
 
 
 def gpu_devices() -> list[str]:
