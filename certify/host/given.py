@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -87,6 +89,33 @@ def jail_of(folder: Path, readable: Iterable[str] = (), writable: Iterable[str] 
         devices=_real([*_DEVICES, *gpu_devices()]),
         hidden=library.traces(),
     )
+
+
+def closed_to_a_worker(folder: Path) -> str:
+    """The first path in a folder (itself included) that a worker could not read, though we can: root's are
+    users of their own. Links are followed to where they lead."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return ""
+    for path in (folder, *folder.rglob("*")):
+        with contextlib.suppress(OSError):
+            mode = path.stat().st_mode
+            needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
+            if mode & needed != needed:
+                return os.path.realpath(path)
+    return ""
+
+
+def with_targets(folders: Iterable[str]) -> tuple[str, ...]:
+    """The folders, and what links in them lead to outside of them: the Hub's cache is laid out like that."""
+    found: dict[str, None] = {}
+    for folder in folders:
+        root = os.path.realpath(folder)
+        found[folder] = None
+        for path in Path(root).rglob("*"):
+            target = os.path.realpath(path)
+            if path.is_symlink() and not Path(target).is_relative_to(root):
+                found[target] = None
+    return tuple(found)
 
 
 def _owned(folder: Path, user: int | None) -> str:
