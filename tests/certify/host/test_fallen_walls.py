@@ -19,7 +19,7 @@ import pytest
 from certify.host import launch
 from certify.host.faults import HostError, WorkerEnded
 from certify.host.given import jail_of
-from certify.host.isolation import measure_isolation
+from certify.host.isolation import IN_SIGHT, measure_isolation
 from certify.host.launch import Host
 from certify.host.session import Session, load_candidate
 from certify.jail.plan import ROOT, Jail
@@ -55,6 +55,7 @@ def test_where_namespaces_cannot_be_built_the_level_sinks_and_the_reason_is_told
     assert "own namespaces" not in told.walls
     assert "own namespaces" in told.lacks[0] and f"/{ROOT}" in told.lacks[0]
     assert below(told.level, "L3")
+    assert IN_SIGHT in told.unseen
     assert not next(act for act in told.acts if act.act == "see the judge's process").stopped
 
 
