@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import shlex
 import shutil
 import signal
 import sys
@@ -26,6 +27,7 @@ from certify.context import RunContext
 from certify.draw import fresh_root_seed
 from certify.errors import UserError, tell
 from certify.host.faults import CandidateFault, HostError
+from certify.host.given import closed_to_a_worker, with_targets
 from certify.host.isolation import measure_isolation
 from certify.host.launch import Host
 from certify.host.packages import Packages, provide
@@ -158,6 +160,11 @@ def _check_models(order: Order) -> None:
         except SDKError as error:
             hint = error.remedies[0] if error.remedies else ""
             raise UserError(f"--model {name}: {error.message}", hint) from None
+        closed = closed_to_a_worker(Path(folder))
+        if closed:
+            told = f"--model {name}: {closed} is closed to others, and a plugin is run as a user of its own."
+            inside = Path(closed).is_relative_to(Path(folder).resolve())
+            raise UserError(told, f"chmod -R a+rX {shlex.quote(folder if inside else closed)}")
 
 
 def _journal(out: Path) -> Journal:
@@ -297,7 +304,7 @@ def _context(
         config=_config(order, candidate, host, scratch),
         load_deadline=plan.profile.load_deadline,
         call_deadline=plan.profile.call_deadline,
-        readable=tuple(order.models.values()),
+        readable=with_targets(order.models.values()),
         packages=packages.folder,
         # What cannot be installed at all shows where it is imported, and in deps.resolves.
         blocked=packages.missing,

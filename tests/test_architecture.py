@@ -24,10 +24,12 @@ NEVER = {
 }
 # Scripts that run in a child of their own, where a native library reads what others made.
 APART = ("guest", "apart")
-# The guest runs beside the candidate: the standard library, numpy, the protocol and the engine alone. The
-# adapter for pipelines opens them with torch, the nursery names what it warms, and a picture that a call
-# starts from is one of PIL's, as the engine takes it.
-GUEST_MAY = ("numpy", "PIL", "certify.protocol", "certify.guest", "certify.jail", "reference_engine", "torch")
+# What runs beside the candidate, by a name of its own (certify/host/library.py): the standard library,
+# numpy and the engine alone, and each other by relative imports. The adapter for pipelines opens them with
+# torch, the nursery names what it warms, and a picture that a call starts from is one of PIL's, as the engine
+# takes it.
+BESIDE = ("certify/guest", "certify/jail", "certify/protocol.py")
+GUEST_MAY = ("numpy", "PIL", "reference_engine", "torch")
 FRONT_DOORS = ("certify/__main__.py", "certify/pytest_entry.py")
 
 
@@ -59,11 +61,21 @@ def test_a_room_imports_nothing_that_it_must_not_know(room: str) -> None:
 def test_the_guest_is_small_in_what_it_depends_on() -> None:
     foreign = [
         (str(path), name)
-        for path in modules("certify/guest")
+        for room in BESIDE
+        for path in modules(room)
         for name in imported(path)
         if name.partition(".")[0] not in sys.stdlib_module_names and not is_in(name, GUEST_MAY)
     ]
     assert foreign == []
+
+
+def test_what_runs_beside_the_candidate_knows_no_more_of_the_harness_than_its_own_rooms() -> None:
+    for path in (path for room in BESIDE for path in modules(room)):
+        above = len(path.relative_to(ROOT / "certify").parts)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert node.level < above or (node.module or "").partition(".")[0] in ("jail", "protocol")
+        assert "certify" not in path.read_text("utf-8"), f"{path} says who runs it"
 
 
 def test_nothing_but_the_front_doors_imports_the_command_line() -> None:

@@ -16,11 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from certify.guest.worker import run
-from certify.jail.enter import move_in, shut
-from certify.jail.identity import limit
-from certify.jail.namespaces import leave
-from certify.jail.plan import Jail
+from ..jail.enter import move_in, shut
+from ..jail.identity import limit
+from ..jail.namespaces import leave
+from ..jail.plan import Jail
+from .surroundings import forget_what_was_not_given
+from .worker import run
 
 REQUESTS, ANSWERS, EVENTS = 3, 4, 5
 # Where a worker finds what it is sent: requests, answers, stdout, stderr, events.
@@ -144,6 +145,7 @@ def _become_worker(order: dict[str, Any], jail: Jail, descriptors: list[int]) ->
     # A change of user takes it away.
     _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _close(_DOOR)
+    forget_what_was_not_given()
     run(REQUESTS, ANSWERS, EVENTS)
 
 

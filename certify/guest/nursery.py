@@ -18,7 +18,7 @@ import socket
 import sys
 from typing import Any
 
-from certify.guest.keeper import ARRANGED, keep
+from .keeper import ARRANGED, keep
 
 WARM = (
     "numpy",

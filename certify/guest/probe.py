@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from certify.jail.calls import call
+from ..jail.calls import call
 
 _STEP = 32 << 20
 _NEW_USER_NAMESPACE = 0x10000000

@@ -9,8 +9,9 @@ import json
 import os
 import sys
 
-from certify.guest.worker import run
-from certify.protocol import pack, write_all
+from ..protocol import pack, write_all
+from .surroundings import forget_what_was_not_given
+from .worker import run
 
 
 def main(ends: list[str], folder: str, rlimits: str) -> None:
@@ -19,9 +20,10 @@ def main(ends: list[str], folder: str, rlimits: str) -> None:
     sys.argv = ["plugin-host"]
     os.chdir(folder)
     if sys.platform != "win32":
-        from certify.jail.identity import limit
+        from ..jail.identity import limit
 
         limit(json.loads(rlimits))
+    forget_what_was_not_given()
     write_all(answers, pack({"up": True}))
     run(requests, answers, events)
 

@@ -22,10 +22,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from certify.guest import answers
-from certify.guest.heap import heap_counter
-from certify.guest.watch import Watch
-from certify.protocol import Frame, pack, read_frame, write_all
+from ..protocol import Frame, pack, read_frame, write_all
+from . import answers
+from .heap import heap_counter
+from .watch import Watch
 
 MAX_TEXT = 4000
 MOST_SITES = 20
@@ -112,17 +112,17 @@ class Worker:
         return {"models": {name: str(tiny_model(name)) for name in header["model_types"]}}, b""
 
     def on_probe(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        from certify.guest.probe import run_probe
+        from .probe import run_probe
 
         return {"acts": run_probe(header)}, b""
 
     def on_crowd(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        from certify.guest.probe import crowd
+        from .probe import crowd
 
         return {"processes": crowd(header["processes"])}, b""
 
     def on_hoard(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        from certify.guest.probe import hoard
+        from .probe import hoard
 
         return {"bytes": hoard(header["bytes"])}, b""
 
@@ -143,7 +143,7 @@ class Worker:
 
             work_instantly()
         Watch(header["allowed"], self._events)
-        adapter = importlib.import_module(f"certify.guest.adapters.{header['kind'].replace('-', '_')}")
+        adapter = importlib.import_module(f".adapters.{header['kind'].replace('-', '_')}", __package__)
         if header.get("packages"):
             # Behind the engine's own: what the host has goes first.
             sys.path.append(header["packages"])
@@ -164,7 +164,7 @@ class Worker:
 
     def on_pictures(self, header: dict[str, Any], start: bytes = b"") -> tuple[dict[str, Any], bytes]:
         """A call with a picture to start from, for several, or from a thread."""
-        from certify.guest.pictures import make_pictures
+        from .pictures import make_pictures
 
         return make_pictures(self.loop, partial(_call, self.plugin), header, start)
 
@@ -189,7 +189,7 @@ class Worker:
         return {}, b""
 
     def on_sample(self, header: dict[str, Any], noise: bytes) -> tuple[dict[str, Any], bytes]:
-        from certify.guest.sampling import run_sampler
+        from .sampling import run_sampler
 
         def ask(turn: int, question: dict[str, Any], payload: bytes) -> bytes:
             return self._ask_judge({"nonce": header["nonce"], "turn": turn, **question}, payload).payload

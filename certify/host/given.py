@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import certify
+from certify.host import library
 from certify.jail.identity import FRESH_USERS
 from certify.jail.plan import ROOT, SHARED_MEMORY, Jail
 
@@ -85,7 +87,35 @@ def jail_of(folder: Path, readable: Iterable[str] = (), writable: Iterable[str] 
         readable=_real([*_SYSTEM.get(sys.platform, ()), *python_paths(), *readable]),
         writable=(*own, *_real(writable)),
         devices=_real([*_DEVICES, *gpu_devices()]),
+        hidden=library.traces(),
     )
+
+
+def closed_to_a_worker(folder: Path) -> str:
+    """The first path in a folder (itself included) that a worker could not read, though we can: root's are
+    users of their own. Links are followed to where they lead."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return ""
+    for path in (folder, *folder.rglob("*")):
+        with contextlib.suppress(OSError):
+            mode = path.stat().st_mode
+            needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
+            if mode & needed != needed:
+                return os.path.realpath(path)
+    return ""
+
+
+def with_targets(folders: Iterable[str]) -> tuple[str, ...]:
+    """The folders, and what links in them lead to outside of them: the Hub's cache is laid out like that."""
+    found: dict[str, None] = {}
+    for folder in folders:
+        root = os.path.realpath(folder)
+        found[folder] = None
+        for path in Path(root).rglob("*"):
+            target = os.path.realpath(path)
+            if path.is_symlink() and not Path(target).is_relative_to(root):
+                found[target] = None
+    return tuple(found)
 
 
 def _owned(folder: Path, user: int | None) -> str:
@@ -96,17 +126,13 @@ def _owned(folder: Path, user: int | None) -> str:
 
 
 def python_paths() -> list[str]:
-    """This Python, its packages, and of the harness itself only what works beside the candidate."""
-    harness = Path(certify.__path__[0]).resolve()
-    # The first is the folder of the script that was started, unless Python was told to leave it out.
-    packages = sys.path if sys.flags.isolated else sys.path[1:]
-    packages = [path for path in packages if path and Path(path).resolve() != harness.parent]
-    if any(harness.is_relative_to(Path(path).resolve()) for path in packages):
-        own = []
-    else:
-        own = [str(harness / name) for name in ("__init__.py", "protocol.py", "guest", "jail")]
-        own.append(str(harness.parent / "reference_engine"))
-    return [sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent), *packages, *own]
+    """This Python and its packages."""
+    return [
+        sys.prefix,
+        sys.base_prefix,
+        str(Path(sys.executable).resolve().parent),
+        *library.packages(),
+    ]
 
 
 def gpu_devices() -> list[str]:

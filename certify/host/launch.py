@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from certify.host import library
 from certify.host.faults import HostError
 from certify.host.given import jail_of
 from certify.host.systems import Starter, here
@@ -59,6 +60,7 @@ class Host:
         self._walled = walls
         self._step = 0
         self._numbers = itertools.count(1)
+        library.lay_out(scratch)
         self._system = (system or here())(scratch, worker_environment(scratch), warm)
         # Stands in our environment from here to the end; the self-test looks whether a worker sees it.
         self.decoy = "DECOY_" + secrets.token_hex(8)
@@ -96,7 +98,7 @@ class Host:
         worker needs. A `trusted` one, which will not meet a candidate, has none.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        strongest = jail_of(folder.resolve(), [*readable, str(self._cache)])
+        strongest = jail_of(folder.resolve(), [*readable, library.place(self.scratch), str(self._cache)])
         ladder = [strongest, *weaker(strongest)]
         if trusted or not self._walled:
             # The tiny models that it builds are for all.

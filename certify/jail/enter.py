@@ -39,6 +39,7 @@ def move_in(jail: Jail) -> None:
         jail.writable,
         jail.devices,
         f"{jail.folder}/{SHARED_MEMORY}",
+        jail.hidden,
         accounts(os.geteuid() if jail.user is None else jail.user, f"{jail.folder}/home"),
     )
 

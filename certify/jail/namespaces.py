@@ -59,10 +59,12 @@ def build_root(
     writable: Sequence[str],
     devices: Sequence[str],
     shared: str,
+    hidden: Sequence[str],
     etc: Mapping[str, str],
 ) -> None:
     """Makes `folder` the root, with `readable` (never writable), `writable` and `devices` at their own paths,
-    `shared` as /dev/shm, a /proc of this namespace, and the texts `etc` as files of /etc. Raises OSError.
+    `shared` as /dev/shm, a /proc of this namespace, and the texts `etc` as files of /etc; what is `hidden`
+    of the readable is not there. Raises OSError.
     """
     _mount("none", "/", "", _RECURSIVE | _PRIVATE)
     _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, "mode=0755,size=1m")
@@ -71,7 +73,7 @@ def build_root(
     for name, text in etc.items():
         Path(folder, "etc", name).write_text(text, "utf-8")
     for path in _outermost(readable):
-        _give(folder, path, path, read_only=True)
+        _give_but(hidden, folder, path)
     for path in writable:
         _give(folder, path, path, read_only=False)
     for path in devices:
@@ -102,6 +104,19 @@ def _keep_links(folder: str) -> None:
     for entry in os.scandir("/"):
         if entry.is_symlink():
             Path(folder + entry.path).symlink_to(Path(entry.path).readlink())
+
+
+def _give_but(hidden: Sequence[str], folder: str, path: str) -> None:
+    """Folders that hold something hidden are given entry by entry: a mount upon it would tell its name."""
+    real = os.path.realpath(path)
+    if real in hidden:
+        return
+    if Path(path).is_symlink() or not any(place.startswith(f"{real}/") for place in hidden):
+        _give(folder, path, path, read_only=True)
+        return
+    Path(folder + path).mkdir(parents=True, exist_ok=True)
+    for entry in os.scandir(path):
+        _give_but(hidden, folder, entry.path)
 
 
 def _give(folder: str, source: str, place: str, read_only: bool, device: bool = False) -> None:

@@ -25,6 +25,8 @@ class Jail:
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    # Of what is readable the paths, without links, that are left out of a new root.
+    hidden: tuple[str, ...] = ()
 
     @property
     def walls(self) -> str:
@@ -48,7 +50,7 @@ class Jail:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Jail:
-        lists = ("readable", "writable", "devices")
+        lists = ("readable", "writable", "devices", "hidden")
         return cls(**{**table, **{name: tuple(table[name]) for name in lists}})
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from certify.jail import calls
 from certify.record import Outcome
 from certify.requirements import Catalogue, load_catalogue
 from certify.resolution import find_tool
@@ -39,7 +40,7 @@ HERE = Path(__file__).parent
 SOUND = HERE / "sound"
 HOSTILE = "hostile"
 # What the hostile ones share.
-ARMOURY = HERE / "armoury.py"
+ARMOURY = (HERE / "armoury.py", Path(calls.__file__))
 ASKS_THE_PLUGIN = "everything that asks the plugin"
 # What no single run of minutes on one system can evidence; so it stays open for the sound plugin too.
 _NEVER = ("leak.full-day", "platform.native")
@@ -73,7 +74,8 @@ class Defect:
         if self.file == SOUND:
             return folder
         if self.suite == HOSTILE:
-            shutil.copy(ARMOURY, folder)
+            for file in ARMOURY:
+                shutil.copy(file, folder)
         if self.file.suffix == ".py":
             shutil.copy(self.file, folder / "defect.py")
             entry = f'entry = "defect:{_class_name(self.file)}"'

@@ -85,6 +85,14 @@ def test_a_normal_user_gets_the_walls_but_a_user_of_its_own(python: str, home: P
     assert told["level"] == "L3", [act for act in told["acts"] if not act["stopped"]]
 
 
+def test_hostile_acts_get_nothing_done_as_a_normal_user(python: str, home: Path) -> None:
+    acts = ("knows_the_harness", "reads_keys_beneath_python", "leaves_a_daemon", "signals_every_process")
+    ended = run(python, "-I", "-m", "tests.hostile", "--walled", *acts, home=home)
+    # The code is 1 where one comes to something else than stands beside it.
+    assert ended.returncode == 0, ended.stdout + ended.stderr[-2000:]
+    assert "got through: 0 with the jail" in ended.stdout
+
+
 def test_a_normal_users_run_finds_no_fault_in_a_sound_plugin(python: str, home: Path) -> None:
     plugin = sound().build(home / "plugin")
     words = ["run", str(plugin), "--out", str(home / "run")]

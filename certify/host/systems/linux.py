@@ -15,16 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import certify
-from certify.host import cgroups
+from certify.host import cgroups, library
 from certify.host.faults import HostError
 from certify.host.pipes import OUTPUTS, ROOM, SelectedPipes
 from certify.host.systems.base import Order, Process, Told, describe_exit
 from certify.jail.notify import Attempt
 
-_NURSERY = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "from certify.guest.nursery import main; main(int(sys.argv[2]), sys.argv[3] == 'warm')"
-)
+_NURSERY = "int(sys.argv[1]), sys.argv[2] == 'warm'"
 _SUPERVISOR = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from certify.host.supervisor import main; "
@@ -51,17 +48,18 @@ class Linux:
         self._control, control_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._nursery, nursery_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._log = scratch / "nursery.log"
-        self._supervisor = self._start_supervisor(control_end, nursery_end, environment, warm)
+        nursery = library.command(scratch, "guest.nursery", _NURSERY)
+        nursery += [str(nursery_end.fileno()), "warm" if warm else "cold"]
+        self._supervisor = self._start_supervisor(control_end, nursery_end, nursery, environment)
         control_end.close()
         nursery_end.close()
 
     def _start_supervisor(
-        self, control: socket.socket, nursery: socket.socket, environment: dict[str, str], warm: bool
+        self, control: socket.socket, nursery: socket.socket, child: list[str], environment: dict[str, str]
     ) -> subprocess.Popen[bytes]:
         parent = str(Path(certify.__path__[0]).resolve().parent)
         python = [sys.executable, "-I", "-B"]
         ends = [str(control.fileno()), str(nursery.fileno())]
-        child = [*python, "-c", _NURSERY, parent, ends[1], "warm" if warm else "cold"]
         scope = cgroups.scope()
         with self._log.open("wb") as log:
             return subprocess.Popen(

@@ -17,17 +17,14 @@ from typing import Any
 
 import psutil
 
-import certify
+from certify.host import library
 from certify.host.faults import HostError
 from certify.host.pipes import OUTPUTS, Pipes, SelectedPipes, ThreadedPipes
 from certify.host.systems.base import TICK, Order, Process, Told
 from certify.host.watchdog import MOST_FILES, disk_use
 from certify.protocol import FrameParser, ProtocolError
 
-_WORKER = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "from certify.guest.spawned import main; main(sys.argv[2:5], sys.argv[5], sys.argv[6])"
-)
+_WORKER = "sys.argv[1:4], sys.argv[4], sys.argv[5]"
 # A first start on a system that scans what is new takes long.
 _START_DEADLINE = 60.0
 _GRACE = 0.5
@@ -83,6 +80,7 @@ class Spawned:
 
     def __init__(self, scratch: Path, environment: dict[str, str], warm: bool = False) -> None:
         self.told = Told()
+        self._scratch = scratch
         self._wards: dict[int, Ward] = {}
         self._told_here = "none"
         self._lock = threading.Lock()
@@ -111,10 +109,9 @@ class Spawned:
 
     def _spawn(self, order: Order, theirs: Sequence[int]) -> subprocess.Popen[bytes]:
         """`theirs`: requests, then OUTPUTS."""
-        parent = str(Path(certify.__path__[0]).resolve().parent)
         requests, answers, stdout, stderr, events = theirs
         ends = [self._inherited(number) for number in (requests, answers, events)]
-        command = [sys.executable, "-I", "-B", "-c", _WORKER, parent, *map(str, ends)]
+        command = [*library.command(self._scratch, "guest.spawned", _WORKER), *map(str, ends)]
         command += [str(Path(order.jail.folder, "work")), json.dumps(order.rlimits)]
         return subprocess.Popen(
             [*self._before(order), *command],

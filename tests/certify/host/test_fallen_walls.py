@@ -3,8 +3,10 @@ is told, and nothing runs on."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,7 +21,7 @@ import pytest
 from certify.host import launch
 from certify.host.faults import HostError, WorkerEnded
 from certify.host.given import jail_of
-from certify.host.isolation import measure_isolation
+from certify.host.isolation import IN_SIGHT, measure_isolation
 from certify.host.launch import Host
 from certify.host.session import Session, load_candidate
 from certify.jail.plan import ROOT, Jail
@@ -55,6 +57,7 @@ def test_where_namespaces_cannot_be_built_the_level_sinks_and_the_reason_is_told
     assert "own namespaces" not in told.walls
     assert "own namespaces" in told.lacks[0] and f"/{ROOT}" in told.lacks[0]
     assert below(told.level, "L3")
+    assert IN_SIGHT in told.unseen
     assert not next(act for act in told.acts if act.act == "see the judge's process").stopped
 
 
@@ -158,3 +161,42 @@ def test_a_killed_nursery_or_supervisor_is_the_hosts_own_error(
 ) -> None:
     with pytest.raises(HostError, match=r"nursery|keepers ended"):
         hung(victim)
+
+
+JUDGE = """\
+import json, os, signal, sys, time
+from pathlib import Path
+import psutil
+from certify import run
+from certify.host import launch
+from certify.host.launch import Host
+from certify.host.session import Session, load_candidate
+from tests.certify.host.test_fallen_walls import without_namespaces
+from tests.certify.made_up import ENTRY, PUPPET
+
+def lose_the_supervisor(folder):
+    launch.jail_of = without_namespaces
+    with Host(Path(folder) / "host", warm=False) as host:
+        session = Session(host, Path(folder) / "worker", readable=[str(PUPPET)])
+        load_candidate(session, 30, root=str(PUPPET), kind="native", entry=ENTRY, config={}, allowed=[])
+        session.ask("generate", 30, request={"prompt": "daemon"})
+        supervisor = psutil.Process(host._system._supervisor.pid)
+        print(json.dumps([row.pid for row in supervisor.children(recursive=True)]), flush=True)
+        supervisor.kill()
+    return 0
+
+run._run_and_tell = lose_the_supervisor
+sys.exit(run.main_restarted(sys.argv[1]))
+"""
+
+
+def test_what_outlives_a_killed_supervisor_goes_with_the_run(tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[3])
+    script = f"import sys; sys.path.append({root!r})\n{JUDGE}"
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    pids = json.loads(ran.stdout.splitlines()[-1])
+    assert len(pids) >= 4, "nursery, keeper, worker and its daemon"
+    wait_until_gone(pids, 5)

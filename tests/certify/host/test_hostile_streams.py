@@ -224,14 +224,30 @@ def test_a_line_that_is_no_event_is_noise(line: bytes) -> None:
 
 
 def test_noise_does_not_push_an_event_out() -> None:
-    event = b'{"kind": "network", "detail": "connect 127.0.0.1:9"}\n'
+    first, last = (b'{"kind": "network", "detail": "connect 127.0.0.1:%d"}\n' % port for port in (8, 9))
     with told() as worker:
-        os.write(worker.event_pipe, event + b"\n" * (ROOM - 2 * len(event)) + event)
+        os.write(worker.event_pipe, first + b"\n" * (ROOM - 2 * len(first)) + last)
         os.write(worker.answers, GOOD)
         assert isinstance(worker.ask(), Reply)
         kinds = [event.kind for event in worker.events]
     assert kinds.count("network") == 2
     assert 1 <= kinds.count("noise") < 100
+
+
+def test_a_flood_of_noise_is_judged_without_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[bytes] = []
+    validate = Event.model_validate_json
+
+    def count(line: bytes) -> Event:
+        judged.append(line)
+        return validate(line)
+
+    monkeypatch.setattr(Event, "model_validate_json", count)
+    event = b'{"kind": "network", "detail": "connect 127.0.0.1:9"}\n'
+    with told() as worker:
+        worker.session._hear(b"".join(b"{%d\n" % number for number in range(50_000)) + 1000 * event)
+        assert [event.kind for event in worker.events] == ["network", "noise"]
+    assert judged == [event.strip()]
 
 
 def test_a_line_without_an_end_is_not_kept_whole() -> None:

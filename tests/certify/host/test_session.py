@@ -35,7 +35,11 @@ def ask(session: Session, prompt: str, deadline: float = 20, **more: Any) -> Any
 
 
 def living(pids: list[int]) -> list[int]:
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    return [process.pid for process in psutil.process_iter(["status"]) if _lives(process, pids)]
+
+
+def _lives(process: psutil.Process, pids: list[int]) -> bool:
+    return process.pid in pids and process.info["status"] != psutil.STATUS_ZOMBIE
 
 
 def wait_until_gone(pids: list[int], seconds: float) -> None:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from certify.host import tree, watchdog
-from certify.host.watchdog import Watched, disk_use, memory_of, nameless_use
+from certify.host.watchdog import Watched, disk_use, nameless_use, proportional_of, resident_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits are kept by way of /proc")
 MIB = 1 << 20
@@ -86,8 +87,7 @@ def test_memory_is_counted_and_what_forks_share_only_once(tmp_path: Path) -> Non
     with child(hoard) as keeper:
         members = tree.descendants(keeper) | {keeper}
         assert len(members) == 5
-        resident = memory_of(members, 1 << 50)
-        shared = memory_of(members, 1)
+        resident, shared = resident_of(members), proportional_of(members)
         assert resident > 5 * 64 * MIB, "every fork shows it as its own"
         # Pss is also divided by us, who share the interpreter's own pages.
         assert 60 * MIB < shared < resident / 2
@@ -95,12 +95,37 @@ def test_memory_is_counted_and_what_forks_share_only_once(tmp_path: Path) -> Non
         assert limited(keeper, tmp_path, memory=32 * MIB).endswith("MiB of memory, limit 32 MiB")
 
 
+def test_the_exact_look_at_memory_rests_until_time_or_growth_calls_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, looks, resident, held = [100.0], [0], [900], [400]
+
+    def look(_: set[int]) -> int:
+        looks[0] += 1
+        clock[0] += 1.0
+        return held[0]
+
+    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(watchdog, "resident_of", lambda _: resident[0])
+    monkeypatch.setattr(watchdog, "proportional_of", look)
+    watched = Watched(os.getpid(), str(tmp_path), {**PLENTY, "memory": 500})
+    told = []
+    for seconds, now in ((0, 900), (0.1, 900), (8, 1000), (0.1, 1001), (0.1, 1001), (9, 1001), (0.1, 500)):
+        clock[0] += seconds
+        resident[0] = now
+        told.append((watched.passed({}), looks[0]))
+    # One look, two rests (100 bytes were left), growth beyond them, a rest, time is up, below the limit.
+    assert told == [("", number) for number in (1, 1, 1, 2, 2, 3, 3)]
+    resident[0], held[0] = 2000, 600
+    assert watched.passed({}) == "0 MiB of memory, limit 0 MiB"
+
+
 def test_a_process_that_is_gone_holds_nothing() -> None:
     pid = os.fork()
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    assert memory_of({pid}, 0) == nameless_use({pid}) == 0
+    assert resident_of({pid}) == proportional_of({pid}) == nameless_use({pid}) == 0
     assert tree.inner_number(pid) == 0
 
 

@@ -9,7 +9,7 @@ import resource
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ def test_rights_grow_with_the_version_and_none_is_asked_of_a_kernel_that_does_no
     )
 
 
-def in_new_root(place: Path, look: Callable[[], Any], left_out: str = "") -> Any:
+def in_new_root(place: Path, look: Callable[[], Any], left_out: str = "", hidden: Sequence[str] = ()) -> Any:
     """`look` as the second process of new namespaces, with `own` writable and `given` readable; below
     `given` another file system is mounted beforehand (in this namespace alone)."""
     for name in ("root", "shared", "given/mounted"):
@@ -150,6 +150,7 @@ def in_new_root(place: Path, look: Callable[[], Any], left_out: str = "") -> Any
                 [str(place / "own")],
                 ["/dev/null"],
                 str(place / "shared"),
+                hidden,
                 namespaces.accounts(4242, "/home/user"),
             )
             return look()
@@ -184,6 +185,35 @@ def test_a_new_root_holds_what_was_given_and_only_its_own_can_be_changed(place: 
     assert told["read secret"] == told["list secret"] == "FileNotFoundError"
     assert told["beside"] == ["given", "own"]
     assert (place / "shared" / "new").exists(), "shared memory is the worker's own folder"
+
+
+def test_what_is_hidden_is_not_there_and_no_mount_tells_its_name(place: Path) -> None:
+    given = place / "given"
+    for name in ("deep/ours/file", "deep/theirs/file", "deep/file", "ours.pth"):
+        (given / name).parent.mkdir(parents=True, exist_ok=True)
+        (given / name).write_text("x")
+    (given / "deep" / "link").symlink_to("theirs")
+
+    def look() -> dict[str, Any]:
+        return {
+            "given": sorted(path.name for path in given.iterdir()),
+            "deep": sorted(path.name for path in (given / "deep").iterdir()),
+            "read ours": outcome((given / "deep" / "ours" / "file").read_text),
+            "read theirs": outcome((given / "deep" / "link" / "file").read_text),
+            "write theirs": outcome(lambda: (given / "deep" / "theirs" / "file").write_text("y")),
+            "write beside": outcome(lambda: (given / "deep" / "new").write_text("y")),
+            "mounts": "ours" in Path("/proc/self/mountinfo").read_text("utf-8"),
+        }
+
+    assert in_new_root(place, look, hidden=[str(given / "deep" / "ours"), str(given / "ours.pth")]) == {
+        "given": ["deep", "file", "mounted"],
+        "deep": ["file", "link", "theirs"],
+        "read ours": "FileNotFoundError",
+        "read theirs": "done",
+        "write theirs": "errno 30",
+        "write beside": "errno 30",
+        "mounts": False,
+    }
 
 
 def test_new_namespaces_have_no_other_process_no_network_and_no_name(place: Path) -> None:

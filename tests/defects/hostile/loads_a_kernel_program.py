@@ -6,9 +6,8 @@ import os
 import struct
 
 from armoury import tell
+from calls import call
 from sound.plugin import Sound
-
-from certify.jail.calls import call
 
 
 class LoadsAKernelProgram(Sound):

@@ -1,9 +1,8 @@
 """Becomes the administrator of a namespace of its own, the first step of many ways out."""
 
 from armoury import in_a_fork, tell
+from calls import call
 from sound.plugin import Sound
-
-from certify.jail.calls import call
 
 
 class MakesAUserNamespace(Sound):

@@ -3,9 +3,8 @@
 import contextlib
 
 from armoury import tell
+from calls import call
 from sound.plugin import Sound
-
-from certify.jail.calls import call
 
 
 class ReachesTheKernelsKeys(Sound):

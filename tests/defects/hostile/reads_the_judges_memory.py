@@ -4,9 +4,8 @@ import contextlib
 import ctypes
 
 from armoury import DECOYS, tell
+from calls import call
 from sound.plugin import Sound
-
-from certify.jail.calls import call
 
 
 class ReadsTheJudgesMemory(Sound):

@@ -5,9 +5,8 @@ import ctypes
 import os
 
 from armoury import tell
+from calls import call
 from sound.plugin import Sound
-
-from certify.jail.calls import call
 
 
 class SetsUpIoUring(Sound):

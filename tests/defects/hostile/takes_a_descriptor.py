@@ -4,9 +4,8 @@ import contextlib
 import os
 
 from armoury import tell
+from calls import call
 from sound.plugin import Sound
-
-from certify.jail.calls import call
 
 
 class TakesADescriptor(Sound):

@@ -3,9 +3,8 @@
 import os
 
 from armoury import in_a_fork, tell
+from calls import call
 from sound.plugin import Sound
-
-from certify.jail.calls import call
 
 
 class TracesItsParent(Sound):

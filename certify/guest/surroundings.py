@@ -1,0 +1,30 @@
+"""What this Python knew from before it was shut in, and does not find there any more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def forget_what_was_not_given() -> None:
+    """Folders that cannot be listed leave `sys.path`; finders whose own file is gone leave with it; what was
+    seen of folders before is not remembered."""
+    sys.path_importer_cache.clear()
+    sys.path[:] = [path for path in sys.path if _can_be_searched(path)]
+    for finder in list(sys.meta_path):
+        name = getattr(finder, "__module__", "")
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and not Path(file).exists():
+            sys.meta_path.remove(finder)
+            del sys.modules[name]
+
+
+def _can_be_searched(path: str) -> bool:
+    try:
+        os.scandir(path).close()
+    except NotADirectoryError:
+        return True
+    except OSError:
+        return False
+    return True
