@@ -26,7 +26,17 @@ MAX_OUTPUT = {"output": 64 << 20, "events": 4 << 20}
 
 
 Kind = Literal[
-    "network", "resolved", "local", "process", "write", "read", "signal", "kernel", "overflow", "noise"
+    "network",
+    "resolved",
+    "local",
+    "process",
+    "write",
+    "read",
+    "weights",
+    "signal",
+    "kernel",
+    "overflow",
+    "noise",
 ]
 
 
