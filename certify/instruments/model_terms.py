@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .licence_texts import matches_text
+from .licence_texts import TextMatch, matches_text
 from .licence_words import normalise
 
 TITLES = {
@@ -105,7 +105,7 @@ def base_terms(text: str, model_type: str) -> list[str]:
 def slips(text: str, model_type: str) -> str:
     """The few words that differ from the licence of `model_type`, where nothing else does; else empty."""
     match = matches_text(IDENTIFIERS[model_type], text)
-    return "; ".join((*match.missing, *match.foreign)[:3]) if match.state == "near" else ""
+    return _quoted(match) if match.state == "near" else ""
 
 
 def restrictions_passed_on(texts: Mapping[str, str]) -> Told:
@@ -178,6 +178,8 @@ def _alterations(text: str, model_type: str) -> list[str]:
     match = matches_text(IDENTIFIERS[model_type], text)
     if match.state != "differs":
         return []
-    changes = [f'"{part}" is missing' for part in match.missing[:2]]
-    changes += [f'"{part}" was added' for part in match.foreign[:2]]
-    return [f"the text was altered: {', '.join(changes)}"]
+    return [f"the text was altered: {_quoted(match)}"]
+
+
+def _quoted(match: TextMatch) -> str:
+    return "; ".join(f'"{quote}"' for quote in match.quotes[:3])
