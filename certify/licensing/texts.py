@@ -64,13 +64,14 @@ def judge_match(file: str, identifier: str, match: TextMatch) -> list[Finding]:
         return [
             Finding(file, 0, "not-checkable", f"no reference text of {identifier} to hold it against", "C")
         ]
-    where = "; ".join(f'"{quote}"' for quote in match.quotes[:2])
+    quotes = list(dict.fromkeys(match.quotes))
+    where = "; ".join(f'"{quote}"' for quote in quotes[:2])
     if match.state == "near":
         return [Finding(file, 0, "slip", f"a few words differ from {identifier}: {where}", "B")]
     altered = match.score >= 0.5
     told = f"not the text of {identifier}"
     if altered:
-        more = f" and {len(match.quotes) - 2} more" if len(match.quotes) > 2 else ""
+        more = f" and {len(quotes) - 2} more" if len(quotes) > 2 else ""
         told = f"an altered text of {identifier} ({match.score:.1%} of it): {where}{more}"
     return [Finding(file, 0, "altered-text" if altered else "other-text", told)]
 
