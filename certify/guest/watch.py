@@ -10,6 +10,8 @@ Each event is one line `{"kind": ..., "detail": ...}`, written at once to a pipe
 - `local`: `VERB NAME`, sockets that do not leave the machine
 - `process`: a program that was started
 - `write`: a path outside the allowed folders
+- `weights`: `named - PATH`, a file with the name of weights that is read; `LoRA - PATH`, one that the engine
+  loads
 - `overflow`: the kind of which there was more than is told
 """
 
@@ -35,6 +37,7 @@ Acts = Sequence[tuple[str, str]]
 
 _DEVICES = frozenset(f"/dev/{name}" for name in ("null", "tty", "urandom", "zero", "full"))
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+_NAMES_OF_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 # By event: where the path stands among the arguments, and where its folder's descriptor (-1: nowhere).
 _OF_ENTRIES = {
     "os.remove": ((0, 1),),
@@ -174,9 +177,19 @@ def _read_program(name: str, arguments: tuple[Any, ...]) -> Acts:
 def _read_open(_: str, arguments: tuple[Any, ...]) -> Acts:
     path, mode, flags = arguments
     if not (flags & _WRITING or (mode and any(letter in mode for letter in "wax+"))):
-        return ()
+        return _read_weights(path)
     # A descriptor was told when it was opened.
     return () if isinstance(path, int) else [("write", os.path.realpath(_text(path)))]
+
+
+def _read_weights(path: Any) -> Acts:
+    name = "" if isinstance(path, int) else _text(path)
+    named = name.lower().endswith(_NAMES_OF_WEIGHTS)
+    return [("weights", f"named - {os.path.realpath(name)}")] if named else ()
+
+
+def _read_lora(_: str, arguments: tuple[Any, ...]) -> Acts:
+    return [("weights", f"LoRA - {os.path.realpath(_text(arguments[0]))}")]
 
 
 def _read_entries(name: str, arguments: tuple[Any, ...]) -> Acts:
@@ -218,6 +231,7 @@ _READERS: dict[str, Callable[[str, tuple[Any, ...]], Acts]] = {
     **dict.fromkeys(_OF_ENTRIES, _read_entries),
     **dict.fromkeys(_OF_FILES, _read_files),
     "open": _read_open,
+    "reference_engine.lora": _read_lora,
     "sqlite3.connect": _read_database,
 }
 

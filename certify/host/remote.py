@@ -5,6 +5,7 @@ Every call of a run is entered in the ledger, so that demands on *every* call ar
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import secrets
@@ -67,6 +68,8 @@ class Ledger:
     generations: list[Generation] = field(default_factory=list)
     faults: list[tuple[str, CandidateFault]] = field(default_factory=list)
     events: list[tuple[str, Event]] = field(default_factory=list)
+    # SHA-256 of the files that were handed to the plugin.
+    handed: set[str] = field(default_factory=set)
     _entered: Counter[str] = field(default_factory=Counter, repr=False)
 
     def enter_event(self, requirement: str, event: Event) -> None:
@@ -103,14 +106,15 @@ class Unreachable(Exception):
 
 
 class RemotePlugin:
-    """Calls to the candidate in a worker; a lost worker is replaced by a fresh one at the next call."""
+    """Calls to the candidate in a worker; a lost worker is replaced by a fresh one at the next call. Their
+    folders lie below `scratch`."""
 
     def __init__(self, host: Host, scratch: Path, opening: Opening, ledger: Ledger | None = None) -> None:
         self.ledger = ledger or Ledger()
         self.opening = opening
         self.requirement = ""
         self._host = host
-        self._scratch = scratch
+        self.scratch = scratch
         self._session: Session | None = None
         self._signature: Signature | None = None
         self._broken = ""
@@ -144,7 +148,7 @@ class RemotePlugin:
             raise Unreachable(self._broken)
 
     def _open(self, config: Mapping[str, Any], instant: bool = False) -> tuple[Session, Signature]:
-        folder = self._scratch / f"worker-{next(self._numbers)}"
+        folder = self.scratch / f"worker-{next(self._numbers)}"
         given = (str(self.opening.root), *self.opening.readable, self.opening.packages)
         readable = [path for path in given if path]
         session = Session(self._host, folder, self._note_event, readable)
@@ -282,7 +286,7 @@ class RemotePlugin:
         same walls, with a ledger of its own.
         """
         opening = replace(self.opening, kind="stand-in", entry="", config={"leak": leak}, packages="")
-        return RemotePlugin(self._host, self._scratch / f"stand-in-{next(self._numbers)}", opening)
+        return RemotePlugin(self._host, self.scratch / f"stand-in-{next(self._numbers)}", opening)
 
     def _note_event(self, event: Event) -> None:
         self.ledger.enter_event(self.requirement, event)
@@ -315,6 +319,7 @@ class SoakedWorker:
         with file.open("xb") as out:
             out.write(data)
         file.chmod(0o644)
+        self._plugin.ledger.handed.add(hashlib.sha256(data).hexdigest())
         return file
 
     def call(self, request: dict[str, Any], keep: bool = False) -> Generation:

@@ -27,7 +27,17 @@ _EVENT = b'{"kind": '
 
 
 Kind = Literal[
-    "network", "resolved", "local", "process", "write", "read", "signal", "kernel", "overflow", "noise"
+    "network",
+    "resolved",
+    "local",
+    "process",
+    "write",
+    "read",
+    "weights",
+    "signal",
+    "kernel",
+    "overflow",
+    "noise",
 ]
 
 

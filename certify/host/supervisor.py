@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from certify.host import cgroups, tree
+from certify.host.glance import Glance
 from certify.host.watchdog import Watched
 from certify.jail import notify
 
@@ -86,6 +87,7 @@ class Ward:
     listener: int = -1
     watched: Watched | None = None
     told: set[notify.Attempt] = field(default_factory=set)
+    glance: Glance = field(default_factory=Glance)
 
     def close(self) -> None:
         if self.door is not None:
@@ -109,7 +111,9 @@ class Ward:
         )
 
     def bounds(self, asking: int) -> notify.Bounds:
-        return notify.Bounds(lambda target: self.owns(asking, target), (self.folder,), self.given)
+        return notify.Bounds(
+            lambda target: self.owns(asking, target), (self.folder,), self.given, self.glance
+        )
 
 
 class Supervisor:

@@ -1,7 +1,8 @@
 """What a plugin depends on, as its package declares it; nothing is resolved or fetched here.
 
-Read are `[project] dependencies` of pyproject.toml, `requirements*.txt` with the files that they include, and
-`Requires-Dist` of a wheel's METADATA. Forms: PEP 508, PEP 621, pip's requirements file format.
+Read are `[project] dependencies` of pyproject.toml, setup.cfg, what stands in setup.py in plain values,
+`requirements*.txt` with the files that they include, and `Requires-Dist` of a wheel's METADATA. Forms:
+PEP 508, PEP 621, pip's requirements file format, setuptools' `[tool.setuptools.dynamic]`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from .findings import Finding
+from .setup_script import Setup, read_setup_config, read_setup_script
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -64,17 +66,23 @@ class Dependencies:
 def read_dependencies(root: Path, files: Iterable[str]) -> Dependencies:
     """Everything that the package declares. Never raises for what a candidate can do.
 
-    Rules of the findings: `invalid-requirement`, `unreadable`, `direct-url`, `local-path`, `foreign-index`.
+    Rules of the findings: `invalid-requirement`, `unreadable`, `direct-url`, `local-path`, `foreign-index`;
+    `dynamic` (band B) where only a build would tell.
     """
     listed = sorted(files)
     reader = _Reader(root, frozenset(listed))
     for file in listed:
         if file == "pyproject.toml":
             reader.read_project(file)
+        elif file == "setup.py":
+            reader.read_script(file)
+        elif file == "setup.cfg":
+            reader.read_config(file)
         elif _METADATA.search(file):
             reader.read_metadata(file)
         elif _REQUIREMENTS.search(file) and file.count("/") <= 1:
             reader.read_requirements(file)
+    reader.finish()
     return Dependencies(tuple(reader.declared), tuple(reader.findings), tuple(reader.seen))
 
 
@@ -176,14 +184,16 @@ class _Reader:
         self.seen: list[str] = []
         self._root = root
         self._listed = listed
+        self._delegated = ""
 
     def read_project(self, file: str) -> None:
         text = self._text(file)
         try:
-            project = tomllib.loads(text).get("project", {})
+            table = tomllib.loads(text)
         except (ValueError, RecursionError):
             self._find(file, 0, "unreadable", "this is no TOML")
             return
+        project = table.get("project", {})
         if not isinstance(project, dict):
             return
         rows = project.get("dependencies", [])
@@ -193,8 +203,42 @@ class _Reader:
             for row in group if isinstance(group, list) else ():
                 self._add(file, _line_of(text, str(row)), str(row))
         if "dependencies" in (project.get("dynamic") or []):
-            told = "dependencies are dynamic: only a build would tell them"
-            self.findings.append(Finding(file, 0, "dynamic", told, "B"))
+            self._delegate(file, table)
+
+    def _delegate(self, file: str, table: dict[str, Any]) -> None:
+        """To the files that setuptools is told of, or else to the setup script."""
+        try:
+            named = table["tool"]["setuptools"]["dynamic"]["dependencies"]["file"]
+        except (KeyError, TypeError):
+            self._delegated = file
+            return
+        for name in [named] if isinstance(named, str) else named if isinstance(named, list) else []:
+            self._include(file, 0, str(name), 0)
+
+    def finish(self) -> None:
+        """Where pyproject.toml leaves dependencies to a setup script, one must have told them."""
+        told = {row.file for row in self.declared} | {row.file for row in self.findings}
+        if self._delegated and told.isdisjoint(("setup.py", "setup.cfg")):
+            self._dynamic(self._delegated, 0, "dependencies are dynamic")
+
+    def read_script(self, file: str) -> None:
+        self._take(file, read_setup_script(self._text(file).encode("utf-8", "surrogatepass"), file))
+
+    def read_config(self, file: str) -> None:
+        self._take(file, read_setup_config(self._text(file)))
+
+    def _take(self, file: str, setup: Setup) -> None:
+        if setup.problem:
+            self._find(file, 0, "unreadable", setup.problem)
+        for row, line in setup.requirements:
+            self._add(file, line, row)
+        for link, line in setup.links:
+            self._find(file, line, "foreign-index", f"packages from elsewhere than the index: {link[:120]}")
+        for keyword, line in setup.computed:
+            self._dynamic(file, line, f"{keyword} is put together by code")
+
+    def _dynamic(self, file: str, line: int, what: str) -> None:
+        self.findings.append(Finding(file, line, "dynamic", f"{what}: only a build would tell them", "B"))
 
     def read_metadata(self, file: str) -> None:
         text = self._text(file)

@@ -25,6 +25,7 @@ NEAR_WORDS = 12
 NEAR_SCORE = 0.98
 KNOWN_SCORE = 0.8
 _LIKELY = 6
+_AROUND = 5  # words that are quoted on each side of a change
 _DATA = Path(__file__).parent / "data" / "spdx.json.xz"
 
 # Numbering of lists: never the words of a licence by themselves (SPDX 2.3, annex B.7).
@@ -74,13 +75,15 @@ class Template:
 @dataclass(frozen=True)
 class TextMatch:
     """`score` (0 to 1) is the smaller of two shares: of the licence's words that are there, and of the words
-    there that are the licence's. `missing` and `foreign` quote what differs, longest first.
+    there that are the licence's. `missing` and `foreign` quote what differs, longest first; `quotes` show
+    each change in the words around it, what turns a sentence round first.
     """
 
     state: State
     score: float
     missing: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    quotes: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=512)
@@ -96,11 +99,14 @@ def matches_text(identifier: str, text: str) -> TextMatch:
     words = words_of(text)
     added = _additions(words, key)
     if len(words) <= _SHORT_NOTICE and key.startswith("CC") and _addresses(text) == {key}:
-        return TextMatch("differs" if added else "matches", 1.0, (), added)
+        quotes = tuple(f"[added: {phrase}]" for phrase in added)
+        return TextMatch("differs" if added else "matches", 1.0, (), added, quotes)
     match = best_match(template(key), words)
-    if added:
-        return TextMatch("differs", match.score, match.missing, (*added, *match.foreign))
-    return match
+    if not added:
+        return match
+    quotes = tuple(_around(words, phrase) for phrase in added)
+    foreign = (*added, *match.foreign)
+    return TextMatch("differs", match.score, match.missing, foreign, (*quotes, *match.quotes))
 
 
 @lru_cache(maxsize=512)
@@ -185,8 +191,10 @@ def compare(model: Template, words: Sequence[str]) -> TextMatch:
     pairs = aligned(model.words, words)
     runs = _in_runs(pairs)
     if not runs:
-        return TextMatch("differs", 0.0, (_quote(model.words),), ())
-    pairs = [pair for pair in pairs if runs[0][1] <= pair[1] <= runs[-1][1]]
+        whole = _quote(model.words)
+        return TextMatch("differs", 0.0, (whole,), (), (f"[missing: {whole}]",))
+    first, last = _reaching(model, pairs, runs)
+    pairs = [pair for pair in pairs if first <= pair[1] <= last]
     changes = list(_changes(model, pairs, words))
     lost = sum(len(change.missing) for change in changes)
     extra = sum(len(change.foreign) for change in changes)
@@ -196,15 +204,44 @@ def compare(model: Template, words: Sequence[str]) -> TextMatch:
     state: State = "matches" if not changes else "near" if slips and score >= NEAR_SCORE else "differs"
     missing = tuple(_quote(part) for part in _longest(change.missing for change in changes))
     foreign = tuple(_quote(part) for part in _longest(change.foreign for change in changes))
-    return TextMatch(state, score, missing, foreign)
+    order = sorted(changes, key=lambda change: (_is_slip(change), -len(change.missing + change.foreign)))
+    return TextMatch(state, score, missing, foreign, tuple(map(str, order[:5])))
+
+
+def _reaching(model: Template, pairs: list[tuple[int, int]], runs: list[tuple[int, int]]) -> tuple[int, int]:
+    """Where the licence begins and ends in a text: at its first and last run, or further out where words that
+    must be there are lacking and stand close by, as around a word put into its first sentence.
+    """
+    ends = []
+    for order, start in ((pairs[::-1], runs[0]), (pairs, runs[-1])):
+        at = order.index(start)
+        outer = model.required[: start[0]] if start is runs[0] else model.required[start[0] + 1 :]
+        for pair in order[at + 1 :] if any(outer) else ():
+            if max(abs(pair[0] - start[0]), abs(pair[1] - start[1])) > RUN:
+                break
+            start = pair
+        ends.append(start[1])
+    return ends[0], ends[1]
 
 
 @dataclass(frozen=True)
 class _Change:
-    """Words of the licence that are not where they should be, and others that stand there."""
+    """Words of the licence that are not where they should be, and others that stand there; and the words of
+    the text on both sides.
+    """
 
     missing: tuple[str, ...]
     foreign: tuple[str, ...]
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        told = [f"{what}: {_quote(some)}" for what, some in self._parts if some]
+        return " ".join([*self.before, f"[{', '.join(told)}]", *self.after])
+
+    @property
+    def _parts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return ("missing", self.missing), ("added", self.foreign)
 
 
 def _changes(model: Template, pairs: list[tuple[int, int]], words: Sequence[str]) -> Iterator[_Change]:
@@ -223,7 +260,9 @@ def _changes(model: Template, pairs: list[tuple[int, int]], words: Sequence[str]
             foreign = ()
         missing, foreign = _without_bullets(missing), _without_bullets(foreign)
         if missing or foreign:
-            yield _Change(missing, foreign)
+            before = words[max(pairs[0][1], right + 1 - _AROUND) : right + 1]
+            after = words[next_right : min(next_right + _AROUND, pairs[-1][1] + 1)]
+            yield _Change(missing, foreign, tuple(before), tuple(after))
 
 
 def _without_bullets(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -258,12 +297,25 @@ def _additions(words: list[str], key: str) -> tuple[str, ...]:
     return tuple(matches[-1].group() for matches, known in found if len(matches) > known)
 
 
+def _around(words: Sequence[str], phrase: str) -> str:
+    """The last place of a phrase in a text, with the words on both sides."""
+    wanted = phrase.split()
+    places = range(len(words) - len(wanted), -1, -1)
+    at = next((at for at in places if list(words[at : at + len(wanted)]) == wanted), -1)
+    if at < 0:
+        return f"[added: {phrase}]"
+    end = at + len(wanted)
+    return str(
+        _Change((), tuple(wanted), tuple(words[max(0, at - _AROUND) : at]), tuple(words[end : end + _AROUND]))
+    )
+
+
 def _longest(parts: Iterable[Sequence[str]]) -> list[Sequence[str]]:
     return sorted(filter(None, parts), key=len, reverse=True)[:5]
 
 
 def _quote(words: Sequence[str]) -> str:
-    return " ".join(words[:14]) + (" ..." if len(words) > 14 else "")
+    return " ".join(words[:14]) + (f" ... ({len(words)} words)" if len(words) > 14 else "")
 
 
 def _addresses(text: str) -> set[str]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from .findings import Band, Finding
 from .weights import SafetensorsHeader, WeightsError, read_safetensors_header
+from .weights.glance import ADAPTER
 
 Family = str  # "v1", "v2", "sdxl" or another model's name
 
@@ -28,9 +29,7 @@ MAX_SIDECAR = 256 << 10
 _DOWN = r"(?:lora_A(?:\.default)?|lora_down|lora\.down|lora_linear_layer\.down|hada_w1_b)"
 _TEXT_INPUT = re.compile(rf"attn2[._](?:processor[._])?to_[kv](?:_lora)?[._](?:lora[._])?(?:{_DOWN}|down)\b")
 _ENCODER_INPUT = re.compile(rf"(?:^|[._])(?:text_encoder|lora_te)[._].*[qk]_proj[._].*?{_DOWN}")
-_ADAPTER = re.compile(
-    r"lora_(?:up|down|[AB])\b|lora\.(?:up|down)\b|lora_linear_layer|\bhada_w[12]|\blokr_w[12]"
-)
+_ADAPTER = re.compile(ADAPTER)
 _STYLES = (
     ("kohya", re.compile(r"^lora_(?:unet|te\d?)_")),
     ("diffusers", re.compile(r"\.processor\.|lora\.(?:down|up)|_lora\.(?:down|up)")),

@@ -10,7 +10,7 @@ paragraph 7: OpenRAIL-M asks for the latest version of the model.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .licence_texts import matches_text
@@ -98,14 +98,14 @@ def base_terms(text: str, model_type: str) -> list[str]:
         problems.append(
             "paragraph 7 is that of OpenRAIL-M: this is the text for v1.4 and v1.5 under another title"
         )
-    problems += _attachment_problems(words)
-    return problems or _alterations(text, model_type)
+    attachment = _attachment_problems(words)
+    return [*problems, *attachment] if problems else _alterations(text, model_type, attachment)
 
 
 def slips(text: str, model_type: str) -> str:
     """The few words that differ from the licence of `model_type`, where nothing else does; else empty."""
     match = matches_text(IDENTIFIERS[model_type], text)
-    return "; ".join((*match.missing, *match.foreign)[:3]) if match.state == "near" else ""
+    return _quoted(match.quotes) if match.state == "near" else ""
 
 
 def restrictions_passed_on(texts: Mapping[str, str]) -> Told:
@@ -173,11 +173,17 @@ def _attachment_problems(words: str) -> list[str]:
     return [] if found == total else [f"Attachment A has {found} of its {total} use restrictions"]
 
 
-def _alterations(text: str, model_type: str) -> list[str]:
-    """What the duties don't tell: words that were put in, or taken out elsewhere."""
+def _alterations(text: str, model_type: str, attachment: list[str]) -> list[str]:
+    """What the duties don't tell: words that were put in, or taken out elsewhere. Where the attachment's
+    problems tell what is missing, only what was put in is told besides.
+    """
     match = matches_text(IDENTIFIERS[model_type], text)
     if match.state != "differs":
-        return []
-    changes = [f'"{part}" is missing' for part in match.missing[:2]]
-    changes += [f'"{part}" was added' for part in match.foreign[:2]]
-    return [f"the text was altered: {', '.join(changes)}"]
+        return attachment
+    quotes = [quote for quote in match.quotes if "added: " in quote or not attachment]
+    altered = [f"the text was altered: {_quoted(quotes)}"] if quotes or not attachment else []
+    return [*attachment, *altered]
+
+
+def _quoted(quotes: Sequence[str]) -> str:
+    return "; ".join(f'"{quote}"' for quote in list(dict.fromkeys(quotes))[:3])

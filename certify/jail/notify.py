@@ -10,13 +10,16 @@ import errno
 import fcntl
 import ipaddress
 import os
+import re
 import signal
 import socket
+import stat
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 from .calls import NUMBERS, machine
 from .filter import ADDRESSES, CLONE_NEW, PATHS
@@ -30,10 +33,13 @@ _CONTINUE = 1
 # What everybody may open: devices, and what the system tells of itself and of the caller.
 _FREE = ("/dev", "/proc", "/sys", "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/run", "/var")
 _FREE_TO_WRITE = ("/dev/null", "/dev/tty", "/dev/shm", "/dev/nvidia", "/proc/self", "/proc/thread-self")
+# Where a plugin can keep files that lie on no disk.
+_IN_MEMORY = ("/dev/shm", "/proc/self/fd", "/proc/thread-self/fd")
 _PROGRAMS = ("execve", "execveat")
 _OPENING = {"open": 1, "openat": 2}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _MOST_TEXT = 300
+_OWN_PROCESS = re.compile(rb"/proc/(?:thread-)?self(?=/)")
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was tried. Kinds: `network`, `local`, `write`, `read`, `process`, `signal`, `kernel`."""
+    """What was tried. Kinds: `network`, `local`, `write`, `read`, `weights` (`WHAT SHA256 PATH`), `process`,
+    `signal`, `kernel`.
+    """
 
     kind: str
     detail: str
@@ -86,11 +94,13 @@ def answer(listener: int, asked: Asked, allowed: bool) -> None:
 @dataclass(frozen=True)
 class Bounds:
     """What the caller may do: `own` says whether a process number of its means one of its own processes;
-    `folders` are its to write in, `given` to read."""
+    `folders` are its to write in, `given` to read; `glance` tells of a file that it opens there, while the
+    call waits, what weights it holds: empty for none."""
 
     own: Callable[[int], bool]
     folders: tuple[str, ...]
     given: tuple[str, ...]
+    glance: Callable[[IO[bytes]], str] = lambda _: ""
 
 
 def judge(asked: Asked, bounds: Bounds, memory: Memory) -> tuple[bool, Attempt | None]:
@@ -144,6 +154,8 @@ def _opened(asked: Asked, bounds: Bounds, memory: Memory) -> Attempt | None:
     flags_at = _OPENING.get(asked.call)
     writes = flags_at is None or bool(asked.arguments[flags_at] & _WRITING)
     path = memory.path(asked.pid, *_place(asked))
+    if flags_at is not None and (weights := _weights(asked, path, bounds, memory)):
+        return Attempt("weights", f"{weights} {path}", False)
     if is_below(path, bounds.folders) or _is_of_own_process(path, bounds.own):
         return None
     free = _FREE_TO_WRITE if writes else (*_FREE, *bounds.given)
@@ -151,6 +163,21 @@ def _opened(asked: Asked, bounds: Bounds, memory: Memory) -> Attempt | None:
     if is_below(path, free) and (writes or not _is_private(path)):
         return None
     return Attempt("write" if writes else "read", path, False)
+
+
+def _weights(asked: Asked, path: str, bounds: Bounds, memory: Memory) -> str:
+    """What weights the file holds that is there now; a plugin that swaps it before it is read goes unseen."""
+    in_memory = is_below(path, _IN_MEMORY)
+    # Files of the kernel's are asked nothing: to read some of them is an act.
+    if not in_memory and (
+        is_below(path, ("/proc", "/sys", "/dev")) or not is_below(path, (*bounds.folders, *bounds.given))
+    ):
+        return ""
+    try:
+        with memory.file(asked.pid, *_place(asked)) as stream:
+            return bounds.glance(stream)
+    except OSError:
+        return ""
 
 
 def is_below(path: str, folders: Iterable[str]) -> bool:
@@ -258,10 +285,30 @@ class Memory:
         path = os.path.normpath(raw)
         return ("/" + path.lstrip("/") if path.startswith("/") else path)[:_MOST_TEXT]
 
+    def file(self, pid: int, folder: int, address: int) -> IO[bytes]:
+        """The regular file there, as the caller's own root and folders have it, opened to read. A device or
+        a pipe is not opened, for that alone may do something, or wait. Raises OSError.
+        """
+        name, process = self._bytes(pid, address), f"/proc/{pid}".encode()
+        if name.startswith(b"/"):
+            place = _OWN_PROCESS.sub(process, name) if _OWN_PROCESS.match(name) else process + b"/root" + name
+        else:
+            place = process + (b"/cwd/" if folder < 0 else b"/fd/%d/" % folder) + name
+        handle = os.open(place, os.O_PATH | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise OSError(errno.EINVAL, "no regular file")
+            return open(f"/proc/self/fd/{handle}", "rb")  # noqa: PTH123
+        finally:
+            os.close(handle)
+
     def _text(self, pid: int, address: int) -> str:
+        return _plain(self._bytes(pid, address))
+
+    def _bytes(self, pid: int, address: int) -> bytes:
         # Reading stops at the end of a mapped page.
         raw = self.read(pid, address, 4096) or self.read(pid, address, 4096 - address % 4096)
-        return _plain(raw.partition(b"\0")[0])
+        return raw.partition(b"\0")[0]
 
 
 def _plain(raw: bytes) -> str:

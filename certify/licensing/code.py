@@ -153,8 +153,9 @@ def _code_files(candidate: Candidate) -> list[Finding]:
         judged = judge_match(file, identifier, matches[file])
         if any(row.rule == "other-text" for row in judged):
             held = identified(texts[file].text)
-            what = f"; {file} is the text of {held[0][0]}" if held else ""
-            told = f"no file holds the text of {identifier}: {', '.join(licence.files)}{what}"
+            told = f"it holds the text of {held[0][0]}, not" if held else "it does not hold the text"
+            others = ", and none of the others under [licence] files does" if licence.files[1:] else ""
+            told = f"{told} of {identifier}, which the manifest declares{others}"
             judged = [Finding(file, 0, "other-text", told)]
         findings += judged
     return findings

@@ -43,8 +43,10 @@ def show(plugin: Path, index: str = "", as_json: bool = False, sbom: str = "") -
         for hit in sorted(hits, key=lambda row: row.band):
             mark = "✗" if name in broken and hit.band == "A" else "!" if hit.band != "C" else "·"
             say(f"{mark} {name}: {hit}")
+        if name in broken:
+            say(f"  to mend it: {catalogue.find(name).fix}")
     if broken:
-        say(f"{len(broken)} broken: {', '.join(broken)}. `certify explain ID` says why and how to mend it.")
+        say(f"{len(broken)} broken: {', '.join(broken)}. `certify explain ID` says why.")
     else:
         say("Nothing certain was found. This is a check of files, no legal advice.")
     return EXIT_FOUND if broken else 0

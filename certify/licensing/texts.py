@@ -64,14 +64,15 @@ def judge_match(file: str, identifier: str, match: TextMatch) -> list[Finding]:
         return [
             Finding(file, 0, "not-checkable", f"no reference text of {identifier} to hold it against", "C")
         ]
-    missing, foreign = "; ".join(match.missing[:2]), "; ".join(match.foreign[:2])
-    how = (
-        f"{match.score:.1%} of {identifier}; missing: {missing or 'nothing'}; foreign: {foreign or 'nothing'}"
-    )
+    quotes = list(dict.fromkeys(match.quotes))
+    where = "; ".join(f'"{quote}"' for quote in quotes[:2])
     if match.state == "near":
-        return [Finding(file, 0, "slip", f"a few words differ: {how}", "B")]
+        return [Finding(file, 0, "slip", f"a few words differ from {identifier}: {where}", "B")]
     altered = match.score >= 0.5
-    told = f"an altered text: {how}" if altered else f"not the text of {identifier}"
+    told = f"not the text of {identifier}"
+    if altered:
+        more = f" and {len(quotes) - 2} more" if len(quotes) > 2 else ""
+        told = f"an altered text of {identifier} ({match.score:.1%} of it): {where}{more}"
     return [Finding(file, 0, "altered-text" if altered else "other-text", told)]
 
 

@@ -21,7 +21,10 @@ def test_dependencies_can_be_read(candidate: Candidate, evidence: EvidenceBox) -
     evidence.text(
         "Declared", "\n".join(f"{row}  ({row.file}:{row.line})" for row in declared.declared) or "none"
     )
-    expect_nothing_certain(dependencies.form(candidate), evidence)
+    findings = dependencies.form(candidate)
+    expect_nothing_certain(findings, evidence)
+    if dynamic := [row for row in findings if row.rule == "dynamic"]:
+        raise NotEvidenced(f"{dynamic[0]}.")
 
 
 @requirement("deps.index-only")

@@ -12,7 +12,7 @@ from certify.evidence import EvidenceBox
 from certify.host.remote import Ledger
 from certify.host.session import Event
 from certify.instruments.network import undeclared
-from certify.instruments.private import private_place
+from certify.instruments.places import private_place
 from certify.submission import SubmissionError, digest_of
 
 _BY = {"kernel": "the kernel's filter", "worker": "Python's audit events inside"}

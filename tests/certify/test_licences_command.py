@@ -52,6 +52,14 @@ def test_what_is_broken_gives_code_1_and_names_the_requirement(plugin: Path, cap
     assert "✗ licence.files: LICENSE: LICENSE is no file" in capsys.readouterr().out
 
 
+def test_each_broken_requirement_is_followed_by_what_mends_it(plugin: Path, capsys: Captured) -> None:
+    (plugin / "LICENSE-MODEL").unlink()
+    main(["licences", str(plugin)])
+    lines = capsys.readouterr().out.splitlines()
+    told = next(at for at, line in enumerate(lines) if line.startswith("✗ licence.base-model"))
+    assert lines[told + 1].startswith("  to mend it: Copy the licence of the base")
+
+
 def test_as_json_it_holds_parts_and_findings(plugin: Path, capsys: Captured) -> None:
     (plugin / "LICENSE-MODEL").write_text("All rights reserved.", "utf-8")
     assert main(["licences", str(plugin), "--json"]) == 1

@@ -108,6 +108,20 @@ def test_a_write_elsewhere_is_told(code: str, path: str, place: Place) -> None:
         Path("/dev/shm/certify-watch").unlink(missing_ok=True)
 
 
+def test_weights_are_told_by_their_names_and_by_the_engines_loader(place: Place) -> None:
+    code = """
+    for name in ('a.safetensors', 'b.PT', 'c.txt'):
+        open(name, 'wb').close()
+        open(name, 'rb').close()
+    sys.audit('reference_engine.lora', 'c.txt')
+    """
+    assert seen(place, code) == [
+        ("weights", "named - WORK/a.safetensors"),
+        ("weights", "named - WORK/b.PT"),
+        ("weights", "LoRA - WORK/c.txt"),
+    ]
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -200,3 +200,45 @@ def test_equal_sequences_are_aligned_whole():
 
 def test_sequences_of_nothing_in_common_cost_little():
     assert aligned(["a"] * 20_000, ["b"] * 20_000) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "quote"),
+    [
+        (
+            "hereby granted",
+            "hereby not granted",
+            "permission is hereby [added: not] granted free of charge to",
+        ),
+        ("free of charge, ", "", "permission is hereby granted [missing: free of charge] to any person"),
+        (
+            "WITHOUT WARRANTY",
+            "WITH WARRANTY",
+            "is provided as is [missing: without, added: with] warranty of",
+        ),
+        ("sublicense, ", "", "[missing: sublicense]"),
+    ],
+)
+def test_a_change_is_quoted_in_the_words_around_it(old, new, quote):
+    assert old in MIT
+    first = matches_text("MIT", MIT.replace(old, new, 1)).quotes[0]
+    assert quote in first
+
+
+def test_an_added_restriction_is_quoted_where_it_stands():
+    quotes = matches_text("MIT", MIT + "\nThis software is for personal use only, my friend.\n").quotes
+    assert "this software is for [added: personal use only] my friend" in quotes[0]
+
+
+def test_what_turns_a_sentence_round_is_quoted_before_slips():
+    slips = MIT.replace("furnished", "furnishd").replace("substantial", "substancial")
+    assert (
+        "[added: not]" in matches_text("MIT", slips.replace("hereby granted", "hereby not granted")).quotes[0]
+    )
+
+
+def test_a_heading_of_common_words_is_no_part_of_the_licence():
+    assert (
+        matches_text("MIT", "This is granted to any person by permission of its authors.\n\n" + MIT).quotes
+        == ()
+    )

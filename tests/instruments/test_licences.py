@@ -160,3 +160,18 @@ def test_a_missing_file_or_a_folder_is_told(tmp_path):
     assert "is no file" in read_text(tmp_path / "gone").problems[0]
     assert "is no file" in read_text(tmp_path).problems[0]
     assert read_text(tmp_path / "nul\0").problems
+
+
+def test_what_was_put_in_is_told_beside_the_attachment_that_is_missing():
+    cut = RAIL[: RAIL.rindex("Attachment A")].replace("to You a perpetual", "to You a revocable")
+    missing, altered = base_terms(cut, "v1.5")
+    assert missing == "Attachment A with its use restrictions is missing"
+    assert "grants to you a [missing: perpetual, added: revocable] worldwide" in altered
+    (only,) = base_terms(RAIL[: RAIL.rindex("Attachment A")], "v1.5")
+    assert only == missing
+
+
+def test_duties_without_the_licence_around_them_are_no_licence():
+    assert base_terms(RAIL, "v1.5") == []
+    words = RAIL.split("\n\n")
+    assert base_terms("\n\n".join(reversed(words)), "v1.5") != []

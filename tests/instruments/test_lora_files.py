@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import pickle
 
 import pytest
 
@@ -17,6 +19,8 @@ from certify.instruments.lora_files import (
 )
 from certify.instruments.lora_permissions import check_permissions, read_civitai
 from certify.instruments.weights import WeightsError
+from certify.instruments.weights.glance import glance
+from tests.corpora.weights import gguf, zipped
 from tests.defects.lora import lora_file, safetensors
 
 STYLES = ("PEFT", "kohya", "diffusers", "LyCORIS")
@@ -219,3 +223,34 @@ def test_a_lora_is_one_under_any_name_and_other_weights_are_none(tmp_path):
 )  # fmt: skip
 def test_names_of_base_models_are_known(name, family):
     assert family_of(name) == family
+
+
+def glanced(data):
+    return glance(io.BytesIO(data), len(data))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_glance_knows_a_lora_in_every_style_without_parsing_it(style):
+    data = lora_file(style=style)
+    assert glanced(data) == "LoRA"
+
+
+def test_a_name_in_escapes_is_read_as_it_is_meant():
+    header = b'{"x.lor\\u0061_A.weight":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
+    assert glanced(len(header).to_bytes(8, "little") + header + b"0") == "LoRA"
+
+
+def test_a_glance_tells_weights_from_other_data():
+    state = b"\x80\x02X\x14\x00\x00\x00x.to_k.lora_A.weight."
+    assert glanced(safetensors({"emb_params": (1, 768)})) == "weights"
+    assert glanced(gguf({"general.name": "x"})) == "weights"
+    assert glanced(zipped(**{"archive/data.pkl": state, "archive/version": b"3"})) == "LoRA"
+    assert glanced(zipped(**{"archive/data.pkl": b"\x80\x02}.", "archive/version": b"3"})) == "weights"
+    # Documents and plain pickles are data as often.
+    for data in (zipped(**{"word/document.xml": b"lora_A"}), pickle.dumps({"a": 1}), b"", b"{}", bytes(100)):
+        assert glanced(data) == ""
+
+
+def test_a_glance_at_a_header_that_lies_about_its_length_is_short():
+    assert glanced((1 << 40).to_bytes(8, "little") + b"{") == ""
+    assert glanced((1 << 23).to_bytes(8, "little") + b'{"a_lora_A"') == ""

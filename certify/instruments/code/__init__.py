@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 
 from ..findings import Finding
 from ..source import Source, parse_source
-from . import execution, hosts, payloads, reach, surroundings, text
+from . import execution, hosts, installing, payloads, reach, surroundings, text
 from .rules import RULES, Family
 from .view import View
 
@@ -22,6 +22,7 @@ _CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     execution.check,
     reach.check,
     surroundings.check,
+    installing.check,
     text.check,
 )
 # A weaker rule falls silent where the stronger one has spoken of the same line.

@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from .. import places
 from ..findings import Finding
-from . import places
 from .view import ANY, View
 
 _OPENERS = re.compile(

@@ -49,6 +49,8 @@ _ROWS: tuple[tuple[str, Family, Band, str, str], ...] = (
     ("hub-code", "runtime-install", "A", "{what} runs code of a repository that it fetches", _DECLARE),
     ("fetched-program", "runtime-install", "B", "fetches a program or source, {what}", _DECLARE),
     ("remote-code", "runtime-install", "B", "{what} lets a repository bring code of its own", _DECLARE),
+    ("install-hook", "runtime-install", "B", "{what} acts while the package is installed",
+     "Declare what is needed in pyproject.toml; nothing has to run to install plain Python."),
     # Code that nobody can read.
     ("hidden-code", "obfuscation", "A", "{what} runs code that is hidden in an encoded text", _REVIEW),
     ("hidden-name", "obfuscation", "A", "puts the name {what} together from pieces", _REVIEW),

@@ -244,6 +244,47 @@ def test_a_folder_whose_name_is_no_text_can_be_told(tmp_path: Path) -> None:
 
 
 @on_linux
+def test_a_file_is_opened_where_the_caller_means_it_and_no_pipe_is(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"weights")
+    os.mkfifo(tmp_path / "pipe")
+    folder = os.open(tmp_path, os.O_PATH)
+    read = os.open(tmp_path / "x", os.O_RDONLY)
+    try:
+        for name, start in (
+            (b"x", folder),
+            (os.fsencode(tmp_path / "x"), -100),
+            (b"/proc/self/fd/%d" % read, 0),
+        ):
+            with FakeMemory({AT: name + b"\0"}).file(os.getpid(), start, AT) as stream:
+                assert stream.read() == b"weights"
+        for name in (b"pipe", b"gone", b"."):
+            with pytest.raises(OSError, match=r"regular|No such"):
+                FakeMemory({AT: name + b"\0"}).file(os.getpid(), folder, AT)
+    finally:
+        os.close(folder)
+        os.close(read)
+
+
+@on_linux
+def test_weights_are_told_where_they_lie_in_given_folders_or_its_own(tmp_path: Path) -> None:
+    for name in ("own", "given", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x").write_bytes(b"weights")
+    bounds = Bounds(lambda _: False, (str(tmp_path / "own"),), (str(tmp_path / "given"),), lambda _: "LoRA -")
+
+    def told(name: str, flags: int = os.O_RDONLY) -> Attempt | None:
+        memory = FakeMemory({AT: os.fsencode(tmp_path / name) + b"\0"})
+        return judge(Asked(1, os.getpid(), "openat", (AT_FDCWD, AT, flags, 0, 0, 0)), bounds, memory)[1]
+
+    for name in ("own/x", "given/x"):
+        assert told(name) == Attempt("weights", f"LoRA - {tmp_path / name}", False)
+    assert told("own/x", os.O_RDWR) == Attempt("weights", f"LoRA - {tmp_path / 'own/x'}", False)
+    assert told("own/gone") is None
+    # What it may not open is told as that.
+    assert told("other/x") == Attempt("read", str(tmp_path / "other/x"), False)
+
+
+@on_linux
 def test_memory_that_is_not_there_is_empty() -> None:
     memory = Memory()
     for address in (0, 8, 2**63, 2**64 - 1):

@@ -1,4 +1,8 @@
-"""Where secrets lie and what starts by itself, on the three systems: paths with forward slashes, as data."""
+"""Where secrets lie and what starts by itself, on the three systems: paths with forward slashes, as data.
+
+What a source names is judged by `SECRETS` alone. Of a path that a plugin opens more can be said: `.env` in a
+text may be a suffix, as a file of somebody's home it is not the plugin's business.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +45,24 @@ SECRETS = _places(
     (r"(^|/)etc/(shadow|sudoers)\b|Windows/System32/config/(SAM|SYSTEM)", "system passwords"),
     (r"\.cache/huggingface/token|\.huggingface/token|\.config/gh/hosts\.yml", "access tokens"),
 )
+_WHEN_OPENED = _places(
+    (r"(^|/)\.(aws|azure|kube|docker)(/|$)|(^|/)\.config/(rclone|solana|op|gh)(/|$)", "cloud credentials"),
+    (
+        r"\.config/(google-chrome|chromium|BraveSoftware|vivaldi|opera|microsoft-edge)(/|$)",
+        "browser profiles",
+    ),
+    (r"(^|/)\.(mozilla|thunderbird)(/|$)|(^|/)(Cookies|Login Data)$", "browser profiles"),
+    (r"\.config/discord(/|$)|\.local/share/TelegramDesktop(/|$)", "messengers' tokens"),
+    (r"(^|/)(Exodus|MetaMask|keystore\.json)(/|$)", "wallets"),
+    (r"\.local/share/kwalletd(/|$)", "keyrings"),
+    (r"(^|/)\.(netrc|env|boto|s3cfg)$", "stored passwords"),
+    (r"(^|/)\.(bash|zsh|python)_history$", "what the user typed"),
+    (r"^/etc/(shadow|gshadow|sudoers)|^/etc/ssh/", "system passwords"),
+    (r"^/proc/\d+/(environ|mem|maps|cmdline|fd)|^/proc/(kcore|kallsyms)$|^/dev/k?mem", "others' memory"),
+    (r"^/(var/)?run/(docker|containerd|podman|dbus|user|secrets)|^/var/lib/docker(/|$)", "services"),
+    (r"^/var/(spool/cron|mail)(/|$)", "others' post and timetables"),
+    (r"^/dev/input", "what the user types"),
+)
 START_UPS = _places(
     (r"\.(bash|zsh|ksh)(rc|_profile|_login|_logout|env)$|config\.fish$", "a shell's start-up file"),
     (r"(^|[~/])\.(profile|zprofile|zlogin|xinitrc|xprofile)$", "a shell's start-up file"),
@@ -70,3 +92,8 @@ RUN_KEY = re.compile(
 def first(places: Places, text: str) -> str:
     """What lies at the path in a text; empty for a path that is nothing special."""
     return next((what for pattern, what in places if pattern.search(text)), "")
+
+
+def private_place(path: str) -> str:
+    """What lies at an absolute path that was opened, if it is the user's business alone; else empty."""
+    return first(SECRETS, path) or first(_WHEN_OPENED, path)
