@@ -5,6 +5,19 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
+class ClaimedPicture(BaseModel):
+    """What stands beside a picture's bytes: sides in pixels, how many bytes follow, the result's facts."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    width: int = Field(ge=1, le=8192)
+    height: int = Field(ge=1, le=8192)
+    pixel_bytes: int = Field(ge=1)
+    png_bytes: int = Field(ge=0)
+    inside_seconds: float = Field(ge=0)
+    result: dict[str, str | int | bool]
+
+
 class Inside(BaseModel):
     """What a soaked worker tells of itself: whether Python's collector is on; blocks, heap, live asyncio
     tasks, bytes of torch's on a GPU. A claim, which can only add suspicion.

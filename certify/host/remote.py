@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from certify.host.claims import SITES, Inside, Signature, Site
+from certify.host.claims import SITES, ClaimedPicture, Inside, Signature, Site
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke
 from certify.host.launch import Host
 from certify.host.pictures import Way, parts_of
@@ -32,17 +32,6 @@ GIVE_UP_AFTER = 2
 MAX_EVENTS = 1000
 # A picture with this many times the pixels asked for, or a PNG of this many times their bytes, is no answer.
 MAX_AREA, MAX_PNG = 4, 2
-
-
-class _Picture(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    width: int = Field(ge=1, le=8192)
-    height: int = Field(ge=1, le=8192)
-    pixel_bytes: int = Field(ge=1)
-    png_bytes: int = Field(ge=0)
-    inside_seconds: float = Field(ge=0)
-    result: dict[str, str | int | bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -377,7 +366,7 @@ def _generation(reply: Reply, request: dict[str, Any], requirement: str) -> Gene
     if "no_picture" in reply.body:
         raise Misspoke(f"no picture came back, but {str(reply.body['no_picture'])[:300]}", shown)
     try:
-        picture = _Picture.model_validate(
+        picture = ClaimedPicture.model_validate(
             {key: value for key, value in reply.body.items() if key not in ("nonce", "ok")}
         )
     except ValidationError as error:
