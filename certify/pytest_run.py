@@ -28,6 +28,8 @@ def run_suites(context: RunContext, catalogue: Catalogue) -> None:
         "--import-mode=importlib",
     ]
     arguments += ["-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "--strict-markers"]
+    # A test file that does not load is told as trouble, and the others are run.
+    arguments += ["--continue-on-collection-errors"]
     arguments += ["-p", "no:warnings", "-p", "no:threadexception", "-p", "no:unraisableexception", "-s"]
     folders = sorted({str(root / row.requirement.suite) for row in context.plan.to_run})
     if not folders:

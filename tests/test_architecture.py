@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PYPROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
 # Room -> what nothing in it may import.
 NEVER = {
     "reference_engine": ("certify", "suites", "reports", "pytest"),
@@ -87,3 +89,15 @@ def test_nothing_but_the_front_doors_imports_the_command_line() -> None:
 @pytest.mark.parametrize("room", ["certify", "reference_engine", "reports", "suites"])
 def test_no_module_is_long(room: str) -> None:
     assert [str(path) for path in modules(room) if len(path.read_text("utf-8").splitlines()) > 400] == []
+
+
+def test_every_folder_of_code_is_packaged() -> None:
+    """An installation would lack what is not listed, while a checkout has it."""
+    listed = set(re.findall(r'^    "((?:certify|reference_engine)[\w.]*)",$', PYPROJECT, re.MULTILINE))
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for room in ("certify", "reference_engine", "suites", "reports")
+        for path in (ROOT / room).rglob("__init__.py")
+    }
+    outside = {name for name in folders if name.split(".")[0] in ("suites", "reports")}
+    assert (folders - outside) | {f"certify.{name}" for name in outside} <= listed

@@ -1,0 +1,23 @@
+"""Running the suites: what pytest itself trips over is trouble of the harness, and never a quiet end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from certify.pytest_run import run_suites
+from certify.requirements import load_catalogue
+
+
+def test_a_suite_that_does_not_load_is_trouble_and_no_interruption(tmp_path: Path) -> None:
+    catalogue = load_catalogue()
+    (tmp_path / "pytest.ini").write_bytes((catalogue.root / "pytest.ini").read_bytes())
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "test_made.py").write_text("import a_library_that_nobody_has\n", "utf-8")
+    planned = SimpleNamespace(requirement=SimpleNamespace(id="made.up", suite="made"))
+    context = SimpleNamespace(plan=SimpleNamespace(to_run=[planned]), trouble=[])
+    run_suites(cast(Any, context), cast(Any, SimpleNamespace(root=tmp_path)))
+    told = " ".join(context.trouble)
+    assert "made/test_made.py was not collected" in told
+    assert "a_library_that_nobody_has" in told
