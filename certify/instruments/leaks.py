@@ -179,8 +179,14 @@ def judge_counts(samples: Sequence[Sample], resource: Resource, look: int = 1) -
     return _verdict(resource, first, second, steady, first.rise > 0, late, r_min)
 
 
-def judge_inside(samples: Sequence[Sample], limits: Mapping[str, float], look: int = 1) -> list[LeakVerdict]:
-    """Whether what the process counts of itself rises by more than `limits` a call (by `blocks`, `heap`).
+def judge_inside(
+    samples: Sequence[Sample],
+    limits: Mapping[str, float],
+    look: int = 1,
+    slack: Mapping[str, float] | None = None,
+) -> list[LeakVerdict]:
+    """Whether what the process counts of itself rises by more than `limits` a call (by `blocks`, `heap`), and
+    by more than `slack` in the whole second half, which words seen for the first time and the like explain.
 
     Exact to the byte, where memory seen from outside stands still as long as a leak fills holes between what
     lives; but a claim, which can show a leak and never its absence.
@@ -193,7 +199,9 @@ def judge_inside(samples: Sequence[Sample], limits: Mapping[str, float], look: i
             found.append(_too_few(name, samples))
             continue
         first, second = phases
-        limit = max(limit, POWER_SIGMAS * spread(calls, values) / (calls[-1] - calls[0]))
+        span = calls[-1] - calls[0]
+        warm = 2 * (slack or {}).get(name, 0.0) / span
+        limit = max(limit, warm, POWER_SIGMAS * spread(calls, values) / span)
         alpha = ALPHA / look**2
         steady = second.trend_p < alpha and second.rate > limit
         found.append(_verdict(name, first, second, steady, first.trend_p < alpha, False, SURE * limit))

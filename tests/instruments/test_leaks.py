@@ -11,6 +11,7 @@ from certify.instruments.leaks import (
     SURE,
     Sample,
     judge_counts,
+    judge_inside,
     judge_memory,
     passed_cap,
     per_day,
@@ -275,3 +276,15 @@ def test_constant_and_falling_series_are_never_a_leak(values, resource, spacing)
         trace = samples(series, calls, resource or "rss_anon")
         verdict = judge_counts(trace, resource) if resource else judge_memory(trace)
         assert verdict.verdict == "CLEAN"
+
+
+def test_what_a_process_takes_up_at_first_is_no_suspicion_in_a_short_run_and_a_leak_is_in_a_long_one() -> (
+    None
+):
+    short = [Sample(call, 0.0, blocks=10_000 + 4 * call) for call in range(1, 101)]
+    long = [Sample(40 * call, 0.0, blocks=10_000 + 40 * 4 * call) for call in range(1, 101)]
+    told = [
+        judge_inside(samples, {"blocks": 0.9}, slack={"blocks": 400.0})[0].verdict
+        for samples in (short, long)
+    ]
+    assert told == ["CLEAN", "LEAK"]
