@@ -29,9 +29,9 @@ APART = ("guest", "apart")
 # What runs beside the candidate, by a name of its own (certify/host/library.py): the standard library,
 # numpy and the engine alone, and each other by relative imports. The adapter for pipelines opens them with
 # torch, the nursery names what it warms, and a picture that a call starts from is one of PIL's, as the engine
-# takes it.
+# takes it. memray traces where it is installed.
 BESIDE = ("certify/guest", "certify/jail", "certify/protocol.py")
-GUEST_MAY = ("numpy", "PIL", "reference_engine", "torch")
+GUEST_MAY = ("numpy", "PIL", "reference_engine", "torch", "memray")
 FRONT_DOORS = ("certify/__main__.py", "certify/pytest_entry.py")
 
 

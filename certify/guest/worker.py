@@ -17,18 +17,18 @@ import subprocess
 import sys
 import time
 import traceback
-import tracemalloc
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ..protocol import Frame, pack, read_frame, write_all
 from . import answers
 from .heap import heap_counter
+from .tracing import Tracing, start_tracing
 from .watch import Watch
 
 MAX_TEXT = 4000
-MOST_SITES = 20
 # From glibc's malloc.h.
 M_MMAP_THRESHOLD = -3
 
@@ -88,6 +88,8 @@ class Worker:
         asyncio.set_event_loop(self.loop)
         self.plugin: Any = None
         self._open: Callable[[], Any]
+        self._root = ""
+        self._tracing: Tracing | None = None
         self._heap = heap_counter()
 
     def answer(self, frame: Frame) -> tuple[dict[str, Any], bytes]:
@@ -148,6 +150,7 @@ class Worker:
             # Behind the engine's own: what the host has goes first.
             sys.path.append(header["packages"])
         self._open = partial(adapter.open_plugin, header["root"], header["entry"], header["config"])
+        self._root = header["root"]
         self.plugin = self._open()
         return {"signature": answers.describe_signature(self.plugin)}, b""
 
@@ -214,15 +217,12 @@ class Worker:
         }, b""
 
     def on_trace(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Starts tracing Python's allocations; asked again, ends it and tells where what is held is from."""
-        gc.collect()
-        if not tracemalloc.is_tracing():
-            tracemalloc.start(1)
+        """Starts tracing allocations; asked again, ends it and tells where what is held is from."""
+        if self._tracing is None:
+            self._tracing = start_tracing(Path.cwd(), self._root)
             return {"sites": []}, b""
-        found = tracemalloc.take_snapshot().statistics("lineno")
-        tracemalloc.stop()
-        sites = sorted(found, key=lambda site: -site.count)[:MOST_SITES]
-        return {"sites": [_site(site) for site in sites if site.count > 1]}, b""
+        sites, self._tracing = self._tracing.stop(), None
+        return {"sites": [{**site, "place": answers.plain(site["place"], 300)} for site in sites]}, b""
 
     def on_freeze(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """After warm-up: what lives now is left out of later collections, which makes them cheap.
@@ -232,12 +232,6 @@ class Worker:
         gc.collect()
         gc.freeze()
         return {"held": _hold_mmap_threshold()}, b""
-
-
-def _site(site: tracemalloc.Statistic) -> dict[str, Any]:
-    frame = site.traceback[0]
-    place = f"{frame.filename}:{frame.lineno}"
-    return {"place": answers.plain(place, 300), "count": site.count, "bytes": site.size}
 
 
 async def _gathered(calls: list[Any]) -> list[Any]:

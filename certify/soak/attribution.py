@@ -18,7 +18,7 @@ EXPLAINED = 0.3
 @dataclass(frozen=True)
 class Attribution:
     """`named` by resource: what there is more of, named from outside. `sites` of Python that hold what
-    `calls` traced calls left, while memory grew by `grown` bytes in all.
+    `calls` traced calls left; as many untraced ones make memory grow by `grown` bytes.
     """
 
     named: Mapping[str, list[tuple[str, int]]] = field(default_factory=dict)
@@ -48,10 +48,10 @@ def kind_of_growth(attribution: Attribution, follows: Mapping[Kind, float]) -> s
     """Leak, growing cache, or what only the allocator holds; `follows` are bytes a call by kind of call."""
     if not attribution.in_python:
         return (
-            "no Python object holds it: native memory that is not freed, mapped memory, or memory that the "
-            "allocator retains"
+            "no line of Python is known to hold it: native memory that is not freed (the extra `leaks` may "
+            "name its lines), mapped memory, or memory that the allocator retains"
         )
     new, again = follows.get("unique", 0.0), follows.get("repeated", 0.0)
     if new > 0 and again < new / 4:
         return "a growing cache: it grows with new inputs and not with those that come again"
-    return "a leak: Python objects of each call stay, whether its input is new or not"
+    return "a leak: something of each call stays, whether its input is new or not"

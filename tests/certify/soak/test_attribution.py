@@ -30,7 +30,7 @@ def test_lines_of_the_plugin_that_hold_something_of_each_call_are_named() -> Non
     [
         ([HELD], {"unique": 3000.0, "repeated": 2900.0}, "a leak"),
         ([HELD], {"unique": 3000.0, "repeated": 0.0}, "a growing cache"),
-        ([FOREIGN], {"unique": 3000.0, "repeated": 2900.0}, "no Python object holds it"),
+        ([FOREIGN], {"unique": 3000.0, "repeated": 2900.0}, "no line of Python is known to hold it"),
     ],
 )
 def test_a_leak_a_cache_and_what_is_outside_of_python_are_told_apart(sites, follows, kind) -> None:  # type: ignore[no-untyped-def]
