@@ -61,8 +61,9 @@ def run(arguments: argparse.Namespace, given: Sequence[str]) -> int:
 def _resume(folder: str, given: Sequence[str]) -> int:
     others = [name for name in given if name != "resume"]
     if others:
+        named = ", ".join("PLUGIN" if name == "plugin" else f"--{name}" for name in others)
         raise UserError(
-            f"--resume goes on with what the run was asked for: leave out {', '.join(others)}.",
+            f"--resume goes on with what the run was asked for: leave out {named}.",
             f"certify run --resume {shlex.quote(folder)}",
         )
     order = recorded_order(Path(folder))

@@ -334,3 +334,20 @@ def test_questions_are_answered_quickly_and_without_the_heavy_libraries(words: l
     # Processor seconds, which other work on the machine does not change.
     used = after.children_user + after.children_system - before.children_user - before.children_system
     assert used < 1.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run"], "takes a PLUGIN"),
+        (["run", "x", "--resume", "."], "leave out PLUGIN"),
+        (["run", "--resume", ".", "--profile", "store"], "leave out --profile"),
+        (["run", "--resume", "/nowhere"], "no journal.ndjson"),
+        (["run", str(ROOT / "examples" / "inkwash"), "--soak", "5x"], "30m or 24h"),
+    ],
+)
+def test_resuming_and_soaking_tell_their_mistakes(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert told in capsys.readouterr().err
