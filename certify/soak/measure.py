@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -204,12 +203,14 @@ class Measuring:
             self.segment.errors += self._worker.together(list(work.requests))
         elif work.kind == "cancelled":
             self._worker.cancelled(work.requests[0], GIVEN_UP_AFTER)
-        elif work.kind == "refused":
-            with suppress(CallRefused):
+        elif work.kind in ("refused", "sizes"):
+            # A size that is refused is for sdk.sizes to judge.
+            try:
                 self._worker.call(work.requests[0])
-            self.segment.errors += 1
+            except CallRefused:
+                self.segment.errors += 1
         else:
-            self._worker.call(work.requests[0], keep=keep and work.kind != "sizes")
+            self._worker.call(work.requests[0], keep=keep)
 
     def _follow(self) -> None:
         """Which kinds of calls make grow what leaks: some of each kind alone, measured before and after."""

@@ -38,7 +38,7 @@ def test_inkwash_passes_at_profile_quick_with_all_its_outputs(tmp_path: Path) ->
     assert results["verdict"] == {"name": "PASSED", "reasons": [], "exit_code": 0}
     assert {row["outcome"] for row in results["requirements"] if row["counts"]} == {"passed"}
     assert sum(row["attempts"] > 0 for row in results["requirements"]) == results["planned"]
-    assert any(claim.startswith("soak: ") for claim in results["claims"])
+    assert any(claim.startswith("soak, real engine: ") for claim in results["claims"])
     for name in ("journal.ndjson", "report.html", "junit.xml", "sbom.cdx.json"):
         assert (out / name).stat().st_size > 1000
 

@@ -324,3 +324,13 @@ def test_a_leak_is_followed_to_the_kind_of_call_that_feeds_it(soaked: Soaked) ->
     assert set(done.follows["memory"]) == set(KINDS)
     assert done.attribution is not None
     assert done.attribution.sites[0].place == "/plugin/keeper.py:7"
+
+
+def test_a_size_that_is_refused_is_no_end_of_the_soak(soaked: Soaked) -> None:
+    def refuse(number: int, request: dict[str, Any]) -> None:
+        if request.get("width", 64) != 64:
+            raise CallRefused("64 wide alone")
+
+    done, _ = soaked(on_call=refuse)
+    assert done.calls >= 600
+    assert done.samples[-1].errors > 600 / 22

@@ -12,6 +12,9 @@ class Liar:
     def convert(self, mode):
         return self._image.convert(mode)
 
+    def save(self, *where, **how):
+        self._image.save(*where, **how)
+
 
 class LiesAboutItsShape(Sound):
     def deliver(self, image, prompt, negative_prompt, seed):
