@@ -3,7 +3,8 @@ defect.
 
 A `.py` defect is a class derived from the sound plugin; `# breaks: ID` (or `# breaks: ID as OUTCOME`) stands
 beside the fault, `# leaves unmeasured: ID, ...` where a fault keeps something from being measured,
-`# needs: MODULE` where it is found with that package alone (without it: not evidenced),
+`# needs: MODULE` where it is found with that package alone (without it: not evidenced, or nothing at all
+with `# passes without them: ID`),
 `# manifest: OLD => NEW` where plugin.toml must say something else (`\\n` is a new line), and
 `# manifest also: LINE` where it must say more. A `.toml` defect changes the package: `replace` (in
 plugin.toml), `edit` (in other texts), `remove`, `files`, `bytes`, `copy`, `cut`, `flip`, `recode` (in another
@@ -52,6 +53,7 @@ OPEN = (*_NEVER, *NO_TOOL)
 _BREAKS = re.compile(r"# breaks: ([\w.-]+)(?: as ([\w-]+))?")
 _UNMEASURED = re.compile(r"# leaves unmeasured: (.+)")
 _NEEDS = re.compile(r"# needs: ([\w, ]+)")
+_PASSES_WITHOUT = re.compile(r"# passes without them: (.+)")
 _MANIFEST = re.compile(r"# manifest: (.+) => (.+)")
 _ALSO = re.compile(r"# manifest also: (.+)")
 
@@ -125,6 +127,8 @@ def _read(path: Path, catalogue: Catalogue) -> Defect:
     breaks = tuple(name for name, outcome in expected.items() if outcome in (Outcome.FAILED, Outcome.WARNED))
     if _lacks(text):
         expected |= dict.fromkeys(breaks, Outcome.NOT_EVIDENCED)
+        for name in _names(", ".join(_PASSES_WITHOUT.findall(text)), catalogue):
+            del expected[name]
     for name in _names(unmeasured, catalogue):
         expected.setdefault(name, Outcome.NOT_EVIDENCED)
     for name in _NEVER:
