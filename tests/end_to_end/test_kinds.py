@@ -27,7 +27,9 @@ def test_folder_zip_and_wheel_have_one_digest(tmp_path: Path) -> None:
     for number, plugin in enumerate((SOUND, archive, wheel)):
         out = tmp_path / f"run-{number}"
         done = certify(
-            "run", plugin, "--out", out, "--suite", "licensing", "--requirement", "sdk.entry-loads"
+            *("run", plugin, "--out", out),
+            *("--requirement", "licence.files", "--requirement", "licence.lora-declared"),
+            *("--requirement", "sdk.entry-loads"),
         )
         assert done.returncode == 3, done.stdout + done.stderr
         results = json.loads((out / "results.json").read_text("utf-8"))
