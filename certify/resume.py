@@ -13,6 +13,7 @@ from typing import Any
 from certify.assemble import assemble
 from certify.errors import UserError
 from certify.record import read_journal
+from certify.soak.journal import Altered, read_lines
 
 # What must be the same before and after, and what a user calls it.
 _SAME = {
@@ -27,7 +28,8 @@ _ANEW = "Start a new run instead: `certify run PLUGIN`."
 def recorded_order(folder: Path) -> dict[str, Any]:
     """What the run in `folder` was asked for, with its seed.
 
-    Raises UserError where there is none, or where it came to its end; a fault of the harness is none.
+    Raises UserError where there is none, where it came to its end (a fault of the harness is none), and where
+    the record of a soak was altered.
     """
     try:
         events = read_journal(folder / "journal.ndjson")
@@ -41,6 +43,11 @@ def recorded_order(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder}: {error}", _ANEW) from None
     if events[-1].get("event") == "end" and results.verdict.name != "ERROR":
         raise UserError(f"{folder}: that run came to its end.", _ANEW)
+    for journal in sorted(folder.glob("soak-*.ndjson")):
+        try:
+            read_lines(journal)
+        except Altered as error:
+            raise UserError(f"{error}: it was altered.", _ANEW) from None
     run = next(event for event in events if event["event"] == "run")
     return {**run["order"], "seed": run["seed"], "out": str(folder.absolute()), "resume": True}
 

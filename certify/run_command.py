@@ -23,7 +23,6 @@ def run(arguments: argparse.Namespace, given: Sequence[str]) -> int:
     """Checks what was asked, starts the run, and gives its exit code. `given` are the names of the options
     that were used; raises UserError for a mistake in them.
     """
-
     if arguments.resume:
         return _resume(arguments.resume, given)
     if arguments.plugin is None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from certify.host.faults import CallRefused, WorkerEnded
+from certify.host.faults import CallRefused, CandidateFault, WorkerEnded
 from certify.host.remote import SoakedWorker
 from certify.instruments.gpu import gpu_bytes
 from certify.instruments.holdings import grown as grown_names
@@ -96,7 +97,9 @@ class Measuring:
         segment.suspended = self._slept() - before
         segment.whole = True
         if segment.leaks:
-            self._follow()
+            # It is found; a fault from here on costs no more than what it is made of.
+            with suppress(CandidateFault):
+                self._follow()
 
     def _warm_up(self) -> None:
         for _ in range(WARM_UP):

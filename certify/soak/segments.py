@@ -32,7 +32,7 @@ def soak(
     plugin ended itself, which is a finding of its own, another uses what is left of the time, as often as
     the profile says; then the fault is raised. With `instant` the engine's networks are left out.
     """
-    aim = Aim(profile.instant_seconds, profile.instant_calls) if instant else profile_aim(profile)
+    aim = _aim(profile, instant)
     left = aim.seconds
     lost = 0
     while not any(segment.whole for segment in journal.segments):
@@ -55,6 +55,7 @@ def soak(
     return journal.segments
 
 
-def profile_aim(profile: Profile) -> Aim:
-    """What the real engine's soak is to reach."""
+def _aim(profile: Profile, instant: bool) -> Aim:
+    if instant:
+        return Aim(profile.instant_seconds, profile.instant_calls)
     return Aim(profile.soak_seconds, profile.soak_calls)

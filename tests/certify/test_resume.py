@@ -142,3 +142,10 @@ def test_another_plugin_certify_policy_or_machine_is_another_run(tmp_path: Path,
 def test_two_runs_do_not_write_one_record(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.ndjson"), pytest.raises(BusyError):
         Journal(tmp_path / "journal.ndjson")
+
+
+def test_a_soak_whose_record_was_altered_is_told_before_anything_runs(tmp_path: Path) -> None:
+    cut_short(tmp_path, Outcome.PASSED)
+    (tmp_path / "soak-real.ndjson").write_text('{"kind": "begin", "chain": "0"}\n', "utf-8")
+    with pytest.raises(UserError, match="was altered"):
+        recorded_order(tmp_path)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from certify.instruments.marks.layers import Layer
-from certify.instruments.marks.statistics import P_THRESHOLD, corrected
+from certify.instruments.marks.networks import judge_bits
 from certify.instruments.marks.words import PayloadError, payload_bits
 
 METHOD = "trustmark"
@@ -36,12 +34,4 @@ def judge_trustmark(words: Sequence[Sequence[int]], packet: Sequence[int]) -> La
     wanted = payload_bits(packet)
     if wanted.size != BITS or any(len(word) != BITS for word in words) or not words:
         raise ValueError(f"words of TrustMark have {BITS} bits")
-    right = [int((np.array(word, bool) == wanted).sum()) for word in words]
-    best = int(np.argmax(right))
-    p_value = corrected(right[best], BITS, len(words))
-    told = f"TrustMark, {right[best]} of {BITS} bits, p = {p_value:.2g}"
-    facts = {"bits": f"{right[best]} of {BITS}", "p-value": f"{p_value:.2g}"}
-    if p_value <= P_THRESHOLD:
-        found = "mirrored" if best else ""
-        return Layer("invisible", "present", f"the named word ({told})", facts={**facts, "found": found})
-    return Layer("invisible", "absent", "", f"not the named word ({told})", facts=facts)
+    return judge_bits("TrustMark", words, wanted)

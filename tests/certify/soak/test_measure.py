@@ -334,3 +334,15 @@ def test_a_size_that_is_refused_is_no_end_of_the_soak(soaked: Soaked) -> None:
     done, _ = soaked(on_call=refuse)
     assert done.calls >= 600
     assert done.samples[-1].errors > 600 / 22
+
+
+def test_a_leak_stays_found_when_the_worker_ends_while_it_is_followed(soaked: Soaked) -> None:
+    def end(number: int, request: dict[str, Any]) -> None:
+        # 600 calls, warm-up and the works that hold more than one.
+        if number > 600 + WARM_UP + 20:
+            raise WorkerEnded("killed by SIGSEGV")
+
+    done, _ = soaked(memory=lambda call: (1 << 28) + call * (64 << 10), on_call=end)
+    assert done.memory.verdict == "LEAK"
+    assert done.whole
+    assert done.attribution is None
