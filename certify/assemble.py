@@ -103,26 +103,24 @@ def _parts(events: Iterable[Mapping[str, Any]]) -> list[Part]:
 
 
 def _measured(parts: Sequence[Part]) -> dict[str, RequirementResult]:
-    """The last measurement of each requirement; one that failed before and passes now is flaky, and a warning
-    stays."""
-    measured: dict[str, RequirementResult] = {}
+    """The last measurement of each requirement, in the light of all before it."""
+    rows: dict[str, list[RequirementResult]] = {}
     for part in parts:
         for event in part.get("requirement", ()):
             row = RequirementResult.model_validate(event)
-            before = measured.get(row.id)
-            measured[row.id] = row if before is None else _after(before, row)
-    return measured
+            rows.setdefault(row.id, []).append(row)
+    return {name: _in_the_light_of(before, last) for name, (*before, last) in rows.items()}
 
 
-def _after(before: RequirementResult, row: RequirementResult) -> RequirementResult:
-    if row.outcome is not Outcome.PASSED:
-        return row
-    if before.outcome is Outcome.WARNED:
-        return before
-    if before.outcome in (Outcome.FAILED, Outcome.FLAKY):
-        told = f"Passed after the run was resumed; before: {before.message}"
-        return row.model_copy(update={"outcome": Outcome.FLAKY, "message": told})
-    return row
+def _in_the_light_of(before: Sequence[RequirementResult], last: RequirementResult) -> RequirementResult:
+    """What ever failed and passes now is flaky, and a warning stays."""
+    if last.outcome is not Outcome.PASSED:
+        return last
+    for row in before:
+        if row.outcome is Outcome.FAILED:
+            told = f"Passed after the run was resumed; before: {row.message}"
+            return last.model_copy(update={"outcome": Outcome.FLAKY, "message": told})
+    return next((row for row in before if row.outcome is Outcome.WARNED), last)
 
 
 def _gaps(parts: Sequence[Part]) -> list[str]:

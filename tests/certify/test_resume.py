@@ -149,3 +149,11 @@ def test_a_soak_whose_record_was_altered_is_told_before_anything_runs(tmp_path: 
     (tmp_path / "soak-real.ndjson").write_text('{"kind": "begin", "chain": "0"}\n', "utf-8")
     with pytest.raises(UserError, match="was altered"):
         recorded_order(tmp_path)
+
+
+@pytest.mark.parametrize("between", [Outcome.NOT_EVIDENCED, Outcome.ERROR, Outcome.PASSED])
+def test_what_failed_once_does_not_pass_by_being_resumed_twice(tmp_path: Path, between: Outcome) -> None:
+    resumed(cut_short(tmp_path, Outcome.FAILED), between, ends=False)
+    results = resumed(tmp_path, Outcome.PASSED)
+    assert outcome_of(results) is Outcome.FLAKY
+    assert results.verdict.name == "INCOMPLETE"
