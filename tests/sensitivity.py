@@ -1,7 +1,8 @@
 """Can each requirement fail, and does nothing else? `python -m tests.sensitivity` prints the table.
 
 Runs the sound plugin and every defect through the whole of profile quick (with a shorter soak), and compares
-what was found with what stands beside each defect, both ways.
+what was found with what stands beside each defect, both ways. Each run draws afresh what it asks; with
+`--seed` all draw the same.
 """
 
 from __future__ import annotations
@@ -68,10 +69,11 @@ def differences(results: Results, measured: Set[str]) -> dict[str, str]:
     }
 
 
-def measure(defect: Defect, host: Host, index: Path, advisories: str) -> Row:
+def measure(defect: Defect, host: Host, index: Path, advisories: str, seed: str = "") -> Row:
     with tempfile.TemporaryDirectory(prefix="defect-") as name:
         folder = defect.build(Path(name) / "plugin")
-        order = Order(str(folder), out=str(Path(name) / "out"), index=str(index), advisories=advisories)
+        out = str(Path(name) / "out")
+        order = Order(str(folder), out=out, seed=seed, index=str(index), advisories=advisories)
         measured = measured_of(defect)
         results, _ = execute(order, Silent(), host=host, profile=SHORT, selected=measured)
     # What takes a program that is not here stays open, whatever the defect.
@@ -81,7 +83,7 @@ def measure(defect: Defect, host: Host, index: Path, advisories: str) -> Row:
     return Row(defect.name, defect.suite, expected, found, results.verdict.name, results.seconds, messages)
 
 
-def measure_all(names: list[str]) -> list[Row]:
+def measure_all(names: list[str], seed: str = "") -> list[Row]:
     """Runs these defects one after another, with one nursery for all of them."""
     by_name = {defect.name: defect for defect in [sound(), *all_defects()]}
     rows = []
@@ -92,15 +94,15 @@ def measure_all(names: list[str]) -> list[Row]:
     ):
         index = build_index(Path(scratch) / "index")
         for name in names:
-            rows.append(measure(by_name[name], host, index, advisories))
+            rows.append(measure(by_name[name], host, index, advisories, seed))
             print(f"{rows[-1].seconds:5.1f} s  {name}", file=sys.stderr, flush=True)
     return rows
 
 
-def measure_in_parallel(names: list[str], jobs: int) -> list[Row]:
+def measure_in_parallel(names: list[str], jobs: int, seed: str = "") -> list[Row]:
     """The same in `jobs` processes, each with its share."""
     parts = [names[index::jobs] for index in range(jobs)]
-    command = [sys.executable, "-m", "tests.sensitivity", "--json"]
+    command = [sys.executable, "-m", "tests.sensitivity", "--json", f"--seed={seed}"]
     running = [
         subprocess.Popen([*command, *part], stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent)
         for part in parts
@@ -139,12 +141,13 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="defects to run (default: all)")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="run the named ones here and print JSON")
+    parser.add_argument("--seed", default="", help="the root seed of every run (default: a fresh one each)")
     arguments = parser.parse_args()
     names = arguments.names or [defect.name for defect in [sound(), *all_defects()]]
     if arguments.json:
-        print(json.dumps([vars(row) for row in measure_all(names)]))
+        print(json.dumps([vars(row) for row in measure_all(names, arguments.seed)]))
         return 0
-    rows = measure_in_parallel(names, arguments.jobs)
+    rows = measure_in_parallel(names, arguments.jobs, arguments.seed)
     print(table(rows))
     return 1 if any(row.missed or row.extra for row in rows) else 0
 

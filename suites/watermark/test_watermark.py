@@ -12,7 +12,7 @@ from certify.context import RunContext
 from certify.evidence import EvidenceBox
 from certify.host.remote import Generation, Ledger
 from certify.instruments.marks.aigc import read_aigc
-from certify.instruments.marks.causes import remarks, why_absent
+from certify.instruments.marks.causes import remarks, why_absent, why_not_whole
 from certify.instruments.marks.invisible import MarkReading, read_mark, together
 from certify.instruments.marks.statistics import sequential, unmarked_bound
 from certify.instruments.marks.words import KnownMark
@@ -133,12 +133,13 @@ def test_the_mark_covers_the_whole_image(candidate: Candidate, ledger: Ledger, e
     if not seen:
         raise NotEvidenced("No image carries the mark at all; see mark.every-image.")
     for generation, reading in partly[:SHOWN]:
-        told = f"{reading.tiles.agreeing} of {reading.tiles.counted} parts carry it"
-        evidence.picture("marked in part", generation.pixels, told)
+        tiles = reading.tiles
+        told = f"{tiles.agreeing} of {tiles.counted} parts carry it, {tiles.share:.0%} of the blocks"
+        evidence.picture("not marked all over", generation.pixels, told)
     evidence.value("marked images", seen)
     assert not partly, (
-        f"{len(partly)} of {seen} marked images carry the mark in a part alone: the first in "
-        f"{partly[0][1].tiles.agreeing} of {partly[0][1].tiles.counted} parts."
+        f"{len(partly)} of {seen} marked images do not carry the mark all over; the first: "
+        f"{why_not_whole(partly[0][1])}"
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from certify.instruments.marks import luma
 from certify.instruments.marks.invisible import MarkReading, read_mark
+from certify.instruments.marks.tiles import FAITHFUL
 from certify.instruments.marks.words import KNOWN, KnownMark
 
 Pixels = NDArray[np.uint8]
@@ -82,7 +83,16 @@ def remarks(reading: MarkReading) -> list[str]:
     if reading.polarity == "inverted":
         told.append("Its bits are inverted.")
     if not reading.whole:
-        told.append(
-            f"Only {reading.tiles.agreeing} of {reading.tiles.counted} parts of the picture carry it."
-        )
+        told.append(why_not_whole(reading))
     return told
+
+
+def why_not_whole(reading: MarkReading) -> str:
+    """What is wrong with a mark that is present and not whole, in a sentence."""
+    tiles = reading.tiles
+    if not tiles.agree:
+        return f"Only {tiles.agreeing} of {tiles.counted} parts of the picture carry it."
+    return (
+        f"Of the blocks that {reading.method} can mark {tiles.share:.0%} say the word; its marker leaves at "
+        f"least {FAITHFUL:.0%}. It is another picture's mark, or the picture was changed after marking."
+    )

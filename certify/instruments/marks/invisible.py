@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.instruments.marks import classic, luma, search
+from certify.instruments.marks.faithful import left_by_a_faithful_marker
 from certify.instruments.marks.resample import resample, turn
 from certify.instruments.marks.search import Find, Place
 from certify.instruments.marks.statistics import P_THRESHOLD, combined
-from certify.instruments.marks.tiles import SMALLEST, SMALLEST_CLASSIC, TileMap, tile_map
+from certify.instruments.marks.tiles import TileMap, tile_map
 from certify.instruments.marks.words import Bits, PayloadError, payload_bits
 from reference_engine.marking.luma import capacity
 
@@ -59,8 +60,11 @@ class MarkReading:
 
     @property
     def whole(self) -> bool:
-        """Whether the mark is all over the picture, and not only in a part that was pasted."""
-        return self.state == "present" and self.tiles.agree
+        """Whether the mark is all over the picture, as its marker leaves it: not in a pasted part alone, and
+        not copied from another picture. lumaQim's tiles tell both.
+        """
+        faithful = self.method == luma.METHOD or self.tiles.faithful
+        return self.state == "present" and self.tiles.agree and faithful
 
     @property
     def doubtful(self) -> bool:
@@ -108,8 +112,7 @@ def read_mark(
     view = turn(pixels, -best.place.turned) if best.place.turned else pixels
     view = _view(view, best.place.mirrored, size if best.place.resized else None)
     down, right = best.place.offset
-    said, wanted, free = search.block_bits(view[down:, right:], word, method, best.place)
-    smallest = SMALLEST if method == luma.METHOD else SMALLEST_CLASSIC
+    tiles, path, inverted = _tiles_of(view[down:, right:], word, method, best)
     state: State = "present" if p_value <= P_THRESHOLD else "absent"
     if state == "absent" and not _can_carry(pixels, word.size, method):
         state = "cannot-carry"
@@ -121,10 +124,31 @@ def read_mark(
         bits=int(word.size),
         p_value=p_value,
         hypotheses=best.hypotheses * len(stages) * tried,
-        polarity="inverted" if best.inverted else "normal",
-        place=best.place,
-        tiles=tile_map(said ^ best.inverted == wanted, free, smallest),
+        polarity="inverted" if inverted else "normal",
+        place=replace(best.place, path=path),
+        tiles=tiles,
     )
+
+
+def _tiles_of(view: Pixels, word: Bits, method: str, find: Find) -> tuple[TileMap, classic.Path, bool]:
+    """Where the word is in a view, by which path, and whether inverted. The paths of a classic mark say
+    nearly the same in warm pictures and differ in cold parts of them, so the one that is right all over may
+    not be the one that was found first.
+    """
+    if method == luma.METHOD:
+        said, wanted, free = search.block_bits(view, word, method, find.place)
+        return tile_map(said ^ find.inverted == wanted, free), find.place.path, find.inverted
+    return max(
+        (_tiles_by_path(view, word, method, replace(find.place, path=path)) for path in search.PATHS),
+        key=lambda found: found[0].share,
+    )
+
+
+def _tiles_by_path(view: Pixels, word: Bits, method: str, place: Place) -> tuple[TileMap, classic.Path, bool]:
+    said, wanted, free = search.block_bits(view, word, method, place)
+    inverted = bool(free.any() and (said == wanted)[free].mean() < 0.5)
+    left = left_by_a_faithful_marker(view, wanted ^ inverted, _classic(method), place.path)
+    return tile_map(said ^ inverted == wanted, free & (left ^ inverted == wanted)), place.path, inverted
 
 
 def _stages(

@@ -117,8 +117,8 @@ def block_bits(view: Pixels, word: Bits, method: str, place: Place) -> tuple[Bit
     else:
         said = classic.block_bits(classic.u_plane(view, place.path), method)  # type: ignore[arg-type]
         which = place.row_step * np.arange(said.shape[0])[:, None] + np.arange(said.shape[1])[None]
-        free = classic.room(view)[: said.shape[0], : said.shape[1]]
-    return said, word[(which + place.shift) % word.size], free
+        free = classic.room(view)
+    return said, word[(which + place.shift) % word.size], free[: said.shape[0], : said.shape[1]]
 
 
 def _votes(values: classic.Plane, row_step: int, bits: int) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.instruments.marks.aigc import read_aigc
+from certify.instruments.marks.causes import why_not_whole
 from certify.instruments.marks.chunks import read_tool
 from certify.instruments.marks.disclosure import read_disclosure
 from certify.instruments.marks.invisible import MarkReading, read_mark
@@ -65,7 +66,7 @@ def invisible_layer(reading: MarkReading, name: str) -> Layer:
     }
     told = f"{reading.method}, {reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
     if reading.state == "present":
-        partly = () if reading.whole else (f"only {facts['tiles'].replace(' agree', '')} tiles say the word",)
+        partly = () if reading.whole else (why_not_whole(reading),)
         return Layer("invisible", "present", f"{name} ({told})", warnings=partly, facts=facts)
     if reading.state == "cannot-carry":
         return Layer("invisible", "cannot-carry", "", "it is too small or too flat for the mark", facts=facts)

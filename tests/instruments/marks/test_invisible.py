@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.instruments.marks import luma, search
+from certify.instruments.marks.causes import why_not_whole
 from certify.instruments.marks.invisible import read_mark, together
 from certify.instruments.marks.words import KNOWN, PayloadError, payload_bits
 from reference_engine.marking.luma import embed_luma
@@ -122,6 +123,28 @@ def test_a_residual_that_was_copied_is_refused():
     residual = luma_marked(mine).astype(int) - mine
     forged = np.clip(other + residual, 0, 255).astype(np.uint8)
     assert not read_mark(forged, PAYLOAD, "lumaQim").whole
+
+
+@pytest.mark.parametrize(("method", "apart"), [("dwtDct", 0.15), ("dwtDctSvd", 0.05)])
+def test_a_classic_mark_of_a_picture_that_is_nearly_the_same_is_present_and_not_whole(method, apart):
+    mine = soft(3, 256, 256)
+    other = (mine * (1 - apart) + soft(53, 256, 256) * apart).astype(np.uint8)
+    residual = MARKERS[method](mine).astype(int) - mine
+    reading = read_mark(np.clip(other + residual, 0, 255).astype(np.uint8), PAYLOAD, method)
+    assert reading.state == "present"
+    assert not reading.whole
+    assert "another picture's mark" in why_not_whole(reading) or "parts of the picture" in why_not_whole(
+        reading
+    )
+
+
+@pytest.mark.parametrize("method", ["dwtDct", "dwtDctSvd"])
+@pytest.mark.parametrize("size", [96, 128, 256])
+def test_a_classic_mark_as_its_marker_leaves_it_is_whole_wherever_it_fails_to_hold(method, size):
+    found = [read_mark(MARKERS[method](soft(seed, size, size)), PAYLOAD, method) for seed in range(12)]
+    present = [reading for reading in found if reading.state == "present"]
+    assert len(present) >= 4
+    assert all(reading.whole for reading in present)
 
 
 @pytest.mark.parametrize(
