@@ -18,6 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import save_file
+
 from certify.host.faults import CallRefused
 from certify.host.launch import Host
 from certify.host.session import Session, load_candidate
@@ -28,6 +31,8 @@ IMAGE = os.urandom(512 * 512 * 3)
 PLUGIN = '''
 import os, signal, time
 import numpy as np
+
+WEIGHTS = os.path.join(os.path.dirname(__file__), "weights.safetensors")
 
 class Plugin:
     def __init__(self, sdk, config):
@@ -52,6 +57,9 @@ class Plugin:
     def read(self):
         os.close(os.open("/usr/bin/env", os.O_RDONLY))
 
+    def read_weights(self):
+        os.close(os.open(WEIGHTS, os.O_RDONLY))
+
     def write(self):
         os.close(os.open("x", os.O_WRONLY | os.O_CREAT))
 
@@ -75,6 +83,7 @@ def main() -> None:
         plugin = scratch / "plugin"
         plugin.mkdir()
         plugin.joinpath("timed.py").write_text(PLUGIN, "utf-8")
+        save_file({"weight": np.zeros((64, 64), np.float32)}, plugin / "weights.safetensors")
         with (
             Host(scratch / "walled", warm=False) as walled,
             Host(scratch / "open", warm=False, walls=False) as unwalled,
@@ -132,6 +141,7 @@ def inside(walled: Host, unwalled: Host, scratch: Path, plugin: Path) -> None:
     for act, what, count in (
         ("steps", "8 steps of convolutions", 3),
         ("read", "open for reading", 200),
+        ("read_weights", "open weights for reading, which are looked at", 200),
         ("write", "open for writing", 200),
         ("signal", "a signal, asked of the supervisor", 200),
         ("stat", "stat, which no rule names", 2000),

@@ -25,6 +25,8 @@ ORDER_SHARE = 0.75
 """Of the order that a sampler of its own kind claims: at 28 to 160 steps multistep methods are not at their
 limit, and a fourth-order one shows 3.2.
 """
+FIRST_ORDER = 0.5
+"""Enough for one that claims order 1: DDIM shows 0.67 on trailing timesteps, and what does not converge 0."""
 ERROR_SLACK = 1.1
 NOISE_ALONE = 0.9
 """A run begins in the noisiest tenth of timesteps, where less than 2 % of the latents is signal."""
@@ -140,10 +142,11 @@ class Assessment:
         for row, wanted in zip(self.measured, self.expected, strict=True):
             if self.algorithm is not None and row.order < wanted.order - ORDER_SLACK:
                 told.append(f"Its order on the {row.law} law is {row.order:.2f}, not {wanted.order:.2f}.")
-            if self.algorithm is None and row.order < wanted.order * ORDER_SHARE:
+            least = FIRST_ORDER if wanted.order <= 1 else wanted.order * ORDER_SHARE
+            if self.algorithm is None and row.order < least:
                 told.append(
                     f"Its order on the {row.law} law is {row.order:.2f}; of order {wanted.order:g} at least "
-                    f"{wanted.order * ORDER_SHARE:.2f} is seen."
+                    f"{least:.2f} is seen."
                 )
         return tuple(told)
 

@@ -65,6 +65,19 @@ ORDERS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "order"),
+    [("DDIM", {}, 1), ("DDIM", TRAILING, 1), ("Euler", {}, 1), ("Euler", KARRAS, 1), ("Heun", KARRAS, 2)],
+)
+def test_a_right_sampler_passes_as_one_of_its_own_kind_on_every_drawn_law(
+    name: str, parameters: dict[str, Any], order: float
+) -> None:
+    """On one law even timesteps are the better ones, on another Karras levels; both are right."""
+    for entropy in range(12):
+        laws = oracle.draw_laws(entropy)
+        assert oracle.assess(ours(name, parameters), order=order, laws=laws, seed=entropy).problems() == ()
+
+
 @pytest.mark.parametrize(("name", "parameters", "orders"), ORDERS)
 def test_each_sampler_has_its_order_and_the_trajectory_of_its_reference(
     name: str, parameters: dict[str, Any], orders: tuple[float, float]

@@ -74,6 +74,14 @@ def sum_words(grid: Phasors, bits: int) -> NDArray[np.complex128]:
     return found
 
 
+def apart(sums: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """The sums (..., bits) without what they have in common. A word has about as many ones as zeros, so its
+    part in that is small; blocks whose mark was wiped out all say the same, as in a dark picture after WebP.
+    """
+    own: NDArray[np.complex128] = sums - sums.mean(axis=-1, keepdims=True)
+    return own
+
+
 def axis_of(sums: NDArray[np.complex128]) -> NDArray[np.float64]:
     """The phase along which the sums (..., bits) lie, up to half a turn; that half is the polarity."""
     found: NDArray[np.float64] = np.angle(-(sums**2).sum(axis=-1)) / 2
@@ -82,13 +90,14 @@ def axis_of(sums: NDArray[np.complex128]) -> NDArray[np.float64]:
 
 def votes(sums: NDArray[np.complex128]) -> NDArray[np.float64]:
     """What the blocks say of each bit, (..., bits): above 0 for bit 1, in one of the two polarities."""
+    sums = apart(sums)
     found: NDArray[np.float64] = -(sums * np.exp(-1j * axis_of(sums))[..., None]).imag
     return found
 
 
 def block_bits(points: Phasors, bits: int) -> Bits:
     """Which bit each block says, (rows, columns), in one of the two polarities."""
-    axis = axis_of(sum_words(points, bits))
+    axis = axis_of(apart(sum_words(points, bits)))
     said: Bits = (points * np.exp(-1j * axis)).imag < 0
     return said
 

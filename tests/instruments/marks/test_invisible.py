@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.instruments.marks import luma, search
+from certify.instruments.marks.attacks import ATTACKS
 from certify.instruments.marks.causes import why_not_whole
 from certify.instruments.marks.invisible import read_mark, together
 from certify.instruments.marks.words import KNOWN, PayloadError, payload_bits
@@ -194,3 +195,11 @@ def test_a_long_word_is_never_proved_by_others():
     word = np.random.default_rng(8).permutation([False, True] * 32)
     weak = replace(read_mark(soft(1, 64, 64), word, "lumaQim"), p_value=1e-3)
     assert {reading.state for reading in together([weak] * 50)} == {"absent"}
+
+
+def test_lumaqim_outlives_webp_in_a_dark_picture_most_of_whose_blocks_it_wipes_out():
+    """There every block says the same afterwards, but for those that kept the other bit."""
+    dark = np.full((256, 256, 3), 26.0) + np.random.default_rng(1).normal(0, 0.5, (256, 256, 1))
+    attack = next(attack for attack in ATTACKS if attack.name == "WebP 80")
+    seen = attack.apply(luma_marked(np.rint(dark).astype(np.uint8)), np.random.default_rng(0))
+    assert read_mark(seen, PAYLOAD, "lumaQim").state == "present"
