@@ -10,7 +10,7 @@ import re
 
 Places = tuple[tuple[re.Pattern[str], str], ...]
 
-_BROWSERS = "google-chrome|chromium|Chrome|BraveSoftware|Microsoft/Edge|Opera Software"
+_BROWSERS = r"(?<![\w-])(google-chrome|chromium|Chrome|BraveSoftware|Microsoft/Edge|Opera Software)"
 
 
 def _places(*rows: tuple[str, str]) -> Places:
@@ -19,7 +19,7 @@ def _places(*rows: tuple[str, str]) -> Places:
 
 SECRETS = _places(
     (r"(^|[/~*])\.ssh(/|$)|\bid_(rsa|dsa|ecdsa|ed25519)\b", "SSH keys"),
-    (r"\.aws/(credentials|config)|\.config/gcloud|\.azure/", "cloud credentials"),
+    (r"\.aws/(credentials|config)|\.config/gcloud|(^|[/~*])\.azure/", "cloud credentials"),
     (r"\.kube/config|\.docker/config\.json", "cloud credentials"),
     (r"\.git-credentials|\.pypirc|\.npmrc|\.pgpass|\.my\.cnf", "stored passwords"),
     (r"\.gnupg(/|$)|\.password-store|keyrings/|login\.keychain|keychain-db|Library/Keychains", "keyrings"),
@@ -29,14 +29,14 @@ SECRETS = _places(
         "browser profiles",
     ),
     (
-        rf"({_BROWSERS})/?.*(Cookies|History|Web Data)|logins\.json|key[34]\.db|cookies\.sqlite",
+        rf"{_BROWSERS}/?.*(Cookies|History|Web Data)(?=[/*-]|$)|logins\.json|key[34]\.db|cookies\.sqlite",
         "browser profiles",
     ),
     (
         r"discord(canary|ptb)?/Local Storage|Local Storage/leveldb|Telegram Desktop/tdata",
         "messengers' tokens",
     ),
-    (r"Slack/(Cookies|storage)", "messengers' tokens"),
+    (r"(^|[/*])Slack/(Cookies|storage)(?=[/*]|$)", "messengers' tokens"),
     (
         r"wallet\.dat|(^|/)\.(bitcoin|ethereum|electrum|litecoin|monero|solana)(/|$)|Ethereum/keystore",
         "wallets",
@@ -67,7 +67,7 @@ START_UPS = _places(
     (r"\.(bash|zsh|ksh)(rc|_profile|_login|_logout|env)$|config\.fish$", "a shell's start-up file"),
     (r"(^|[~/])\.(profile|zprofile|zlogin|xinitrc|xprofile)$", "a shell's start-up file"),
     (
-        r"(^|/)etc/(cron|profile|init\.d|rc\.local|systemd|ld\.so\.preload)|var/spool/cron",
+        r"(^|/)etc/(cron[\w.]*|profile(\.d)?|init\.d|rc\.local|systemd|ld\.so\.preload)(?=[/*]|$)|var/spool/cron",
         "a system start-up file",
     ),
     (r"\.config/autostart/|systemd/user/|\.config/systemd|Library/Launch(Agents|Daemons)", "autostart"),

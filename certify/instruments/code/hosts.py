@@ -51,9 +51,12 @@ _PROGRAM = re.compile(
 )
 DROPS = re.compile(
     r"(?:discord(?:app)?\.com/api/webhooks|api\.telegram\.org/bot|hooks\.slack\.com/services|webhook\.site|"
-    r"pastebin\.com/(?:raw|api)|paste\.ee|hastebin\.com|transfer\.sh|api\.anonfiles\.com|file\.io|gofile\.io|"
-    r"store\d*\.gofile\.io|\b[\w-]{1,63}\.ngrok(?:-free)?\.(?:io|app)|requestbin\.\w{2,20}|\b[\w-]{1,63}\.pipedream\.net|"
-    r"\b[\w-]{1,63}\.burpcollaborator\.net|\b[\w-]{1,63}\.oast(?:ify)?\.\w{2,20}|interact\.sh|[a-z2-7]{16,56}\.onion|api\.ipify\.org)",
+    r"pastebin\.com/(?:raw|api)|paste\.ee|hastebin\.com|api\.anonfiles\.com|gofile\.io|"
+    r"\b[\w-]{1,63}\.ngrok(?:-free)?\.(?:io|app)|requestbin\.\w{2,20}|\b[\w-]{1,63}\.pipedream\.net|"
+    r"\b[\w-]{1,63}\.burpcollaborator\.net|\b[\w-]{1,63}\.oast(?:ify)?\.\w{2,20}|[a-z2-7]{16,56}\.onion|api\.ipify\.org|"
+    # These might be a module, a script or the end of another name, so they must stand where a host does.
+    r"(?:(?<=//)(?:[\w-]{1,63}\.){0,3}|(?<![\w./-]))(?:file\.io|(?:transfer|interact)\.sh(?=[/:]))(?![\w-]|\.\w)|"
+    r"(?<=//)(?:[\w-]{1,63}\.){0,3}(?:transfer|interact)\.sh(?![\w-]|\.\w))",
     re.I,
 )
 _MINERS = re.compile(

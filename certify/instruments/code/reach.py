@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from .. import places
 from ..findings import Finding
-from .view import ANY, View
+from .view import ANY, MAX_LOOKUPS, View
 
 _OPENERS = re.compile(
     r"open|io\.open|codecs\.open|os\.(open|listdir|scandir|walk|stat|chmod|rename|replace|symlink|link|makedirs"
@@ -35,6 +35,11 @@ _PLAIN_RULES = (  # a call of such a name is the finding
         r"|SetWindowsHookEx[AW]?)"
     )),
 )  # fmt: skip
+# A data base or a signal is connected to as well.
+_CONNECTS = re.compile(
+    r"(.*\.)?create_connection|socket\.(socket|fromfd|create_server)|(ssl|websockets?|asyncio|paramiko)\..*connect\w*"
+)
+_FILES = re.compile(r"open|(io|os|codecs)\.(open|fdopen)|tempfile\.\w+|sys\.(__)?std\w+")
 _SHELL_PATH = re.compile(r"/bin/(ba|z|da)?sh|cmd(\.exe)?|powershell(\.exe)?")
 _REDIRECTED = re.compile(r"(?:>>?|\btee\s+(?:-a\s+)?)\s*([^\s;|&\"']{2,200})")
 _LONGEST_PATH = 300
@@ -81,6 +86,26 @@ def _is_executable(view: View, call: ast.Call) -> bool:
     )
 
 
+def _may_be_a_socket(view: View, handle: ast.expr) -> bool:
+    """`sock.fileno()`, and not that of a file which was opened here or of a stream of Python's."""
+    handle = _followed(view, handle)
+    if not isinstance(handle, ast.Call) or not isinstance(handle.func, ast.Attribute):
+        return isinstance(handle, ast.Starred) and "fileno" in ast.dump(handle)[:500]
+    owner = _followed(view, handle.func.value)
+    made = view.name(owner.func if isinstance(owner, ast.Call) else owner)
+    return handle.func.attr == "fileno" and not _FILES.fullmatch(made)
+
+
+def _followed(view: View, node: ast.expr) -> ast.expr:
+    """What a name stands for."""
+    for _ in range(MAX_LOOKUPS):
+        bound = view.bound(node) if isinstance(node, ast.Name) else None
+        if bound is None:
+            break
+        node = bound
+    return node
+
+
 def _talks_to_a_socket(view: View, call: ast.Call) -> bool:
     """A shell whose input is a descriptor of something: with a connection in the same source, of that."""
     streams = [word.value for word in call.keywords if word.arg in ("stdin", "stdout")]
@@ -114,7 +139,9 @@ def _written(view: View, call: ast.Call, name: str, method: str) -> ast.expr | N
     if _WRITERS.fullmatch(name) and len(call.args) > 1:
         return call.args[1]
     if isinstance(call.func, ast.Attribute):
-        if _WRITE_METHODS.fullmatch(method) and not name.startswith(("os.", "shutil.")):
+        # A text's `replace` takes two; a path's takes where to.
+        of_text = method in ("replace", "rename") and len(call.args) + len(call.keywords) != 1
+        if _WRITE_METHODS.fullmatch(method) and not name.startswith(("os.", "shutil.")) and not of_text:
             return call.func.value
         opening = view.folder.text(call.args[0] if call.args else mode) or "r"
         if method == "open" and _WRITE_MODE.fullmatch(opening) and len(opening) < 5:
@@ -143,13 +170,11 @@ def _command(view: View, call: ast.Call, name: str) -> Iterator[Finding]:
 def _remote_shell(view: View) -> Iterator[Finding]:
     """A socket joined to a shell: `os.dup2(sock.fileno(), 0)`, or `pty.spawn` beside a connection."""
     names = {id(node): view.name(node.func) for node in view.nodes if isinstance(node, ast.Call)}
-    connects = any(
-        name.endswith((".connect", "create_connection", "socket.socket")) for name in names.values()
-    )
+    connects = any(map(_CONNECTS.fullmatch, names.values()))
     for node in view.nodes:
         if not isinstance(node, ast.Call) or not connects:
             continue
-        if names[id(node)] == "os.dup2" and "fileno" in ast.dump(node)[:500]:
+        if names[id(node)] == "os.dup2" and node.args and _may_be_a_socket(view, node.args[0]):
             yield view.finding("remote-shell", node, "os.dup2()")
         elif names[id(node)].startswith("subprocess.") and _talks_to_a_socket(view, node):
             yield view.finding("remote-shell", node, f"{names[id(node)]}()")

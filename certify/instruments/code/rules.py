@@ -45,6 +45,7 @@ _HOST = "Declare the host under [network] with a reason in the description, or t
 _ROWS: tuple[tuple[str, Family, Band, str, str], ...] = (
     # Code that comes from elsewhere.
     ("runtime-install", "runtime-install", "A", "installs packages while it runs", _DECLARE),
+    ("install-named", "runtime-install", "B", "names a command that installs packages", _DECLARE),
     ("fetched-code", "runtime-install", "A", "runs code that it fetches with {what}", _DECLARE),
     ("hub-code", "runtime-install", "A", "{what} runs code of a repository that it fetches", _DECLARE),
     ("fetched-program", "runtime-install", "B", "fetches a program or source, {what}", _DECLARE),

@@ -28,6 +28,7 @@ _CALL = re.compile(
 )
 _LONG = re.compile(r"[\"'`]([A-Za-z0-9+/=_-]{200,})[\"'`]")
 _SCRAMBLED = re.compile(r"\b_0x[0-9a-f]{4,6}\b")
+_BEFORE_HOSTS = tuple("\"'`/@.")  # `file.io = 1` is code
 _CODE = re.compile(rb"\b(function|document|window|eval|fetch|XMLHttpRequest|require)\b")
 
 
@@ -62,7 +63,8 @@ def _findings(text: str, file: str, declared: Set[str]) -> Iterator[Finding]:
             if host not in declared:
                 yield finding("host-undeclared", found.start(), host)
     for found in islice(hosts.DROPS.finditer(code), _EACH):
-        if hosts.host_of(found.group()) not in declared:
+        is_host = code[max(0, found.start() - 1) : found.start()] in _BEFORE_HOSTS
+        if is_host and hosts.host_of(found.group()) not in declared:
             yield finding("drop-address", found.start(), found.group())
 
 
