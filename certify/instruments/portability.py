@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from .findings import Finding
+from .loading import unguarded
 from .source import Source
 
 MAX_PATH = 200  # leaves a Windows host 59 characters for its own folder
@@ -26,7 +27,6 @@ _ONE_PLATFORM = {
         ("fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "syslog", "posix"), "Linux and macOS"
     ),
 }
-_GUARDS = ("sys.platform", "os.name", "platform.system", "typing.TYPE_CHECKING")
 _TEXT_MODE = re.compile(r"[rwaxt+]{1,4}")
 _PROCESS_CALLS = tuple(
     f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")
@@ -125,34 +125,14 @@ def _is_true(value: ast.expr | None) -> bool:
 
 def _foreign_imports(source: Source) -> Iterator[Finding]:
     """One-platform imports that run when the module is imported: not in functions, and not guarded."""
-    waiting: list[ast.stmt] = list(source.tree.body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            for module in _modules(node):
-                if module in _ONE_PLATFORM:
-                    told = (
-                        f'"{module}" is for {_ONE_PLATFORM[module]} alone; guard its import by sys.platform'
-                    )
-                    yield source.finding(node, "one-platform-import", told)
-        elif not (isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or _guards(source, node)):
-            waiting.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
+    for node in unguarded(source):
+        for module in _modules(node) if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
+            if module in _ONE_PLATFORM:
+                told = f'"{module}" is for {_ONE_PLATFORM[module]} alone; guard its import by sys.platform'
+                yield source.finding(node, "one-platform-import", told)
 
 
 def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
     if isinstance(node, ast.ImportFrom):
         return [(node.module or "").partition(".")[0]] if not node.level else []
     return [alias.name.partition(".")[0] for alias in node.names]
-
-
-def _guards(source: Source, node: ast.stmt) -> bool:
-    if isinstance(node, ast.Try):
-        return bool(node.handlers)
-    if isinstance(node, ast.If):
-        return any(
-            isinstance(part, ast.expr) and source.dotted(part) in _GUARDS for part in ast.walk(node.test)
-        )
-    if isinstance(node, ast.With):
-        calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
-        return any(source.dotted(call.func) == "contextlib.suppress" for call in calls)
-    return False

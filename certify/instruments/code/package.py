@@ -30,7 +30,9 @@ _SOURCES = (".py", ".pyw")
 _SEEN_DOTS = re.compile(
     r"\.(git(hub|ignore|attributes|keep|modules|lab-ci\.yml)|editorconfig|pre-commit-config\.yaml|flake8|pylintrc|keep"
     r"|(docker|comfy|certify|npm|prettier|eslint)ignore|coveragerc|python-version|readthedocs\.ya?ml|ruff\.toml|isort\.cfg"
-    r"|prettierrc(\.\w+)?|eslintrc(\.\w+)?|markdownlint\.\w+|tool-versions|well-known|nojekyll|env\.example|mypy\.ini|clang-format)"
+    r"|prettierrc(\.\w+)?|eslintrc(\.\w+)?|markdownlint\.\w+|tool-versions|well-known|nojekyll|env\.example|mypy\.ini|clang-format"
+    r"|circleci|travis\.yml|codecov\.ya?ml|yamllint(\.ya?ml)?|nvmrc|reuse|mailmap|git-blame-ignore-revs|bumpversion\.(cfg|toml)"
+    r"|codespellrc|stylelintrc(\.\w+)?|browserslistrc|babelrc|devcontainer|cspell\.json|zenodo\.json|hgignore)"
 )
 _START_UPS = ("sitecustomize.py", "usercustomize.py")
 _IMPORT_LINE = re.compile(rb"^import[ \t]", re.M)
@@ -102,7 +104,7 @@ def _file(place: Path, path: str, sha256: str, declared: Declared) -> Iterator[F
         yield _finding(path, "native-changed", "no native binary")
     if _is_text(path):
         with place.open("rb") as stream:
-            yield from _text(path, stream.read(MAX_SOURCE_BYTES + 1), declared)
+            yield from _text(path, stream.read(_limit(path) + 1), declared)
     yield from _archive(place, path, head, tail, declared)
 
 
@@ -128,6 +130,10 @@ def _is_text(path: str) -> bool:
     return path.lower().endswith((*_SOURCES, ".pth", *script.SUFFIXES))
 
 
+def _limit(path: str) -> int:
+    return script.MAX_SCRIPT if path.lower().endswith(script.SUFFIXES) else MAX_SOURCE_BYTES
+
+
 def _text(path: str, data: bytes, declared: Declared) -> Iterator[Finding]:
     """Python, a script of the browser, or a `.pth`, whose lines that import are run at Python's start."""
     name = path.lower()
@@ -136,8 +142,8 @@ def _text(path: str, data: bytes, declared: Declared) -> Iterator[Finding]:
             shown = safe(data[line.start() :].split(b"\n")[0].decode("utf-8", "replace"))
             yield _finding(path, "start-up-file", shown)
         return
-    if len(data) > MAX_SOURCE_BYTES:
-        yield _finding(path, "not-reviewable", f"it has over {MAX_SOURCE_BYTES} bytes")
+    if len(data) > _limit(path):
+        yield _finding(path, "not-reviewable", f"it has over {_limit(path)} bytes")
     elif name.endswith(_SOURCES):
         source = parse_source(data, path)
         if isinstance(source, Source):

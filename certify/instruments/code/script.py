@@ -12,7 +12,7 @@ from .decoding import peel
 from .rules import RULES
 
 SUFFIXES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".html", ".htm", ".vue", ".svelte")
-MAX_SCRIPT = 4 << 20
+MAX_SCRIPT = 16 << 20  # bundles and pages with their pictures inside are larger than sources
 
 _COMMENT = re.compile(r"(?:^|(?<=[\s;{}]))//[^\n]*")
 _EACH = 50  # findings of one rule and file
