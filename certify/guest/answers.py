@@ -26,7 +26,8 @@ def describe_signature(plugin: Any) -> dict[str, Any]:
         parameters = []
     return {
         "callable": True,
-        "asynchronous": inspect.iscoroutinefunction(method),
+        # A decorator such as torch.inference_mode() hands the coroutine on.
+        "asynchronous": inspect.iscoroutinefunction(inspect.unwrap(method)),
         "parameters": [_describe_parameter(parameter) for parameter in parameters[:50]],
     }
 

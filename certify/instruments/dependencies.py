@@ -35,7 +35,7 @@ _DATA = Path(__file__).parent / "data" / "packages.json"
 _REQUIREMENTS = re.compile(r"(?:^|/)requirements[\w.-]*\.txt$", re.IGNORECASE)
 _METADATA = re.compile(r"(?:^|/)[^/]+\.dist-info/METADATA$")
 _OPTION = re.compile(r"(-{1,2}[\w-]+)[ =]*(.*)")
-_INDEXES = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host", "--pre")
+_INDEXES = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host")
 _INCLUDES = ("-r", "--requirement", "-c", "--constraint")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _HASH = re.compile(r"\s--hash[= ]\S+")
@@ -253,6 +253,8 @@ class _Reader:
             elif option[1] in _INCLUDES:
                 self._include(file, number, option[2], depth)
             elif option[1] in ("-e", "--editable"):
+                if re.fullmatch(r"\.(?:\[[\w, -]*\])?", option[2].strip()):
+                    continue  # the package itself, as developers install it
                 self._find(file, number, "local-path", f"an editable install: {line[:120]}")
             elif option[1] in _INDEXES:
                 self._find(

@@ -7,6 +7,7 @@ Identifiers: SPDX License List and SPDX 2.3 annex D (expressions), through licen
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -90,6 +91,22 @@ def canonical(identifier: str) -> str:
     """An identifier as SPDX spells it; as it stands where it is on no list."""
     licences, exceptions = _known()
     return licences.get(identifier.lower()) or exceptions.get(identifier.lower(), identifier)
+
+
+def is_covered(expression: str, families: Set[str]) -> bool:
+    """Whether licences in hand cover an expression: of an `OR` any, of an `AND` all, of a `WITH` the licence,
+    for an exception only ever allows more. `families` are in small letters, without `-only` and the like.
+    """
+    parsed = parse(expression)
+    return False if parsed is None else _covered(parsed, families)
+
+
+def _covered(parsed: Any, families: Set[str]) -> bool:
+    if operator := getattr(parsed, "operator", ""):
+        choose = any if operator == " OR " else all
+        return choose(_covered(part, families) for part in parsed.args)
+    name = str(getattr(parsed, "license_symbol", parsed)).lower()
+    return re.sub(r"-(only|or-later)$|\+$", "", name) in families
 
 
 def is_non_commercial(identifier: str) -> bool:

@@ -18,7 +18,7 @@ from .findings import Finding
 from .licence_texts import family
 from .licences import check_expression, identifiers, is_non_commercial
 from .lora_files import LoraFile, json_table
-from .model_card import as_identifier
+from .model_card import OPENRAIL, as_identifier
 
 SIDECARS = (".civitai.info", ".metadata.json", ".json")
 _FIELDS = ("allowCommercialUse", "allowNoCredit", "allowDerivatives", "allowDifferentLicense")
@@ -93,7 +93,8 @@ def _metadata_findings(lora: LoraFile, declared: str, commercial: bool) -> list[
         return []
     # Free text ("see the model's page") is for a person; two identifiers that differ are not.
     told = f'its metadata says "{lora.licence[:60]}", the manifest {declared}'
-    return [Finding(lora.file, 0, "contradicts-licence", told, "B" if check_expression(said) else "A")]
+    unclear = bool(check_expression(said)) or said == OPENRAIL  # the name of a whole family
+    return [Finding(lora.file, 0, "contradicts-licence", told, "B" if unclear else "A")]
 
 
 def _tables(content: dict[str, Any]) -> Iterator[dict[str, Any]]:

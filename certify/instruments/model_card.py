@@ -15,8 +15,9 @@ MAX_FRONT_MATTER = 64 << 10
 _FRONT = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
 
 # The Hub's names of licences, where they are not SPDX's own in small letters.
+OPENRAIL = "LicenseRef-OpenRAIL"
 _HUB = {
-    "openrail": "LicenseRef-OpenRAIL",
+    "openrail": OPENRAIL,
     "openrail++": "OpenRAIL++-M",
     "creativeml-openrail-m": "CreativeML-OpenRAIL-M",
     "bigscience-openrail-m": "BigScience-OpenRAIL-M",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .licence_texts import matches_text
 from .licence_words import normalise
@@ -24,6 +25,7 @@ TITLES = {
 IDENTIFIERS = {"v1.4": "CreativeML-OpenRAIL-M", "v1.5": "CreativeML-OpenRAIL-M", "v2.0": "OpenRAIL++-M"}
 
 _TITLE = re.compile(r"\bcreativeml open ?rail(\+\+)? m\b")
+_TITLE_AS_WRITTEN = re.compile(r"creativeml\s+open\s*rail(\+\+)?[-\s]+m\b", re.IGNORECASE)
 _ATTACHMENT = re.compile(r"\battachment a use restrictions\b")
 _LATEST_VERSION = "undertake reasonable efforts to use the latest version of the model"
 _DUTIES = {
@@ -51,10 +53,12 @@ _RESTRICTIONS = (
 # How own terms speak of the restrictions, and how they bind to them.
 _SPOKEN_OF = re.compile(
     r"\buse (?:based )?restrictions?\b|\battachment a\b|\brestricted uses\b|\bopen ?rail\b|"
-    r"\bprohibited uses?\b"
+    r"\bprohibited uses?\b|使用限制|附件 ?a|附录 ?a|"
+    r"利用制限|使用制限|別紙 ?a|添付 ?a|사용 ?제한|부록 ?a|첨부 ?a"
 )
 _BINDING = re.compile(
-    r"\b(?:must|shall|agree|agrees|bound|binds|subject to|comply|complies|required|may not|under the terms)\b"
+    r"\b(?:must|shall|agree|agrees|bound|binds|subject to|comply|complies|required|may not|under the terms|"
+    r"accept|accepts)\b|必须|须|不得|遵守|同意|なければならない|守らなければ|준수|동의|해야"
 )
 _NEAR = 400  # characters between the two
 # Who holds the rights in the models, by the copyright lines of their licences.
@@ -65,7 +69,8 @@ _HOLDERS = {
 }
 _CHANGED = re.compile(
     r"\b(?:changed|changes|modified|modifications?|derived|derivatives?|fine ?tuned?|trained|merged|"
-    r"distilled|converted|pruned|made (?:from|on|with|for))\b"
+    r"distilled|converted|pruned|made (?:from|on|with|for))\b|"
+    r"训练|微调|修改|衍生|学習|微調整|改変|派生|학습|미세 ?조정|수정|파생"
 )
 _NAMES = {
     "v1.4": r"stable diffusion|\bsd ?v?1 ?4\b|\bv1 ?4\b",
@@ -100,6 +105,20 @@ def base_terms(text: str, model_type: str) -> list[str]:
         )
     attachment = _attachment_problems(words)
     return [*problems, *attachment] if problems else _alterations(text, model_type, attachment)
+
+
+def of_edition(text: str, model_type: str) -> str:
+    """Of a file with the licences of both editions, one after the other, the part that is for `model_type`;
+    a text with one edition as it is.
+    """
+    titles = list(_TITLE_AS_WRITTEN.finditer(text))
+    cuts = [
+        title.start() for before, title in pairwise(titles) if bool(before.group(1)) != bool(title.group(1))
+    ]
+    if len(cuts) != 1:
+        return text
+    wanted, first = TITLES[model_type].endswith("++-M"), bool(titles[0].group(1))
+    return text[: cuts[0]] if wanted == first else text[cuts[0] :]
 
 
 def slips(text: str, model_type: str) -> str:

@@ -10,6 +10,7 @@ from certify.instruments.model_terms import (
     attribution_kept,
     base_terms,
     change_told,
+    of_edition,
     restrictions_passed_on,
     slips,
 )
@@ -30,11 +31,14 @@ def copy_of_licence(candidate: Candidate) -> list[Finding]:
     if text.problems:
         return [Finding(file, 0, "unreadable", "; ".join(text.problems))]
     findings = []
-    for model_type in candidate.manifest.plugin.model_types:
-        if problems := base_terms(text.text, model_type):
+    model_types = candidate.manifest.plugin.model_types
+    both = len({TITLES[model_type] for model_type in model_types}) > 1
+    for model_type in model_types:
+        own = of_edition(text.text, model_type) if both else text.text
+        if problems := base_terms(own, model_type):
             told = f"it does not pass on the licence of {model_type}: {'; '.join(problems)}"
             findings.append(Finding(file, 0, "not-whole", told))
-        elif few := slips(text.text, model_type):
+        elif few := slips(own, model_type):
             findings.append(Finding(file, 0, "slip", f"a few words differ: {few}", "B"))
     return findings
 

@@ -9,6 +9,7 @@ from certify.instruments.licence_permissions import permission
 from certify.instruments.licence_scan import SURE, Found, cards, scan
 from certify.instruments.licence_texts import family, identified, matches_text
 from certify.instruments.licences import RAIL_IDS, identifiers, is_non_commercial
+from certify.instruments.model_card import OPENRAIL
 from certify.instruments.model_terms import IDENTIFIERS
 from certify.licensing.texts import check_text, judge_match, paths, read
 
@@ -59,7 +60,8 @@ def model_card(candidate: Candidate) -> list[Finding]:
         if said and said <= known:
             continue
         told = f"its front matter says license: {card.named}, which the manifest names nowhere"
-        unclear = bool(licences.check_expression(card.licence))
+        # "openrail" is the Hub's word for the whole family, which names none.
+        unclear = bool(licences.check_expression(card.licence)) or card.licence == OPENRAIL
         findings.append(Finding(file, 1, "card-against-manifest", told, "B" if unclear else "A"))
     return findings
 
@@ -70,7 +72,7 @@ def undeclared(candidate: Candidate) -> list[Finding]:
     return [
         Finding(row.file, 0, "undeclared-licence", f"{_of(row)}, which the manifest names nowhere", "B")
         for row in scan(candidate.root, paths(candidate))
-        if not any(_families(name) <= declared for name in row.licences)
+        if not any(licences.is_covered(name, declared) for name in row.licences)
     ]
 
 

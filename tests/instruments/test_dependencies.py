@@ -75,7 +75,7 @@ def test_a_file_in_utf_16_is_read(tmp_path):
         ("a @ https://example.org/a-1-py3-none-any.whl", "direct-url"),
         ("./vendored", "local-path"),
         ("wheels/a-1-py3-none-any.whl", "local-path"),
-        ("-e .", "local-path"),
+        ("-e ./vendored", "local-path"),
         ("--index-url https://example.org/simple", "foreign-index"),
         ("--extra-index-url=https://example.org/simple", "foreign-index"),
         ("--trusted-host example.org", "foreign-index"),
@@ -87,6 +87,11 @@ def test_a_file_in_utf_16_is_read(tmp_path):
 )
 def test_what_is_no_package_of_the_index_is_told(tmp_path, line, rule):
     assert rules(read(tmp_path, **{"requirements.txt": f"numpy<3\n{line}\n"})) == [rule]
+
+
+@pytest.mark.parametrize("line", ["-e .", "--editable .[dev]", "--pre", "--prefer-binary"])
+def test_the_package_itself_and_pip_s_other_options_are_no_place(tmp_path, line):
+    assert rules(read(tmp_path, **{"requirements-dev.txt": f"{line}\nnumpy<3\n"})) == []
 
 
 def test_files_that_include_each_other_are_read_once(tmp_path):

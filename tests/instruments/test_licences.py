@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certify.instruments.licences import check_expression, is_non_commercial, read_text
-from certify.instruments.model_terms import base_terms
+from certify.instruments.licences import check_expression, is_covered, is_non_commercial, read_text
+from certify.instruments.model_terms import base_terms, change_told, of_edition, restrictions_passed_on
 
 RAIL = (Path(__file__).parents[2] / "examples" / "inkwash" / "LICENSE-MODEL").read_text(encoding="utf-8")
 LATEST = (
@@ -175,3 +175,54 @@ def test_duties_without_the_licence_around_them_are_no_licence():
     assert base_terms(RAIL, "v1.5") == []
     words = RAIL.split("\n\n")
     assert base_terms("\n\n".join(reversed(words)), "v1.5") != []
+
+
+@pytest.mark.parametrize(
+    ("tag", "covered"),
+    [
+        ("MIT OR GPL-2.0-only", True),
+        ("(GPL-2.0-only OR MIT) AND Apache-2.0", True),
+        ("Apache-2.0 WITH LLVM-exception", True),
+        ("MIT AND GPL-2.0-only", False),
+        ("GPL-2.0-only", False),
+        ("GPL-3.0-or-later", True),
+    ],
+)
+def test_a_choice_of_licences_is_covered_by_one_of_them(tag, covered):
+    assert is_covered(tag, {"mit", "apache-2.0", "gpl-3.0"}) is covered
+
+
+@pytest.mark.parametrize("text", [f"{RAIL}\n\n{PLUS}", f"{PLUS}\n\n{RAIL}"])
+def test_one_file_may_hold_the_licences_of_both_editions(text):
+    assert [base_terms(of_edition(text, each), each) for each in ("v1.4", "v1.5", "v2.0")] == [[], [], []]
+
+
+def test_a_text_with_one_edition_is_never_cut():
+    assert of_edition(RAIL, "v2.0") == RAIL and of_edition(PLUS, "v1.5") == PLUS
+
+
+def test_what_was_dropped_from_one_of_two_licences_is_found():
+    dropped = "\n".join(line for line in RAIL.splitlines() if "medical advice" not in line)
+    both = f"{dropped}\n\n{PLUS}"
+    assert base_terms(of_edition(both, "v1.5"), "v1.5") != []
+    assert base_terms(of_edition(both, "v2.0"), "v2.0") == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "用户必须遵守 LICENSE-MODEL 附件 A 中的使用限制。",
+        "利用者は別紙Aの利用制限に従わなければならない。",
+        "사용자는 첨부 A의 사용 제한을 준수해야 합니다.",
+        "By using this plugin you accept the use-based restrictions of the model.",
+    ],
+)
+def test_users_may_be_bound_in_the_languages_of_the_store(told):
+    assert restrictions_passed_on({"README.md": told}).answer == "yes"
+
+
+def test_a_change_may_be_told_in_the_languages_of_the_store():
+    assert (
+        change_told({"NOTICE": "loras/ink.safetensors 由 Stable Diffusion v1.5 微调而来。"}, "v1.5").answer
+        == "yes"
+    )

@@ -92,8 +92,9 @@ def _may_be_a_socket(view: View, handle: ast.expr) -> bool:
     if not isinstance(handle, ast.Call) or not isinstance(handle.func, ast.Attribute):
         return isinstance(handle, ast.Starred) and "fileno" in ast.dump(handle)[:500]
     owner = _followed(view, handle.func.value)
-    made = view.name(owner.func if isinstance(owner, ast.Call) else owner)
-    return handle.func.attr == "fileno" and not _FILES.fullmatch(made)
+    maker = owner.func if isinstance(owner, ast.Call) else owner
+    is_path = isinstance(maker, ast.Attribute) and maker.attr == "open"  # `Path(os.devnull).open("wb")`
+    return handle.func.attr == "fileno" and not is_path and not _FILES.fullmatch(view.name(maker))
 
 
 def _followed(view: View, node: ast.expr) -> ast.expr:
