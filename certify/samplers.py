@@ -23,6 +23,22 @@ ENDS = (5, 50)
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """The same sampler at a number of steps and with a shape of latents that were drawn for this run: one
+    that knows where it is measured is right there alone. `found` is of a deterministic one.
+    """
+
+    steps: int
+    shape: tuple[int, ...]
+    repeats: bool
+    found: oracle.Assessment | None = None
+
+    @property
+    def where(self) -> str:
+        return f"with latents of the shape {self.shape} at {self.steps} steps"
+
+
+@dataclass(frozen=True)
 class Measured:
     """One sampler: `by_trajectory` where it is deterministic, `by_moments` where it draws noise; and
     `predictions` by prediction_type, the largest difference from a run with the first one.
@@ -33,21 +49,35 @@ class Measured:
     predictions: dict[str, float]
     calls: int
     seconds: float
+    elsewhere: Elsewhere | None = None
 
     @property
     def repeats(self) -> bool:
         found = self.by_trajectory or self.by_moments
-        return found is not None and found.same_seed_repeats
+        return found is not None and found.same_seed_repeats and not self._unlike_elsewhere
 
     @property
     def repetition_problems(self) -> tuple[str, ...]:
         found = self.by_trajectory or self.by_moments
-        return found.repetition_problems() if found is not None else ()
+        return (*(found.repetition_problems() if found is not None else ()), *self._unlike_elsewhere)
+
+    @property
+    def _unlike_elsewhere(self) -> tuple[str, ...]:
+        if self.elsewhere is None or self.elsewhere.repeats:
+            return ()
+        return (f"Two runs from the same noise and seed differ {self.elsewhere.where}.",)
 
     @property
     def trajectory_problems(self) -> tuple[str, ...]:
         found = self.by_trajectory or self.by_moments
-        return found.trajectory_problems() if found is not None else ()
+        told = found.trajectory_problems() if found is not None else ()
+        return told or self._elsewhere(lambda found: found.trajectory_problems())
+
+    def _elsewhere(self, problems: Callable[[oracle.Assessment], tuple[str, ...]]) -> tuple[str, ...]:
+        """Told only where all was right at first: it is then another sampler elsewhere."""
+        if self.elsewhere is None or self.elsewhere.found is None:
+            return ()
+        return tuple(f"{told} That is {self.elsewhere.where}." for told in problems(self.elsewhere.found))
 
     @property
     def order_problems(self) -> tuple[str, ...]:
@@ -55,7 +85,11 @@ class Measured:
 
     @property
     def error_problems(self) -> tuple[str, ...]:
-        return self.by_trajectory.error_problems() if self.by_trajectory is not None else ()
+        if self.by_trajectory is None:
+            return ()
+        told = self.by_trajectory.error_problems()
+        own_kind = self.by_trajectory.algorithm is None
+        return told or (self._elsewhere(lambda found: found.error_problems()) if own_kind else ())
 
     @property
     def moment_problems(self) -> tuple[str, ...]:
@@ -70,17 +104,61 @@ def measure(plugin: RemotePlugin, sampler: Sampler, draw: Draw) -> Measured:
     config = {**oracle.SD_SCHEDULE, "prediction_type": kinds[0]}
     asked: dict[str, Any] = {"parameters": sampler.parameters, "scheduler_config": config, "seed": seed}
     for steps in ENDS:
-        oracle.observe(run, oracle.Network(laws[0], config), oracle.first_noise(seed), steps, seed)
+        oracle.observe(run, oracle.Network(laws[0], config), oracle.first_noise(laws[0], seed), steps, seed)
     by_trajectory = by_moments = None
+    away = Away(draw, sampler)
     if sampler.draws_noise:
         by_moments = oracle.assess_moments(run, sampler.algorithm, law=law, steps=STEPS, **asked)
+        elsewhere = away.twice(run, config, seed)
     else:
         order = float(sampler.order or 1)
-        by_trajectory = oracle.assess(run, sampler.algorithm, order=order, laws=laws, steps=STEPS, **asked)
+        by_trajectory = oracle.assess(
+            run, sampler.algorithm, order=order, laws=laws, steps=STEPS, step_counts=away.counts, **asked
+        )
+        elsewhere = away.assess(run, order, asked)
     apart = {}
     if len(kinds) > 1:
         apart = oracle.compare_predictions(run, kinds, laws=laws, steps=STEPS, seed=seed)
-    return Measured(by_trajectory, by_moments, apart, run.calls, time.monotonic() - started)
+        there = oracle.compare_predictions(run, kinds, laws=away.laws, steps=away.steps, seed=seed)
+        apart = {kind: max(here, there[kind]) for kind, here in apart.items()}
+    return Measured(by_trajectory, by_moments, apart, run.calls, time.monotonic() - started, elsewhere)
+
+
+class Away:
+    """A number of steps, a shape and laws for it, drawn; and for the order of convergence as many `counts` of
+    steps as the oracle's own, near them.
+    """
+
+    def __init__(self, draw: Draw, sampler: Sampler) -> None:
+        random = draw.random
+        self._sampler = sampler
+        self.shape = (random.randint(1, 2), 4, random.randint(5, 14), random.randint(5, 14))
+        self.laws = oracle.draw_laws(draw.entropy(), self.shape)
+        # The error of one of its own kind is known at STEPS.
+        self.steps = STEPS if sampler.algorithm is None else random.randint(ENDS[0] + 1, ENDS[1] - 1)
+        fewest, *between, most = oracle.STEP_COUNTS
+        self.counts = (fewest, *(count + random.randint(-5, 5) for count in between), most)
+
+    def twice(self, run: oracle.Run, config: dict[str, Any], seed: int) -> Elsewhere:
+        """Two runs, for one that draws noise."""
+        law = self.laws[0]
+        noise = oracle.first_noise(law, seed)
+        once, again = (
+            oracle.observe(run, oracle.Network(law, config), noise, self.steps, seed).output for _ in range(2)
+        )
+        return Elsewhere(self.steps, self.shape, bool((once == again).all()))
+
+    def assess(self, run: oracle.Run, order: float, asked: dict[str, Any]) -> Elsewhere:
+        found = oracle.assess(
+            run,
+            self._sampler.algorithm,
+            order=order,
+            laws=self.laws,
+            steps=self.steps,
+            step_counts=(self.steps,),
+            **asked,
+        )
+        return Elsewhere(self.steps, self.shape, found.same_seed_repeats, found)
 
 
 class _Counted:

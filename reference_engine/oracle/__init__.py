@@ -13,7 +13,7 @@ with torch. The judging needs NumPy alone.
 """
 
 from ..samplers import is_stochastic
-from .assessment import Assessment, Measured, assess, compare_predictions, first_noise
+from .assessment import STEP_COUNTS, Assessment, Measured, assess, compare_predictions, first_noise
 from .laws import LAWS, Gaussian, Law, Mixture, draw_laws
 from .moments import Drawn, MomentAssessment, Moments, assess_moments, draw_law
 from .network import Network, NotASampler, Run, observe, on_tensors, run_of_diffusers, run_of_sampler
@@ -22,6 +22,7 @@ from .references import SD_SCHEDULE, trace
 __all__ = [
     "LAWS",
     "SD_SCHEDULE",
+    "STEP_COUNTS",
     "Assessment",
     "Drawn",
     "Gaussian",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .laws import LAWS, SHAPE, Array, Law
+from .laws import LAWS, Array, Law, shape_of
 from .network import Network, Run, noise_of, observe
 from .references import SD_SCHEDULE, Trace, trace
 
@@ -206,12 +206,12 @@ def assess(
     see `moments.assess_moments`.
     """
     judge = _Judge(algorithm, dict(parameters or {}), scheduler_config, steps, tolerance, seed)
-    noise, networks = first_noise(seed), [Network(law, scheduler_config) for law in laws]
+    networks = [(Network(law, scheduler_config), first_noise(law, seed)) for law in laws]
     runs = [
         {count: observe(run, network, noise, count, seed) for count in sorted({steps, *step_counts})}
-        for network in networks
+        for network, noise in networks
     ]
-    again, other = (observe(run, networks[0], noise, steps, which).output for which in (seed, seed ^ 1))
+    again, other = (observe(run, *networks[0], steps, which).output for which in (seed, seed ^ 1))
     once = runs[0][steps].output
     return Assessment(
         algorithm,
@@ -236,9 +236,9 @@ def compare_predictions(
     """For each prediction_type but the first of `kinds`, the largest difference on the way from a run with
     the first: in a right sampler rounding alone, as the networks know the same.
     """
-    noise = first_noise(seed)
     worst = dict.fromkeys(kinds[1:], 0.0)
     for law in laws:
+        noise = first_noise(law, seed)
         traces = {
             kind: observe(
                 run, Network(law, {**scheduler_config, "prediction_type": kind}), noise, steps, seed
@@ -291,7 +291,7 @@ class _Judge:
 
 def first_latents(mine: Trace, law: Law, config: Mapping[str, Any], seed: int) -> Array:
     """Algorithms begin on the noise itself, or scaled by the first sigma; both are right. The nearer one."""
-    first, noise = float(Network(law, config).schedule.ratio(mine.timesteps[0])), first_noise(seed)
+    first, noise = float(Network(law, config).schedule.ratio(mine.timesteps[0])), first_noise(law, seed)
     starts = (noise, noise * first / math.hypot(1.0, first))
     return min(starts, key=lambda start: float(np.abs(mine.inputs[0] - start).max()))
 
@@ -358,7 +358,7 @@ def _expected(
         count: trace(
             algorithm,
             law.denoised,
-            first_noise(seed),
+            first_noise(law, seed),
             count,
             parameters=dict(parameters),
             scheduler_config=config,
@@ -368,9 +368,9 @@ def _expected(
     return _errors(law, config, seed, traces[steps], {count: traces[count] for count in step_counts})
 
 
-def first_noise(seed: int) -> Array:
+def first_noise(law: Law, seed: int) -> Array:
     """In float32, so that a candidate starts exactly where the reference does."""
-    return noise_of(SHAPE, seed)
+    return noise_of(shape_of(law), seed)
 
 
 def _rms(array: Array) -> float:

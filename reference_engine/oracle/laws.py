@@ -33,13 +33,18 @@ class Law(Protocol):
         ...
 
 
-def _means() -> Array:
-    return np.linspace(-1.0, 0.7, math.prod(SHAPE)).reshape(SHAPE)
+def _means(shape: tuple[int, ...] = SHAPE) -> Array:
+    return np.linspace(-1.0, 0.7, math.prod(shape)).reshape(shape)
 
 
-def _deviations() -> Array:
-    spread = np.geomspace(0.1, 1.0, math.prod(SHAPE))
-    return np.random.default_rng(0).permutation(spread).reshape(SHAPE)
+def _deviations(shape: tuple[int, ...] = SHAPE) -> Array:
+    spread = np.geomspace(0.1, 1.0, math.prod(shape))
+    return np.random.default_rng(0).permutation(spread).reshape(shape)
+
+
+def shape_of(law: Law) -> tuple[int, ...]:
+    """Of the latents that a law is drawn for; SHAPE for one that is the same everywhere."""
+    return np.shape(getattr(law, "mean", getattr(law, "centre", 0.0))) or SHAPE
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +109,12 @@ LAWS: tuple[Law, ...] = (Gaussian(), Mixture())
 """The linear one alone would flatter multistep samplers."""
 
 
-def draw_laws(entropy: int) -> tuple[Law, ...]:
+def draw_laws(entropy: int, shape: tuple[int, ...] = SHAPE) -> tuple[Law, ...]:
     """Laws like `LAWS`, drawn afresh: a sampler that knows the public ones by heart does not know these."""
     random = np.random.default_rng(entropy)
-    means = random.permutation(_means().ravel()).reshape(SHAPE) + random.uniform(-0.3, 0.3)
-    deviations = random.permutation(_deviations().ravel()).reshape(SHAPE) * random.uniform(0.9, 1.1)
-    centres, half = random.uniform(-0.3, 0.3, SHAPE), random.uniform(0.9, 1.1)
+    means = random.permutation(_means(shape).ravel()).reshape(shape) + random.uniform(-0.3, 0.3)
+    deviations = random.permutation(_deviations(shape).ravel()).reshape(shape) * random.uniform(0.9, 1.1)
+    centres, half = random.uniform(-0.3, 0.3, shape), random.uniform(0.9, 1.1)
     # Narrower, and what begins between the two is torn apart: 20 times is rounding still, 200 times is not.
     deviation = half * random.uniform(0.35, 0.42)
     return Gaussian(means, deviations), Mixture(deviation, centres, half)

@@ -17,7 +17,7 @@ from certify.host.faults import CallRefused, Hung, WorkerEnded
 from certify.host.launch import Host
 from certify.host.remote import Opening, RemotePlugin
 from certify.manifest_samplers import Sampler
-from certify.samplers import ENDS, STEPS, Measured, Once, Trial, measure
+from certify.samplers import ENDS, STEPS, Away, Elsewhere, Measured, Once, Trial, measure
 from reference_engine import oracle, samplers
 from tests.certify.made_up import PUPPET
 from tests.certify.test_suites_logic import suite
@@ -65,23 +65,28 @@ def test_through_the_conversation_a_sampler_is_judged_bit_for_bit_as_beside_the_
     plugin: RemotePlugin, entry: str, algorithm: str
 ) -> None:
     """float32 is what torch works in, so that nothing is lost on the way."""
-    found = measure(plugin, offered(entry, algorithm=algorithm), Draw("7", "a", "b"))
+    sampler = offered(entry, algorithm=algorithm)
+    found = measure(plugin, sampler, Draw("7", "a", "b"))
     draw = Draw("7", "a", "b")
     laws, law, seed = oracle.draw_laws(draw.entropy()), oracle.draw_law(draw.entropy()), draw.seed()
+    away = Away(draw, sampler)
     run = oracle.run_of_sampler(samplers.build(algorithm, {}, oracle.SD_SCHEDULE))
     config = {**oracle.SD_SCHEDULE, "prediction_type": "epsilon"}
     if entry == "dpm":
         assert found.by_trajectory == oracle.assess(
-            run, algorithm, laws=laws, seed=seed, scheduler_config=config
+            run, algorithm, laws=laws, seed=seed, scheduler_config=config, step_counts=away.counts
         )
         assert found.by_trajectory.problems() == () and found.repeats
-        assert found.calls == sum(ENDS) + 2 * (28 + 40 + 80 + 160) + 2 * STEPS
+        assert found.elsewhere is not None and found.elsewhere.found is not None
+        assert found.elsewhere.found.trajectory_problems() == ()
+        assert found.calls == sum(ENDS) + 2 * sum(away.counts) + 2 * STEPS + 4 * away.steps
     else:
         assert found.by_moments == oracle.assess_moments(
             run, algorithm, law=law, seed=seed, scheduler_config=config
         )
         assert found.by_moments.problems() == () and found.repeats
-        assert found.calls == sum(ENDS) + 4 * STEPS
+        assert found.elsewhere == Elsewhere(away.steps, away.shape, repeats=True)
+        assert found.calls == sum(ENDS) + 4 * STEPS + 2 * away.steps
 
 
 @on_linux
@@ -102,6 +107,37 @@ def test_the_law_of_a_run_comes_from_its_seed_alone() -> None:
     assert Draw("1", "sampler", "x").entropy() == Draw("1", "sampler", "x").entropy()
     assert Draw("1", "sampler", "x").entropy() != Draw("2", "sampler", "x").entropy()
     assert SEED.entropy().bit_length() > 100
+
+
+def test_where_a_sampler_is_measured_besides_is_drawn() -> None:
+    named, own = offered("x", algorithm="Euler"), offered("x", order=1)
+    drawn = [Away(Draw(str(root), "sampler", "x"), named) for root in range(20)]
+    assert len({(away.steps, away.shape) for away in drawn}) == 20
+    assert all(ENDS[0] < away.steps < ENDS[1] and away.counts[0] == STEPS for away in drawn)
+    assert all(oracle.first_noise(away.laws[1], 1).shape == away.shape for away in drawn)
+    assert Away(Draw("1", "sampler", "x"), own).steps == STEPS
+
+
+def test_one_that_is_right_only_where_it_knows_that_it_is_measured_is_told() -> None:
+    euler, heun = (
+        oracle.run_of_sampler(samplers.build(name, {}, oracle.SD_SCHEDULE)) for name in ("Euler", "Heun")
+    )
+    named, own = offered("x", algorithm="Euler"), offered("x", order=1)
+    asked = {"parameters": {}, "scheduler_config": oracle.SD_SCHEDULE, "seed": 3}
+    there = Away(SEED, named).assess(heun, 1.0, asked)
+    measured = Measured(RIGHT, None, {}, 1, 0.1, there)
+    assert f"at {there.steps} steps" in measured.trajectory_problems[-1]
+    assert measured.error_problems == () and measured.repeats
+    assert Measured(RIGHT, None, {}, 1, 0.1, Away(SEED, named).assess(euler, 1.0, asked)).repeats
+
+    def lazy(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
+        network(noise, 999)
+        return noise
+
+    there = Away(SEED, own).assess(lazy, 1.0, asked)
+    measured = Measured(replace(RIGHT, algorithm=None), None, {}, 1, 0.1, there)
+    assert "Its error is" in measured.error_problems[0] and str(there.shape) in measured.error_problems[0]
+    assert not Measured(None, LIVELY, {}, 1, 0.1, replace(there, repeats=False, found=None)).repeats
 
 
 # What the suite decides.
