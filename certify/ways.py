@@ -17,6 +17,10 @@ from certify.host.remote import Generation, Pixels, RemotePlugin
 
 # Odd, flat, high and small ones.
 SIZES = ((64, 64), (72, 200), (200, 72), (136, 104), (256, 128))
+USUAL = (512, 512)
+"""What the SDK makes where nothing is said."""
+# It takes some 6 to 10 times as long as the largest of the others, which has an eighth of the pixels.
+TIMES_AS_LONG = 10
 SIDE, REFINED_SIDE = 64, 96
 BATCH = 3
 STRENGTH = 0.5
@@ -26,11 +30,14 @@ GIVEN_UP_AFTER = 0.02
 
 @dataclass(frozen=True)
 class Tried:
-    """The images that a way led to; why there are none where it is `refused`, which is no fault here."""
+    """The images that a way led to; why there are none where it is `refused`, which is no fault here, or
+    `unasked`, which leaves it open.
+    """
 
     name: str
     made: tuple[Generation, ...] = ()
     refused: str = ""
+    unasked: str = ""
 
     def named(self) -> Iterator[tuple[str, Generation]]:
         for number, one in enumerate(self.made, start=1):
@@ -40,6 +47,7 @@ class Tried:
 def try_ways(plugin: RemotePlugin, draw: Draw) -> list[Tried]:
     """Every way, the plain ones first. Raises what `RemotePlugin.generate` raises, but for refusals."""
     tried = [_plain(plugin, draw, size) for size in SIZES]
+    tried.append(_usual(plugin, draw, tried[-1]))
     tried.append(_several(plugin, draw, "a batch", Way(), num_images=BATCH))
     tried.append(_several(plugin, draw, "made from a picture", Way(_picture(draw)), strength=STRENGTH))
     if (own := _own_picture(tried)) is not None:
@@ -59,6 +67,15 @@ def _plain(plugin: RemotePlugin, draw: Draw, size: tuple[int, int], name: str = 
         return Tried(name, (plugin.generate(**draw.request(width=size[0], height=size[1])),))
     except CallRefused as error:
         return Tried(name, refused=error.message)
+
+
+def _usual(plugin: RemotePlugin, draw: Draw, large: Tried) -> Tried:
+    """The usual size, if that can be had within the deadline."""
+    seconds = TIMES_AS_LONG * max((one.seconds for one in large.made), default=0.0)
+    if seconds > plugin.opening.call_deadline:
+        told = f"it may take {seconds:.0f} s, longer than the deadline; see --deadline"
+        return Tried("{} x {}".format(*USUAL), unasked=told)
+    return _plain(plugin, draw, USUAL)
 
 
 def _several(plugin: RemotePlugin, draw: Draw, name: str, way: Way, **asked: Any) -> Tried:

@@ -34,12 +34,15 @@ class PngError(Exception):
 
 @dataclass(frozen=True)
 class Png:
-    """A decoded image: `pixels` is uint8 (height, width, 3) in RGB order, with any alpha left out."""
+    """A decoded image: `pixels` is uint8 (height, width, 3) in RGB order, with any alpha left out. `besides`
+    says why viewers show something else than these pixels; empty where they do not.
+    """
 
     width: int
     height: int
     pixels: U8
     texts: dict[str, str]
+    besides: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class _Header:
 
 
 def read_png(data: bytes, max_pixels: int = MAX_PIXELS) -> Png:
-    """The picture and its texts (tEXt, zTXt, iTXt; of two with one key the later counts).
+    """The picture and its texts (tEXt, zTXt, iTXt; of two with one key, as readers differ in which they take,
+    both count, on lines of their own).
 
     Reads greyscale and palette of 1 to 8 bits, and RGB, RGBA and grey with alpha of 8 bits, not interlaced.
     Raises `PngError` for everything else, for broken checksums, and beyond `max_pixels`, `MAX_SIDE`, or the
@@ -71,7 +75,9 @@ def read_png(data: bytes, max_pixels: int = MAX_PIXELS) -> Png:
     palette: U8 | None = None
     body: list[bytes] = []
     text_chunks: list[tuple[bytes, bytes]] = []
+    kinds: set[bytes] = set()
     for kind, payload in _chunks(data):
+        kinds.add(kind)
         if header is None:
             header = _header(kind, payload, max_pixels)
         elif kind == b"PLTE":
@@ -85,7 +91,19 @@ def read_png(data: bytes, max_pixels: int = MAX_PIXELS) -> Png:
     if header is None:
         raise PngError("there is no header")
     rows = _unfilter(_inflate(b"".join(body), header), header)
-    return Png(header.width, header.height, _to_rgb(rows, header, palette), _texts(text_chunks))
+    pixels, texts = _to_rgb(rows, header, palette), _texts(text_chunks)
+    return Png(header.width, header.height, pixels, texts, _besides(rows, header, kinds))
+
+
+def _besides(rows: U8, header: _Header, kinds: set[bytes]) -> str:
+    """By chapters 11.3.1 (tRNS) and 11.3.6 (acTL), and by alpha."""
+    if b"acTL" in kinds:
+        return "it is animated, and other pictures follow"
+    has_alpha = header.colour in (_GREY_ALPHA, _RGBA)
+    channels = _CHANNELS[header.colour]
+    if b"tRNS" in kinds or (has_alpha and rows[:, channels - 1 :: channels].min() < 255):
+        return "parts of it are transparent"
+    return ""
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -234,9 +252,10 @@ def _texts(chunks: list[tuple[bytes, bytes]]) -> dict[str, str]:
         if room < 0:
             raise PngError(f"the texts are longer than {MAX_TEXT_BYTES} bytes")
         try:
-            texts[key.decode("latin-1")] = value.decode(encoding)
+            name, text = key.decode("latin-1"), value.decode(encoding)
         except UnicodeDecodeError:
             raise PngError("a text is not UTF-8") from None
+        texts[name] = text if texts.get(name, text) == text else f"{texts[name]}\n{text}"
     return texts
 
 

@@ -174,3 +174,6 @@ def test_the_png_holds_the_pixels_that_were_returned(ledger: Ledger, evidence: E
             raise Broken(
                 f"A PNG holds another picture than was returned (while measuring {generation.requirement})."
             )
+        if png.besides:
+            told = f"A PNG does not show the picture alone: {png.besides}"
+            raise Broken(f"{told} (while measuring {generation.requirement}).")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from certify.host.claims import Parameter, Signature
 from certify.host.faults import CallRefused
 from certify.host.pictures import Way
 from certify.host.remote import Generation
-from certify.ways import BATCH, REFINED_SIDE, SIZES, try_ways
+from certify.ways import BATCH, REFINED_SIDE, SIZES, USUAL, try_ways
 
 
 class APlugin:
@@ -30,6 +31,7 @@ class APlugin:
             parameters=tuple(Parameter(name=n, kind=k, has_default=True, default=None) for n, k in kinds),
         )
         self.refuses = refuses
+        self.opening = SimpleNamespace(call_deadline=6.0)
         self.ways: list[tuple[Way, dict[str, Any]]] = []
 
     def load(self) -> Signature:
@@ -65,7 +67,7 @@ def test_every_way_of_the_sdk_is_tried_and_named() -> None:
     plugin = APlugin("init_image", "strength", "num_images")
     found = ways(plugin)
     assert not any(found.values())
-    assert len(found) == len(SIZES) + BATCH + 2 + 1 + 2 + 2
+    assert len(found) == len(SIZES) + 1 + BATCH + 2 + 1 + 2 + 2
     assert {"image 2 of a batch", "made from a picture", "from a thread", "after a refused request"} <= set(
         found
     )
@@ -74,6 +76,15 @@ def test_every_way_of_the_sdk_is_tried_and_named() -> None:
     assert start.start is not None and start.start.std() > 10
     assert own.start is not None and larger["width"] == REFINED_SIDE > own.start.shape[1]
     assert thread.thread
+
+
+def test_the_usual_size_is_asked_for_where_the_deadline_allows_it() -> None:
+    plugin = APlugin("seed")
+    name = "{} x {}".format(*USUAL)
+    assert ways(plugin)[name] == ""
+    plugin.opening.call_deadline = 0.5
+    (late,) = [way for way in try_ways(plugin, Draw("1", "mark.every-way")) if way.unasked]  # type: ignore[arg-type]
+    assert late.name == name and not late.made and not late.refused and "--deadline" in late.unasked
 
 
 def test_a_plugin_of_words_alone_is_asked_for_no_more() -> None:

@@ -98,6 +98,28 @@ def test_texts_of_all_three_kinds_are_read():
     }
 
 
+def test_of_two_texts_with_one_key_both_count():
+    one, other = chunk(b"tEXt", b"k\0a"), chunk(b"tEXt", b"k\0b")
+    sound_body = body()
+    assert read_png(png(header(), one, one, sound_body)).texts == {"k": "a"}
+    assert read_png(png(header(), one, other, sound_body)).texts == {"k": "a\nb"}
+
+
+@pytest.mark.parametrize(("alpha", "told"), [(255, ""), (254, "parts of it are transparent")])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_hides_pixels_is_told(mode, alpha, told):
+    image = Image.new(mode, (4, 4), (7,) * (len(mode) - 1) + (255,))
+    image.putpixel((3, 2), (7,) * (len(mode) - 1) + (alpha,))
+    assert read_png(written(image)).besides == told
+
+
+def test_what_follows_a_picture_in_an_animation_is_told():
+    frames = [Image.new("RGB", (4, 4), (level, 0, 0)) for level in (0, 90)]
+    animated = written(frames[0], save_all=True, append_images=frames[1:])
+    assert "animated" in read_png(animated).besides
+    assert "transparent" in read_png(written(frames[0], transparency=(0, 0, 0))).besides
+
+
 def test_what_follows_the_end_is_no_part_of_the_picture():
     data = written(picture(4, 4)) + chunk(b"tEXt", b"late\0text")
     assert read_png(data).texts == {}

@@ -21,7 +21,7 @@ from certify.instruments.marks.faithful import left_by_a_faithful_marker
 from certify.instruments.marks.resample import resample, turn
 from certify.instruments.marks.search import Find, Place
 from certify.instruments.marks.statistics import P_THRESHOLD, combined
-from certify.instruments.marks.tiles import TileMap, tile_map
+from certify.instruments.marks.tiles import FAITHFUL, TileMap, tile_map
 from certify.instruments.marks.words import Bits, PayloadError, payload_bits
 from reference_engine.marking.luma import capacity
 
@@ -61,9 +61,9 @@ class MarkReading:
     @property
     def whole(self) -> bool:
         """Whether the mark is all over the picture, as its marker leaves it: not in a pasted part alone, and
-        not copied from another picture. lumaQim's tiles tell both.
+        not copied from another picture. lumaQim leaves the word in every block of any picture.
         """
-        faithful = self.method == luma.METHOD or self.tiles.faithful
+        faithful = self.tiles.share >= FAITHFUL if self.method == luma.METHOD else self.tiles.faithful
         return self.state == "present" and self.tiles.agree and faithful
 
     @property

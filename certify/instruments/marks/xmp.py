@@ -52,19 +52,22 @@ class PacketError(ValueError):
 
 
 class Packet:
-    """An XMP packet, parsed: `values` gives what a property holds."""
+    """An XMP packet, parsed: `values` gives what a property of the image holds. What is said within a
+    structure, of an ingredient for instance, is not said of the image.
+    """
 
     def __init__(self, root: ElementTree.Element) -> None:
-        self._root = root
+        above = root if root.tag == _RDF + "RDF" else root.find(_RDF + "RDF")
+        self._about = [] if above is None else above.findall(_RDF + "Description")
 
     def values(self, namespace: str, name: str) -> list[str]:
         """XMP allows a property as an attribute, as an element's text, as an rdf:resource, or as a list."""
         wanted = f"{{{namespace}}}{name}"
         found: list[str] = []
-        for element in self._root.iter():
-            if wanted in element.attrib:
-                found.append(element.attrib[wanted])
-            if element.tag == wanted:
+        for about in self._about:
+            if wanted in about.attrib:
+                found.append(about.attrib[wanted])
+            for element in about.findall(wanted):
                 items = [item.text or "" for item in element.iter(_RDF + "li")]
                 found += items or [element.attrib.get(_RDF + "resource") or element.text or ""]
         return list(dict.fromkeys(value.strip()[:MAX_VALUE] for value in found))
@@ -75,7 +78,7 @@ class Packet:
     def names(self, namespace: str) -> list[str]:
         """The properties of a namespace that the packet has, as attributes or elements."""
         start = f"{{{namespace}}}"
-        tags = [tag for element in self._root.iter() for tag in (element.tag, *element.attrib)]
+        tags = [tag for about in self._about for tag in (*about.attrib, *(part.tag for part in about))]
         return list(dict.fromkeys(tag[len(start) :] for tag in tags if tag.startswith(start)))
 
 

@@ -1,4 +1,4 @@
-"""Takes its algorithm's steps at the numbers that examiners are known to ask for, and Euler's at all others."""
+"""Takes its algorithm's steps at the numbers that are known to be asked for, and Euler's at all others."""
 
 from sound.plugin import Sound
 from sound.samplers import Dpm2M

@@ -66,6 +66,13 @@ def test_a_value_that_is_no_term_address_is_malformed(value):
     assert judged(as_text(value)).state == "malformed"
 
 
+def test_what_is_said_of_an_ingredient_is_not_said_of_the_image():
+    nested = as_text("http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia")
+    nested = nested.replace("<e:D", "<e:Source><e:D").replace("Type></", "Type></e:Source></", 1)
+    assert nested.count("e:Source>") == 2
+    assert judged(nested).state == "absent"
+
+
 def test_nothing_is_absent():
     assert xmp_source_type({}).state == "absent"
     assert judged(FRAME % ("", "")).state == "absent"
