@@ -50,6 +50,8 @@ class Host:
         # The walls of the last worker, and why there are no more.
         self.walls = ""
         self.lacks: list[str] = []
+        # What a worker may write besides its folder: with namespaces the shared memory is its own.
+        self.own_memory: tuple[str, ...] = ()
         # What the isolation self-test showed; empty until it has run.
         self.acts: tuple[Act, ...] = ()
         # The tiny models built for this host, by model type: in its own folder, out of any candidate's reach
@@ -109,6 +111,7 @@ class Host:
             process, failed = self._try(jail, limits)
             if not failed:
                 self.walls = jail.walls
+                self.own_memory = ("/dev/shm",) if jail.namespaces else ()
                 return process
             self.kill(process.pid)
             process.pipes.close()

@@ -149,7 +149,7 @@ class RemotePlugin:
                 kind=self.opening.kind,
                 entry=self.opening.entry,
                 config=dict(config),
-                allowed=[str(session.folder)],
+                allowed=[str(session.folder), *self._host.own_memory],
                 packages=self.opening.packages,
                 instant=instant,
             )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from certify.host.faults import Hung, LoadFailed, Misspoke, WorkerEnded
-from certify.host.remote import MAX_EVENTS, Ledger, RemotePlugin, Unreachable
+from certify.host.launch import Host
+from certify.host.remote import MAX_EVENTS, Ledger, Opening, RemotePlugin, Unreachable
 from certify.host.session import Event
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are run on Linux")
@@ -98,3 +100,34 @@ def test_events_beyond_the_most_that_is_kept_are_told_and_not_dropped() -> None:
     assert kinds.count("network") == MAX_EVENTS
     assert "overflow" in kinds
     assert kinds[-1] == "write"
+
+
+SHARES = """
+from pathlib import Path
+
+
+class Plugin:
+    def __init__(self, *given):
+        note = Path("/dev/shm/kept")
+        note.write_text("a memory map of numpy's lies there as well", "utf-8")
+        note.unlink()
+
+    async def generate_image(self, prompt):
+        return None
+"""
+
+
+def test_shared_memory_is_the_workers_own_behind_namespaces_and_everybodys_without(
+    host: Host, tmp_path: Path
+) -> None:
+    root = tmp_path / "plugin"
+    root.mkdir()
+    (root / "shares.py").write_text(SHARES, "utf-8")
+    opening = Opening(root, "native", "shares:Plugin", {}, load_deadline=20, call_deadline=5)
+    plugin = RemotePlugin(host, tmp_path / "workers", opening)
+    try:
+        plugin.load()
+        told = [event.detail for _, event in plugin.ledger.events if event.kind == "write"]
+    finally:
+        plugin.close()
+    assert bool(told) == ("own namespaces" not in host.walls), (told, host.walls)
