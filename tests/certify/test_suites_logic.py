@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from certify.checks import Broken, NotEvidenced
 from certify.evidence import EvidenceBox
@@ -254,6 +257,24 @@ def test_a_prompt_that_did_not_come_back_is_told(kept: str | None, told: str) ->
     with pytest.raises(AssertionError, match=told):
         multilingual._compare("zh", a_generation(), kept, "PNG")
     multilingual._compare("zh", a_generation(), "a 画", "PNG")
+
+
+@pytest.mark.parametrize("key", ["prompt", "parameters"])
+def test_a_prompt_counts_as_kept_in_any_text_of_the_png_that_holds_it_unchanged(key: str) -> None:
+    kept = PngInfo()
+    kept.add_itxt(key, "a 画\nSteps: 5, Sampler: Euler")
+    changed = PngInfo()
+    changed.add_itxt(key, "a ?\nSteps: 5")
+    test = multilingual.test_the_png_keeps_the_prompt
+    test({"zh": a_generation(png=a_png(kept))})
+    with pytest.raises(AssertionError):
+        test({"zh": a_generation(png=a_png(changed))})
+
+
+def a_png(texts: PngInfo) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG", pnginfo=texts)
+    return buffer.getvalue()
 
 
 def declares(*systems: str) -> Any:

@@ -170,6 +170,9 @@ def test_hidden_files_are_found_and_those_of_tools_are_not(check):
         ".gitignore": b"x",
         ".github/z.yml": b"x",
         ".pylintrc": b"x",
+        ".travis.yml": b"x",
+        ".reuse/dep5": b"x",
+        ".devcontainer/devcontainer.json": b"{}",
     }
     assert check(files) == [(".secret/x.txt", "hidden-file"), ("a/.y", "hidden-file")]
 
@@ -177,6 +180,12 @@ def test_hidden_files_are_found_and_those_of_tools_are_not(check):
 def test_a_source_that_can_not_be_read_is_told(check):
     files = {"a.py": b"x = (", "b.py": b"x = 1\n" * 900_000, "c.py": b"# coding: no-such\n"}
     assert check(files) == [("a.py", "not-parsed"), ("b.py", "not-reviewable"), ("c.py", "not-parsed")]
+
+
+def test_a_bundle_of_scripts_may_be_larger_than_a_source(check):
+    line = b"var a = 1;\n"
+    files = {"a.js": line * 500_000, "b.js": line * 1_600_000}
+    assert check(files) == [("b.js", "not-reviewable")]
 
 
 def test_a_file_that_is_gone_is_not_reviewable(tmp_path):
