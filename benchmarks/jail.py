@@ -84,6 +84,7 @@ def main() -> None:
         plugin.mkdir()
         plugin.joinpath("timed.py").write_text(PLUGIN, "utf-8")
         save_file({"weight": np.zeros((64, 64), np.float32)}, plugin / "weights.safetensors")
+        (plugin / "weights.safetensors").chmod(0o644)  # safetensors writes for its user alone
         with (
             Host(scratch / "walled", warm=False) as walled,
             Host(scratch / "open", warm=False, walls=False) as unwalled,

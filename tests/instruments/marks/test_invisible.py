@@ -213,3 +213,12 @@ def test_lumaqim_outlives_webp_in_a_dark_picture_most_of_whose_blocks_it_wipes_o
     attack = next(attack for attack in ATTACKS if attack.name == "WebP 80")
     seen = attack.apply(luma_marked(np.rint(dark).astype(np.uint8)), np.random.default_rng(0))
     assert read_mark(seen, PAYLOAD, "lumaQim").state == "present"
+
+
+def test_a_short_word_in_the_smallest_pictures_is_present_or_doubtful_where_it_was_written():
+    short = payload_bits(KNOWN[1].payload)
+    pictures = [soft(seed, 64, 64) for seed in range(150)]
+    written = [read_mark(marked(one, "dwtDct", short), short, "dwtDct") for one in pictures]
+    assert all(reading.state == "present" or reading.doubtful for reading in written)
+    unwritten = [read_mark(one, short, "dwtDct") for one in pictures]
+    assert sum(reading.state == "present" or reading.doubtful for reading in unwritten) <= 4
