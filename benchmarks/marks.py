@@ -135,10 +135,12 @@ def times(photos: dict[str, Pixels]) -> None:
     reads: list[tuple[str, Callable[[], object]]] = [
         ("lumaQim, marked", lambda: read_mark(embedded, OWN, "lumaQim")),
         ("lumaQim, unmarked, all crops", lambda: read_mark(pixels, OWN, "lumaQim", crops=True)),
+        ("dwtDct, marked", lambda: read_mark(classically, SDXL, "dwtDct")),
+        ("dwtDct, unmarked", lambda: read_mark(pixels, SDXL, "dwtDct")),
         ("dwtDct, unmarked, all crops", lambda: read_mark(pixels, SDXL, "dwtDct", SIZE, crops=True)),
         ("lumaQim, writing", lambda: embed_luma(pixels, OWN)),
     ]
-    embedded = embed_luma(pixels, OWN)
+    embedded, classically = embed_luma(pixels, OWN), by_library_marker("dwtDct")(pixels, SDXL)
     for name, call in reads:
         print(f"  {name:<36} {'':11} {_best_times([call], 3)[0] * 1e3:6.1f} ms")
 

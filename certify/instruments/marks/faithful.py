@@ -20,10 +20,10 @@ def left_by_a_faithful_marker(
     pixels: NDArray[np.uint8], wanted: Bits, method: classic.Method, path: classic.Path = "uint8"
 ) -> Bits:
     """What each block says (rows, columns) once `method` wrote `wanted` there, by `path`."""
-    return classic.block_bits(classic.u_plane(marked_again(pixels, wanted, method, path), path), method)
+    return classic.block_bits(classic.u_plane(_marked_again(pixels, wanted, method, path), path), method)
 
 
-def marked_again(
+def _marked_again(
     pixels: NDArray[np.uint8], wanted: Bits, method: classic.Method, path: classic.Path = "uint8"
 ) -> NDArray[np.uint8]:
     """RGB `pixels` with the bits of `wanted` (rows, columns) in their blocks, as invisible-watermark writes

@@ -114,7 +114,8 @@ def read_mark(
     view = turn(pixels, -best.place.turned) if best.place.turned else pixels
     view = _view(view, best.place.mirrored, size if best.place.resized else None)
     down, right = best.place.offset
-    tiles, path, inverted = _tiles_of(view[down:, right:], word, method, best)
+    likely = p_value <= MOST_DOUBT
+    tiles, path, inverted = _tiles_of(view[down:, right:], word, method, best, likely)
     state: State = "present" if p_value <= P_THRESHOLD else "absent"
     if state == "absent" and not _can_carry(pixels, word.size, method):
         state = "cannot-carry"
@@ -134,12 +135,15 @@ def read_mark(
     )
 
 
-def _tiles_of(view: Pixels, word: Bits, method: str, find: Find) -> tuple[TileMap, classic.Path, bool]:
+def _tiles_of(
+    view: Pixels, word: Bits, method: str, find: Find, likely: bool
+) -> tuple[TileMap, classic.Path, bool]:
     """Where the word is in a view, by which path, and whether inverted. The paths of a classic mark say
     nearly the same in warm pictures and differ in cold parts of them, so the one that is right all over may
-    not be the one that was found first.
+    not be the one that was found first. Marking again takes longer than reading, so only a `likely` word is
+    worth it.
     """
-    if method == luma.METHOD:
+    if method == luma.METHOD or not likely:
         said, wanted, free = search.block_bits(view, word, method, find.place)
         return tile_map(said ^ find.inverted == wanted, free), find.place.path, find.inverted
     return max(
