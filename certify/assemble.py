@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Any
 
-from certify.plan import PlanRow
 from certify.record import (
     CandidateRow,
     CertifyRow,
@@ -17,21 +16,6 @@ from certify.record import (
     Results,
 )
 from certify.verdict import decide
-
-
-def plan_event(rows: Iterable[PlanRow]) -> list[dict[str, Any]]:
-    """The plan as the journal keeps it: each requirement's text goes with it, so a record explains itself."""
-    return [
-        {
-            **row.requirement.model_dump(
-                mode="json", include={"id", "suite", "level", "title", "sentence", "source", "why", "fix"}
-            ),
-            "counts": row.counts,
-            "action": row.action,
-            "reason": row.reason,
-        }
-        for row in rows
-    ]
 
 
 def assemble(events: Iterable[Mapping[str, Any]]) -> Results:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from certify.profiles import Profile
 from certify.requirements import Catalogue, Requirement
@@ -82,3 +82,18 @@ def _plan_one(
     if lacking:
         return PlanRow(requirement, "not-evidenced", counts, f"this machine lacks: {', '.join(lacking)}")
     return PlanRow(requirement, "run", counts)
+
+
+def plan_event(rows: Iterable[PlanRow]) -> list[dict[str, Any]]:
+    """The plan as the journal keeps it: each requirement's text goes with it, so a record explains itself."""
+    return [
+        {
+            **row.requirement.model_dump(
+                mode="json", include={"id", "suite", "level", "title", "sentence", "source", "why", "fix"}
+            ),
+            "counts": row.counts,
+            "action": row.action,
+            "reason": row.reason,
+        }
+        for row in rows
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import json
 import shlex
 import shutil
 import signal
@@ -14,6 +15,7 @@ import time
 import traceback
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,11 @@ from typing import Any
 import psutil
 
 from certify import SPEC_REVISION, __version__
-from certify.assemble import assemble, plan_event
+from certify.assemble import assemble
 from certify.candidate import Candidate, read_candidate
 from certify.context import RunContext
 from certify.draw import fresh_root_seed
-from certify.errors import UserError, tell
+from certify.errors import UserError
 from certify.host.faults import CandidateFault, HostError
 from certify.host.given import closed_to_a_worker, with_targets
 from certify.host.isolation import measure_isolation
@@ -35,19 +37,18 @@ from certify.host.remote import Opening, RemotePlugin
 from certify.host.session import Session
 from certify.instruments.dependencies import read_dependencies
 from certify.machine import capabilities, environment, gpu_names
-from certify.order import Order, repeat_command
-from certify.outputs.files import replace_file
-from certify.outputs.junit import to_junit
-from certify.plan import Plan, make_plan
+from certify.outputs.write import write_outputs
+from certify.plan import Plan, make_plan, plan_event
 from certify.policy import LoadedPolicy, load_policy
 from certify.profiles import Profile, profile_named
 from certify.progress import Progress, choose_progress
 from certify.pytest_run import run_suites
 from certify.record import BusyError, Isolation, Journal, Results
+from certify.request import RunRequest, repeat_command
 from certify.requirements import Catalogue, load_catalogue, suite_digest
 from certify.resolution import Resolver
 from certify.resume import check_unchanged
-from certify.streams import ready, say
+from certify.streams import ready, report_mistake, say
 from certify.submission import open_submission
 from certify.summary import last_words
 from certify.verdict import EXIT_ERROR, EXIT_INCOMPLETE
@@ -79,12 +80,12 @@ def main_restarted(text: str) -> int:
 
 def _run_and_tell(text: str) -> int:
     try:
-        order = Order.from_json(text)
-        results, out = execute(order, choose_progress())
+        request = RunRequest.from_dict(json.loads(text))
+        results, out = execute(request, choose_progress())
         say(last_words(results, out))
         return results.verdict.exit_code
     except UserError as error:
-        return tell(error)
+        return report_mistake(error)
     except HostError as error:
         say(f"certify: the harness could not work here: {error}\nSee `certify doctor`.", sys.stderr)
         return EXIT_ERROR
@@ -114,47 +115,47 @@ def _end_with_parent() -> None:
 
 
 def execute(
-    order: Order,
+    request: RunRequest,
     progress: Progress,
     host: Host | None = None,
     profile: Profile | None = None,
     selected: Set[str] | None = None,
 ) -> tuple[Results, Path]:
-    """Runs `order` and writes its folder. Runs one after another may share a `host` that no candidate has
+    """Runs `request` and writes its folder. Runs one after another may share a `host` that no candidate has
     harmed, take a `profile` of their own, and measure just the requirements `selected`; the project's own
     tests do.
 
     Raises UserError for mistakes in what was asked or handed in, HostError where nothing can be run.
     """
-    profile = profile or _profile_of(order)
-    _check_models(order)
-    policy = load_policy(order.policy)
+    profile = profile or _profile_of(request)
+    _check_models(request)
+    policy = load_policy(request.policy)
     catalogue = load_catalogue()
-    selected = selected or catalogue.select(order.suites, order.requirements)
+    selected = selected or catalogue.select(request.suites, request.requirements)
     # A worker lies below it and sees its name.
     with tempfile.TemporaryDirectory(prefix="plugin-") as name:
         scratch = Path(name)
-        submission = open_submission(Path(order.plugin), scratch / "submission")
+        submission = open_submission(Path(request.plugin), scratch / "submission")
         candidate = read_candidate(submission)
         _model_type(candidate)
         plan = make_plan(catalogue, candidate.traits, profile, capabilities(), selected)
-        out = _prepare_out(order)
-        order = Order(**{**order.to_dict(), "seed": order.seed or fresh_root_seed()})
+        out = _prepare_out(request)
+        request = replace(request, seed=request.seed or fresh_root_seed())
         with _journal(out) as journal:
-            _measure(order, policy, catalogue, candidate, plan, journal, out, scratch, progress, host)
+            _measure(request, policy, catalogue, candidate, plan, journal, out, scratch, progress, host)
     results = assemble(journal.events)
     write_outputs(results, out)
     return results, out
 
 
-def _profile_of(order: Order) -> Profile:
-    profile = profile_named(order.profile).with_soak(order.soak)
-    return profile.with_deadline(order.deadline) if order.deadline else profile
+def _profile_of(request: RunRequest) -> Profile:
+    profile = profile_named(request.profile).with_soak(request.soak)
+    return profile.with_deadline(request.deadline) if request.deadline else profile
 
 
-def _check_models(order: Order) -> None:
+def _check_models(request: RunRequest) -> None:
     """Weights that the user named and that cannot be loaded are no fault of the candidate."""
-    for name, folder in order.models.items():
+    for name, folder in request.models.items():
         try:
             check_folder(Path(folder))
         except SDKError as error:
@@ -174,9 +175,9 @@ def _journal(out: Path) -> Journal:
         raise UserError(f"Another run is working in {out}.", "Wait for it, or name another folder.") from None
 
 
-def _prepare_out(order: Order) -> Path:
-    out = Path(order.out)
-    if (out / "journal.ndjson").exists() and not order.resume:
+def _prepare_out(request: RunRequest) -> Path:
+    out = Path(request.out)
+    if (out / "journal.ndjson").exists() and not request.resume:
         raise UserError(f"{out} already holds a run.", "Name another folder with --out, or remove this one.")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -188,7 +189,7 @@ def _prepare_out(order: Order) -> Path:
 
 
 def _measure(
-    order: Order,
+    request: RunRequest,
     policy: LoadedPolicy,
     catalogue: Catalogue,
     candidate: Candidate,
@@ -200,9 +201,9 @@ def _measure(
     host: Host | None,
 ) -> None:
     started = time.monotonic()
-    header = {**_header(order, catalogue, candidate, plan.profile), "policy": policy.label}
+    header = {**_header(request, catalogue, candidate, plan.profile), "policy": policy.label}
     rows = plan_event(plan.rows)
-    if order.resume:
+    if request.resume:
         check_unchanged(journal.events, header, rows)
         journal.write("resumed")
     else:
@@ -215,7 +216,7 @@ def _measure(
             isolation = measure_isolation(running, scratch, plan.profile.isolation)
             journal.write("isolation", **isolation.model_dump(mode="json"))
             context = _context(
-                order, policy, candidate, plan, journal, out, scratch, progress, running, isolation
+                request, policy, candidate, plan, journal, out, scratch, progress, running, isolation
             )
             run_suites(context, catalogue)
             context.plugin.close()
@@ -243,7 +244,9 @@ def _host(shared: Host | None, scratch: Path) -> Iterator[Host]:
         yield host
 
 
-def _header(order: Order, catalogue: Catalogue, candidate: Candidate, profile: Profile) -> dict[str, Any]:
+def _header(
+    request: RunRequest, catalogue: Catalogue, candidate: Candidate, profile: Profile
+) -> dict[str, Any]:
     return {
         "certify": {
             "version": __version__,
@@ -259,31 +262,31 @@ def _header(order: Order, catalogue: Catalogue, candidate: Candidate, profile: P
         },
         "profile": profile.name,
         "demanded": profile.isolation,
-        "seed": order.seed,
-        "order": order.to_dict(),
-        "environment": {**environment(), "device": _device_of(order)},
+        "seed": request.seed,
+        "order": request.to_dict(),
+        "environment": {**environment(), "device": _device_of(request)},
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "suites": catalogue.titles,
-        "repeat": repeat_command(order),
+        "repeat": repeat_command(request),
     }
 
 
-def _packages(order: Order, candidate: Candidate, host: Host, scratch: Path) -> Packages:
+def _packages(request: RunRequest, candidate: Candidate, host: Host, scratch: Path) -> Packages:
     """What its dependencies ask for beyond the engine's own packages, where an index was named."""
-    if not order.index:
+    if not request.index:
         return Packages()
     files = [row.path for row in candidate.submission.files]
     declared = read_dependencies(candidate.root, files).declared
     named = [row.requirement for row in declared if not row.requirement.url]
-    return provide(host, scratch / "packages", named, order.index)
+    return provide(host, scratch / "packages", named, request.index)
 
 
-def _device_of(order: Order) -> str:
-    return order.device if order.device != "auto" else "cuda" if gpu_names() else "cpu"
+def _device_of(request: RunRequest) -> str:
+    return request.device if request.device != "auto" else "cuda" if gpu_names() else "cpu"
 
 
 def _context(
-    order: Order,
+    request: RunRequest,
     policy: LoadedPolicy,
     candidate: Candidate,
     plan: Plan,
@@ -296,15 +299,15 @@ def _context(
 ) -> RunContext:
     worker_root = scratch / "plugin"
     shutil.copytree(candidate.root, worker_root)
-    packages = _packages(order, candidate, host, scratch)
+    packages = _packages(request, candidate, host, scratch)
     opening = Opening(
         root=worker_root,
         kind=candidate.kind,
         entry=candidate.manifest.plugin.entry or "",
-        config=_config(order, candidate, host, scratch),
+        config=_config(request, candidate, host, scratch),
         load_deadline=plan.profile.load_deadline,
         call_deadline=plan.profile.call_deadline,
-        readable=with_targets(order.models.values()),
+        readable=with_targets(request.models.values()),
         packages=packages.folder,
         # What cannot be installed at all shows where it is imported, and in deps.resolves.
         blocked=packages.missing,
@@ -314,28 +317,28 @@ def _context(
         plan=plan,
         profile=plan.profile,
         policy=policy,
-        seed=order.seed,
+        seed=request.seed,
         out=out,
         plugin=RemotePlugin(host, scratch / "workers", opening),
         worker_root=worker_root,
         journal=journal,
         progress=progress,
-        resolver=Resolver(order.index),
-        advisories=order.advisories,
-        replay=lambda identifier: repeat_command(order, "--requirement", identifier),
+        resolver=Resolver(request.index),
+        advisories=request.advisories,
+        replay=lambda identifier: repeat_command(request, "--requirement", identifier),
         isolation=isolation,
     )
 
 
-def _config(order: Order, candidate: Candidate, host: Host, scratch: Path) -> dict[str, Any]:
+def _config(request: RunRequest, candidate: Candidate, host: Host, scratch: Path) -> dict[str, Any]:
     """The author's own config with the weights of this run: for its model type, or the manifest's first."""
     model_type = _model_type(candidate)
-    folder = order.models.get(model_type) or _tiny_model(host, scratch, model_type)
+    folder = request.models.get(model_type) or _tiny_model(host, scratch, model_type)
     return {
         **candidate.manifest.config,
         "model_type": model_type,
         "model": {"path": folder},
-        "device": order.device,
+        "device": request.device,
     }
 
 
@@ -359,12 +362,3 @@ def _tiny_model(host: Host, scratch: Path, model_type: str) -> str:
             session.end()
         host.models[model_type] = str(reply.body["models"][model_type])
     return host.models[model_type]
-
-
-def write_outputs(results: Results, out: Path) -> None:
-    """results.json, junit.xml and report.html, all from the same results."""
-    from certify.reports.html import render_report
-
-    replace_file(out / "results.json", results.to_json())
-    replace_file(out / "junit.xml", to_junit(results))
-    replace_file(out / "report.html", render_report(results, out))

@@ -20,7 +20,8 @@ from certify.host.launch import Host
 from certify.profiles import Profile
 from certify.progress import Silent
 from certify.record import Outcome
-from certify.run import Order, execute
+from certify.request import RunRequest
+from certify.run import execute
 from certify.submission import digest_of
 from tests.decoys import decoys
 from tests.defects.catalogue import Defect, hostile_acts
@@ -91,8 +92,8 @@ def attempt(act: Defect, host: Host, walls: bool) -> Trial:
         before = digest_of(folder)
         limit = AIMED_AT.get(act.name)
         host.limits = {**launch.LIMITS, **({limit: LIMITS[limit]} if limit else {})}
-        order = Order(plugin=str(folder), out=str(out))
-        results, _ = execute(order, Silent(), host=host, profile=PROFILE, selected=WATCHED)
+        request = RunRequest(plugin=str(folder), out=str(out))
+        results, _ = execute(request, Silent(), host=host, profile=PROFILE, selected=WATCHED)
         effects = there.effects(results.to_json())
         if digest_of(folder) != before:
             effects.append("what was handed in was changed")

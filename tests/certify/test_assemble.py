@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certify.assemble import assemble, plan_event
-from certify.plan import make_plan
+from certify.assemble import assemble
+from certify.plan import make_plan, plan_event
 from certify.profiles import PROFILES
 from certify.record import Journal, Outcome, Results, read_journal
 from certify.requirements import load_catalogue

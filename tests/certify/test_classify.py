@@ -12,8 +12,9 @@ from certify.host.faults import CallRefused, Hung, LoadFailed, Misspoke, WorkerE
 from certify.progress import Silent
 from certify.pytest_plugin import classify
 from certify.record import Outcome
+from certify.request import RunRequest
 from certify.requirements import load_catalogue
-from certify.run import Order, execute
+from certify.run import execute
 from tests.defects.catalogue import sound
 
 MUST = load_catalogue().find("sdk.same-seed")
@@ -68,7 +69,7 @@ def test_a_config_for_another_model_than_the_manifest_lists_is_a_mistake(
     with (folder / "plugin.toml").open("a", encoding="utf-8") as manifest:
         manifest.write('\n[config]\nmodel_type = "v2.0"\n')
     with pytest.raises(UserError, match=r"config.model_type is v2\.0, but plugin.model_types lists v1\.5"):
-        execute(Order(plugin=str(folder), out=str(tmp_path / "out")), Silent())
+        execute(RunRequest(plugin=str(folder), out=str(tmp_path / "out")), Silent())
     assert not (tmp_path / "out").exists()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from certify import restart
+from certify.request import RunRequest
 from certify.restart import clean_environment, run_cleanly
 
 FOREIGN = {
@@ -49,7 +50,7 @@ def test_what_a_run_needs_comes_through_unchanged(monkeypatch: pytest.MonkeyPatc
 
 def child(monkeypatch: pytest.MonkeyPatch, code: str, out: Path = Path("/nowhere"), kept: bool = True) -> int:
     monkeypatch.setattr(restart, "_CHILD", code)
-    return run_cleanly({"plugin": "/x", "out": str(out)}, kept)
+    return run_cleanly(RunRequest(plugin="/x", out=str(out)), kept)
 
 
 def test_the_child_is_isolated_and_stands_in_an_empty_folder(

@@ -11,7 +11,7 @@ import pytest
 from certify import run
 from certify.errors import UserError
 from certify.host.given import closed_to_a_worker, with_targets
-from certify.order import Order
+from certify.request import RunRequest
 
 as_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="only root's workers are users of their own"
@@ -46,7 +46,7 @@ def test_weights_that_a_worker_cannot_read_are_the_users_mistake(
     model: Path, closed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "check_folder", lambda _: None)
-    order = Order(plugin="plugin", out="out", models={"v1.5": str(model)})
+    order = RunRequest(plugin="plugin", out="out", models={"v1.5": str(model)})
     run._check_models(order)
     path = model.parent.parent / closed
     path.chmod(0o700 if path.is_dir() else 0o600)
