@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from certify.profiles import Profile
 from certify.requirements import Catalogue, Requirement
+from certify.terms.faults import FaultKind
 
 Action = Literal["run", "not-applicable", "not-evidenced"]
 
@@ -30,6 +31,20 @@ class Plan:
     @property
     def to_run(self) -> tuple[PlanRow, ...]:
         return tuple(row for row in self.rows if row.action == "run")
+
+    @property
+    def judges_of_faults(self) -> dict[FaultKind, str]:
+        """By the kind of a fault, the id of the requirement that judges it for this candidate."""
+        return {
+            row.requirement.judges: row.requirement.id
+            for row in self.rows
+            if row.requirement.judges and row.action != "not-applicable"
+        }
+
+    @property
+    def needs_worker(self) -> bool:
+        """Whether anything of the candidate is executed."""
+        return any(row.requirement.when != "static" for row in self.to_run)
 
     @property
     def planned(self) -> int:

@@ -123,6 +123,8 @@ class Isolation(_Row):
 
     level: str
     demanded: str
+    # False where nothing of the candidate was executed: there was nothing to isolate.
+    needed: bool = True
     acts: tuple[Act, ...] = ()
     walls: str = ""
     lacks: tuple[str, ...] = ()
@@ -156,6 +158,8 @@ class CertifyRow(_Row):
     version: str
     spec_revision: str
     suite_digest: str
+    # Over certify, its reports and the engine: what judged.
+    harness_digest: str = ""
 
 
 class Results(_Row):

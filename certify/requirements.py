@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import certify
 from certify.errors import UserError, did_you_mean
+from certify.terms.faults import FaultKind
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,6 +49,8 @@ class Requirement(BaseModel):
     counts_from: Literal["quick", "store", "certified"] = "quick"
     # static: reads files and runs nothing; run: asks the plugin; end: judges over the whole run.
     when: Literal["static", "run", "end"] = "run"
+    # The kind of fault that it judges over the whole run, for those candidates that it applies to.
+    judges: FaultKind | None = None
     why: str = Field(min_length=20)
     fix: str = Field(min_length=20)
     # Seconds at profile quick on two CPU cores, for the plan.
@@ -78,6 +81,14 @@ class Catalogue:
     def titles(self) -> dict[str, str]:
         return {suite.name: suite.title for suite in self.suites}
 
+    def suite_named(self, name: str) -> Suite:
+        """The suite of this name. Raises UserError with the nearest known name."""
+        for suite in self.suites:
+            if suite.name == name:
+                return suite
+        hint = did_you_mean(name, self.titles) or "Known suites: " + ", ".join(self.titles) + "."
+        raise UserError(f'There is no suite "{name}".', hint)
+
     def find(self, identifier: str) -> Requirement:
         """The requirement with this id; UserError with the nearest known id otherwise."""
         by_id = {row.id: row for row in self.requirements}
@@ -93,10 +104,7 @@ class Catalogue:
         """
         chosen = {self.find(identifier).id for identifier in identifiers}
         for name in suites:
-            if name not in self.titles:
-                hint = did_you_mean(name, self.titles) or "Known suites: " + ", ".join(self.titles) + "."
-                raise UserError(f'There is no suite "{name}".', hint)
-            chosen |= {row.id for row in self.requirements if row.suite == name}
+            chosen |= {row.id for row in self.suite_named(name).requirement}
         if any(row.when == "end" for row in self.requirements if row.id in chosen):
             chosen |= {row.id for row in self.requirements if row.when == "run"}
         return frozenset(chosen or {row.id for row in self.requirements})
@@ -108,11 +116,16 @@ def suites_root() -> Path:
         root = Path(parent) / "suites"
         if (root / "__init__.py").is_file():
             return root
+    return _folder_of("certify.suites")
+
+
+def _folder_of(package: str) -> Path:
+    """Where a package lies, without importing it. Raises CatalogueError where it is not installed."""
     from importlib.util import find_spec
 
-    spec = find_spec("certify.suites")
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise CatalogueError("The suites are not installed beside certify: reinstall sd-certify.")
+        raise CatalogueError(f"{package} is not installed beside certify: reinstall sd-certify.")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -142,13 +155,38 @@ def _read_suite(path: Path) -> Suite:
 
 
 def suite_digest(root: Path) -> str:
-    """`sha256:...` over every file of the suites, so that a certificate names what it was judged by."""
+    """`sha256:...` over every file of the suites: what was demanded, and how it was measured."""
+    return digest_of_files({path.relative_to(root).as_posix(): path for path in _sources(root)})
+
+
+def harness_digest() -> str:
+    """`sha256:...` over all that judges: certify, its reports and the engine, wherever they are installed."""
+    package = Path(certify.__path__[0])
+    reports, engine = (_folder_of(name) for name in ("certify.reports", "reference_engine"))
+    outside = (package / "suites", package / "reports")
+    named = {
+        f"certify/{path.relative_to(package).as_posix()}": path
+        for path in _sources(package)
+        if not any(path.is_relative_to(folder) for folder in outside)
+    }
+    for name, folder in (("reports", reports), ("reference_engine", engine)):
+        named |= {f"{name}/{path.relative_to(folder).as_posix()}": path for path in _sources(folder)}
+    return digest_of_files(named)
+
+
+def digest_of_files(named: Mapping[str, Path]) -> str:
+    """`sha256:...` over the names and bytes of these files."""
     total = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in {".py", ".toml", ".ini"}:
-            name = path.relative_to(root).as_posix()
-            total.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n".encode())
+    for name, path in sorted(named.items()):
+        total.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n".encode())
     return "sha256:" + total.hexdigest()
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    """Every file below a folder but what Python caches."""
+    for path in root.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
 
 
 def as_markdown(catalogue: Catalogue) -> str:

@@ -20,8 +20,8 @@ from certify.host.launch import Host
 from certify.profiles import Profile
 from certify.progress import Silent
 from certify.record import Outcome
-from certify.request import RunRequest
-from certify.run import execute
+from certify.run.request import RunRequest
+from certify.run.run import execute
 from certify.submission import digest_of
 from tests.decoys import decoys
 from tests.defects.catalogue import Defect, hostile_acts

@@ -21,9 +21,9 @@ from certify.host.launch import Host
 from certify.profiles import PROFILES, Profile
 from certify.progress import Silent
 from certify.record import Outcome, Results
-from certify.request import RunRequest
 from certify.requirements import load_catalogue
-from certify.run import execute
+from certify.run.request import RunRequest
+from certify.run.run import execute
 from tests.defects.catalogue import NO_TOOL, OPEN, Defect, all_defects, sound
 from tests.defects.index import advisory_service, build_index
 

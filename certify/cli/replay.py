@@ -14,7 +14,7 @@ from certify.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     from certify.cli.arguments import Commands
     from certify.record import RequirementResult, Results
-    from certify.request import RunRequest
+    from certify.run.request import RunRequest
 
 HELP_ORDER = 9
 _BROKEN = {"failed", "warned"}
@@ -38,7 +38,7 @@ def replay(journal: Path, identifier: str) -> int:
     """
     from certify.assemble import assemble
     from certify.record import read_journal
-    from certify.restart import run_cleanly
+    from certify.run.restart import run_cleanly
     from certify.streams import say
 
     request, before = _recorded(journal, identifier)
@@ -65,7 +65,7 @@ def _recorded(journal: Path, identifier: str) -> tuple[RunRequest, RequirementRe
     from certify.assemble import assemble
     from certify.machine import check_device
     from certify.record import read_journal
-    from certify.request import RunRequest
+    from certify.run.request import RunRequest
 
     try:
         events = read_journal(journal)

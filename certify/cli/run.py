@@ -69,9 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     from certify.machine import check_device
     from certify.policy import load_policy
     from certify.profiles import profile_named
-    from certify.request import RunRequest
     from certify.requirements import load_catalogue
-    from certify.restart import run_cleanly
+    from certify.run.request import RunRequest
+    from certify.run.restart import run_cleanly
 
     if arguments.resume:
         return _resume(arguments)
@@ -109,8 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _resume(arguments: argparse.Namespace) -> int:
     from certify.machine import check_device
-    from certify.restart import run_cleanly
-    from certify.resume import recorded_request
+    from certify.run.restart import run_cleanly
+    from certify.run.resume import recorded_request
 
     folder = arguments.resume
     usual = argparse.ArgumentParser()

@@ -14,8 +14,8 @@ import pytest
 from certify.cli.main import main
 from certify.errors import UserError
 from certify.record import Outcome
-from certify.request import RunRequest
 from certify.requirements import load_catalogue
+from certify.run.request import RunRequest
 from tests.certify.made_up import whole_plan, written
 from tests.defects.catalogue import SOUND, sound
 
@@ -150,7 +150,7 @@ def test_mistakes_in_the_manifest_are_told_with_their_line(
 def test_a_wrong_option_of_run_is_told_before_anything_starts(
     capfd: Captured, monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str
 ) -> None:
-    monkeypatch.setattr("certify.restart.run_cleanly", lambda order: pytest.fail("it started"))
+    monkeypatch.setattr("certify.run.restart.run_cleanly", lambda order: pytest.fail("it started"))
     assert sentence in mistake(capfd, "run", str(SOUND), *words)
 
 
@@ -163,7 +163,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[RunRequest]:
         taken.append(request)
         return 0
 
-    monkeypatch.setattr("certify.restart.run_cleanly", take)
+    monkeypatch.setattr("certify.run.restart.run_cleanly", take)
     return taken
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from certify import restart
-from certify.request import RunRequest
-from certify.restart import clean_environment, run_cleanly
+from certify.run import restart
+from certify.run.request import RunRequest
+from certify.run.restart import clean_environment, run_cleanly
 
 FOREIGN = {
     "PYTHONPATH": "/evil",
@@ -118,7 +118,7 @@ def test_what_escapes_from_a_run_is_a_harness_error_and_no_rejection(
 def test_a_run_that_cannot_even_begin_is_a_harness_error_and_no_rejection(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    broken = restart._CHILD.replace("from certify.run import", "from certify.no_such_module import")
+    broken = restart._CHILD.replace("from certify.run.judge import", "from certify.no_such_module import")
     assert broken != restart._CHILD
     assert child(monkeypatch, broken) == 4
     assert "no_such_module" in capfd.readouterr().err

@@ -11,8 +11,8 @@ from certify.assemble import assemble
 from certify.errors import UserError
 from certify.plan import plan_event
 from certify.record import BusyError, Journal, Outcome, Results, read_journal
-from certify.request import RunRequest
-from certify.resume import check_unchanged, recorded_request
+from certify.run.request import RunRequest
+from certify.run.resume import check_unchanged, recorded_request
 from tests.certify.made_up import begin_run, row, whole_plan, written
 
 PLAN = whole_plan()

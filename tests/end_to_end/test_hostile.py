@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from certify.progress import PlainLines
-from certify.request import RunRequest
-from certify.run import execute
+from certify.run.request import RunRequest
+from certify.run.run import execute
 from certify.summary import last_words
 from tests.decoys import decoys
 from tests.defects.catalogue import hostile_acts

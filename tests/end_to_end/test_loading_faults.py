@@ -10,8 +10,8 @@ import pytest
 from certify.host.launch import Host
 from certify.progress import Silent
 from certify.record import Outcome, Results
-from certify.request import RunRequest
-from certify.run import execute
+from certify.run.request import RunRequest
+from certify.run.run import execute
 from tests.defects.catalogue import sound
 from tests.sensitivity import SHORT
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import certify
-from certify.request import RunRequest
+from certify.run.request import RunRequest
 from certify.streams import say
 
 # What escapes from a run is the harness's fault: 4. Python by itself leaves with 1, "rejected".
@@ -22,7 +22,7 @@ import sys
 sys.path.append(sys.argv[1])
 try:
     from certify.streams import settle
-    from certify.run import main_restarted
+    from certify.run.judge import main_restarted
     code = main_restarted(sys.argv[2])
     settle()
 except Exception:

@@ -14,7 +14,7 @@ from typing import Any
 from certify.assemble import assemble
 from certify.errors import UserError
 from certify.record import read_journal
-from certify.request import RunRequest
+from certify.run.request import RunRequest
 from certify.soak.journal import Altered, read_lines
 
 # What must be the same before and after, and what a user calls it.
