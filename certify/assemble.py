@@ -18,14 +18,15 @@ from certify.record import (
 )
 from certify.verdict import decide
 
+# What the plan says of a requirement, so that a record explains itself.
+_TEXT = ("id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort")
+
 
 def plan_event(rows: Iterable[PlanRow]) -> list[dict[str, Any]]:
     """The plan as the journal keeps it: each requirement's text goes with it, so a record explains itself."""
     return [
         {
-            **row.requirement.model_dump(
-                mode="json", include={"id", "suite", "level", "title", "sentence", "source", "why", "fix"}
-            ),
+            **row.requirement.model_dump(mode="json", include=set(_TEXT)),
             "counts": row.counts,
             "action": row.action,
             "reason": row.reason,
@@ -154,8 +155,7 @@ def _unmeasured(row: Mapping[str, Any], ended: bool) -> RequirementResult:
     else:
         outcome = Outcome.NOT_EVIDENCED
         message = "planned, but no test measured it" if ended else "the run was interrupted before this"
-    kept = {
-        key: row[key]
-        for key in ("id", "suite", "level", "counts", "title", "sentence", "source", "why", "fix")
-    }
-    return RequirementResult.model_validate({**kept, "outcome": outcome, "message": message})
+    # A journal of an earlier version has no effort.
+    kept = {"effort": "", **row}
+    text = {key: kept[key] for key in (*_TEXT, "counts")}
+    return RequirementResult.model_validate({**text, "outcome": outcome, "message": message})

@@ -282,7 +282,9 @@ def _explain(arguments: argparse.Namespace) -> int:
     print(f"source     {', '.join(row.source)}")
     print(f"applies to {' and '.join(row.applies) or 'every candidate'}")
     print(f"needs      {', '.join(row.needs) or 'nothing special'}")
-    print(f"since      spec revision {row.introduced}\n\nwhy  {row.why}\n\nfix  {row.fix}")
+    print(f"since      spec revision {row.introduced}")
+    print(f"lifecycle  {row.lifecycle}")
+    print(f"effort     {row.effort} to fix\n\nwhy  {row.why}\n\nfix  {row.fix}")
     return 0
 
 

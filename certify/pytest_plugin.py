@@ -78,6 +78,7 @@ class _Measurement:
             source=row.source,
             why=row.why,
             fix=row.fix,
+            effort=row.effort,
         )
 
 

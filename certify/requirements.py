@@ -40,6 +40,16 @@ class Requirement(BaseModel):
     level: Literal["must", "should", "info"]
     introduced: str
     removed: str | None = None
+    # What an author may rely on; the outcome and the verdict do not depend on it.
+    # stable: only a new spec revision changes the meaning, and the changelog names the change.
+    # experimental: any spec revision may change or remove it. The rule rests on heuristics, thresholds or
+    #   drawn samples, or no run on the real system has confirmed it yet.
+    # deprecated: a later spec revision removes it, and the changelog names what replaces it.
+    lifecycle: Literal["experimental", "stable", "deprecated"]
+    # How long an author usually works on the fix; waiting for other people is included.
+    # minutes: a line in the manifest, a file, an argument. hours: a change to the code, and a new run.
+    # days: a search for the cause, another model or package, a permission, or a run of a day.
+    effort: Literal["minutes", "hours", "days"]
     # Capabilities of this machine; what is lacking makes the requirement not-evidenced.
     needs: tuple[str, ...] = ()
     # Traits of the candidate, all of which it must have; empty: every candidate.
@@ -165,7 +175,8 @@ def as_markdown(catalogue: Catalogue) -> str:
                 "",
                 row.sentence,
                 "",
-                f"*{row.level}{where}{for_whom}; from {', '.join(row.source)}.* {row.why} {row.fix}",
+                f"*{row.level}{where}{for_whom}; from {', '.join(row.source)}; {row.lifecycle}; "
+                f"{row.effort} to fix.* {row.why} {row.fix}",
                 "",
             ]
     return "\n".join(lines)

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from certify.evidence import EvidenceBox
+from certify.pytest_plugin import _Measurement
 from certify.pytest_run import run_suites
 from certify.requirements import load_catalogue
 
@@ -21,3 +23,10 @@ def test_a_suite_that_does_not_load_is_trouble_and_no_interruption(tmp_path: Pat
     told = " ".join(context.trouble)
     assert "made/test_made.py was not collected" in told
     assert "a_library_that_nobody_has" in told
+
+
+def test_a_measured_result_carries_the_texts_of_its_row(tmp_path: Path) -> None:
+    for row in load_catalogue().requirements:
+        result = _Measurement(row, True, EvidenceBox(tmp_path, row.id), 1).result("")
+        for key in ("id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort"):
+            assert getattr(result, key) == getattr(row, key)

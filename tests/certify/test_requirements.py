@@ -143,6 +143,8 @@ sentence = "It MUST be made up."
 source = ["G2"]
 level = "must"
 introduced = "2026.1"
+lifecycle = "stable"
+effort = "minutes"
 why = "Because the tests need a row."
 fix = "There is nothing to be mended."
 """
@@ -158,6 +160,7 @@ def suites_of(tmp_path: Path, **texts: str) -> Path:
 def test_a_row_takes_the_name_of_its_folder_as_its_suite(tmp_path: Path) -> None:
     (row,) = load_catalogue(suites_of(tmp_path, one=GOOD)).requirements
     assert (row.suite, row.counts_from, row.when) == ("one", "quick", "run")
+    assert (row.lifecycle, row.effort) == ("stable", "minutes")
 
 
 def test_an_id_in_two_suites_breaks_the_catalogue(tmp_path: Path) -> None:
@@ -173,6 +176,11 @@ def test_an_id_in_two_suites_breaks_the_catalogue(tmp_path: Path) -> None:
         ('source = ["G2"]', "source = []"),
         ("It MUST be", "It is"),
         ('introduced = "2026.1"\n', ""),
+        ('lifecycle = "stable"\n', ""),
+        ('lifecycle = "stable"', 'lifecycle = "new"'),
+        ('effort = "minutes"\n', ""),
+        ('effort = "minutes"', 'effort = ""'),
+        ('effort = "minutes"', 'effort = "weeks"'),
         ("fix = ", "fixx = "),
         ("[[requirement]]", "[[requirements]]"),
         ("order = 1", 'order = "first"'),
