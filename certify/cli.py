@@ -266,7 +266,7 @@ def _list(arguments: argparse.Namespace) -> int:
         print(json.dumps([row.model_dump(mode="json") for row in catalogue.requirements], indent=2))
         return 0
     for suite in catalogue.suites:
-        print(f"{suite.name}: {suite.title}")
+        print(f"{suite.name}: {suite.summary or suite.title}")
         for row in suite.requirement:
             print(f"  {row.id:<32} {row.level:<6} {','.join(row.source):<12} {row.title}")
     print(f"{len(catalogue.requirements)} requirements. `certify explain ID` tells more of one.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,10 @@ class Suite(BaseModel):
 
     name: str
     title: str
+    # One short phrase for `certify list`.
+    summary: str = ""
+    # Names that `--suite` accepts as well: the suite had them in earlier versions.
+    aliases: tuple[str, ...] = ()
     order: int
     requirement: tuple[Requirement, ...] = Field(min_length=1)
 
@@ -97,19 +102,24 @@ class Catalogue:
         return by_id[identifier]
 
     def select(self, suites: Iterable[str], identifiers: Iterable[str]) -> frozenset[str]:
-        """Ids chosen by suite names and requirement ids; everything where neither is given.
+        """Ids chosen by suite names (or aliases) and requirement ids; everything where neither is given.
 
         A judgement over the whole run needs the run: with one of those, all that asks the plugin is chosen.
         """
         chosen = {self.find(identifier).id for identifier in identifiers}
         for name in suites:
-            if name not in self.titles:
-                hint = did_you_mean(name, self.titles) or "Known suites: " + ", ".join(self.titles) + "."
-                raise UserError(f'There is no suite "{name}".', hint)
-            chosen |= {row.id for row in self.requirements if row.suite == name}
+            chosen |= {row.id for row in self._suite(name).requirement}
         if any(row.when == "end" for row in self.requirements if row.id in chosen):
             chosen |= {row.id for row in self.requirements if row.when == "run"}
         return frozenset(chosen or {row.id for row in self.requirements})
+
+    def _suite(self, name: str) -> Suite:
+        """The suite with this name or alias; UserError with the nearest of both otherwise."""
+        by_name = {known: suite for suite in self.suites for known in (*suite.aliases, suite.name)}
+        if name not in by_name:
+            hint = did_you_mean(name, by_name) or "Known suites: " + ", ".join(self.titles) + "."
+            raise UserError(f'There is no suite "{name}".', hint)
+        return by_name[name]
 
 
 def suites_root() -> Path:
@@ -127,18 +137,26 @@ def suites_root() -> Path:
 
 
 def load_catalogue(root: Path | None = None) -> Catalogue:
-    """All suites in their order; raises CatalogueError where a row is malformed or an id is used twice."""
+    """All suites in their order.
+
+    Raises CatalogueError where a row is malformed, or an id or a suite's name or alias is used twice.
+    """
     root = root or suites_root()
     suites = [_read_suite(path) for path in sorted(root.glob("*/requirements.toml"))]
     if not suites:
         raise CatalogueError(f"No requirements.toml below {root}.")
     suites.sort(key=lambda suite: (suite.order, suite.name))
     catalogue = Catalogue(tuple(suites), root)
-    ids = [row.id for row in catalogue.requirements]
-    twice = sorted({identifier for identifier in ids if ids.count(identifier) > 1})
-    if twice:
-        raise CatalogueError("Requirement ids used twice: " + ", ".join(twice))
+    _expect_once("Requirement ids", [row.id for row in catalogue.requirements])
+    # A suite may name itself as its alias, so each suite's names are a set.
+    _expect_once("Names of suites", [name for suite in suites for name in {suite.name, *suite.aliases}])
     return catalogue
+
+
+def _expect_once(what: str, words: list[str]) -> None:
+    twice = sorted(word for word, count in Counter(words).items() if count > 1)
+    if twice:
+        raise CatalogueError(f"{what} used twice: " + ", ".join(twice))
 
 
 def _read_suite(path: Path) -> Suite:
@@ -166,7 +184,7 @@ def as_markdown(catalogue: Catalogue) -> str:
     origin = "Written from the rows in `suites/`; `python -m certify.requirements` prints it."
     lines = ["# Requirements", "", origin, ""]
     for suite in catalogue.suites:
-        lines += [f"## {suite.title}", ""]
+        lines += [f"## {suite.title}", "", *([suite.summary, ""] if suite.summary else [])]
         for row in suite.requirement:
             where = "" if row.counts_from == "quick" else f", counts from profile {row.counts_from}"
             for_whom = f", for candidates that are {' and '.join(row.applies)}" if row.applies else ""

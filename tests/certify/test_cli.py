@@ -40,6 +40,7 @@ def test_list_shows_every_requirement(capsys: Captured) -> None:
     rows = load_catalogue().requirements
     assert all(f"  {row.id} " in out for row in rows)
     assert f"{len(rows)} requirements." in out
+    assert all(f"{suite.name}: {suite.summary}\n" in out for suite in load_catalogue().suites)
 
 
 def test_list_as_json_holds_the_whole_catalogue(capsys: Captured) -> None:

@@ -133,6 +133,29 @@ def test_a_selection_joins_suites_and_ids_and_none_is_everything() -> None:
     assert CATALOGUE.select([], []) == {row.id for row in ROWS}
 
 
+OLD_NAMES = {
+    "sdk.same-seed": "sdk_contract",
+    "mark.declared": "watermark",
+    "leak.memory": "leak_soak",
+    "lang.declared": "multilingual",
+    "platform.native": "cross_platform",
+}
+
+
+@pytest.mark.parametrize("identifier", OLD_NAMES)
+def test_a_suite_is_selected_by_its_earlier_name_too(identifier: str) -> None:
+    suite = CATALOGUE.find(identifier).suite
+    chosen = CATALOGUE.select([OLD_NAMES[identifier]], [])
+    assert chosen == CATALOGUE.select([suite], [])
+    assert identifier in chosen
+
+
+def test_every_suite_has_a_summary_of_one_line_and_a_title_of_one_word() -> None:
+    for suite in CATALOGUE.suites:
+        assert re.fullmatch(r"[A-Z][a-z]+", suite.title)
+        assert suite.summary.endswith(".") and len(suite.summary) <= 90
+
+
 GOOD = """\
 title = "Made up"
 order = 1
@@ -166,6 +189,34 @@ def test_a_row_takes_the_name_of_its_folder_as_its_suite(tmp_path: Path) -> None
 def test_an_id_in_two_suites_breaks_the_catalogue(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"used twice: made\.up"):
         load_catalogue(suites_of(tmp_path, one=GOOD, two=GOOD))
+
+
+def with_aliases(*aliases: str, identifier: str = "made.up") -> str:
+    told = ", ".join(f'"{alias}"' for alias in aliases)
+    return GOOD.replace("order = 1", f"aliases = [{told}]\norder = 1").replace("made.up", identifier)
+
+
+def test_an_alias_selects_its_suite_and_may_be_the_suites_own_name(tmp_path: Path) -> None:
+    two = with_aliases(identifier="made.too")
+    catalogue = load_catalogue(suites_of(tmp_path, one=with_aliases("former", "one"), two=two))
+    for name in ("one", "former"):
+        assert catalogue.select([name], []) == {"made.up"}
+    assert catalogue.titles.keys() == {"one", "two"}
+
+
+@pytest.mark.parametrize(("typo", "near"), [("fromer", "former"), ("contrct", "contract")])
+def test_a_wrong_suite_is_told_with_the_nearest_name_or_alias(tmp_path: Path, typo: str, near: str) -> None:
+    catalogue = load_catalogue(suites_of(tmp_path, contract=with_aliases("former")))
+    with pytest.raises(UserError) as told:
+        catalogue.select([typo], [])
+    assert told.value.hint == f'Did you mean "{near}"?'
+
+
+@pytest.mark.parametrize(("one", "clash"), [("two", "two"), ("former", "former")])
+def test_an_alias_that_another_suite_has_breaks_the_catalogue(tmp_path: Path, one: str, clash: str) -> None:
+    texts = {"one": with_aliases(one), "two": with_aliases("former", identifier="made.too")}
+    with pytest.raises(CatalogueError, match=f"Names of suites used twice: {clash}"):
+        load_catalogue(suites_of(tmp_path, **texts))
 
 
 @pytest.mark.parametrize(
