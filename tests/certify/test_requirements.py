@@ -81,6 +81,14 @@ def test_what_runs_the_plugin_needs_a_worker_and_what_is_static_does_not(row: Re
     assert ("worker" in row.needs) == (row.when != "static")
 
 
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_every_row_speaks_to_the_author_in_the_projects_words(row: Requirement) -> None:
+    text = " ".join((row.title, row.sentence, row.why, row.fix))
+    other = r"candidates?|pictures?|told|asked|befell|whoever|kin|dearest|the likes of|mend(ed|s)?"
+    assert not re.search(rf"\b({other})\b", text, re.IGNORECASE)
+    assert re.match(r"[A-Z][a-z]+ ", row.fix), "a fix starts with a verb that says what to do first"
+
+
 def test_every_requirement_has_a_defect_that_breaks_it() -> None:
     broken = {name for defect in all_defects() for name in defect.breaks}
     assert {row.id for row in ROWS} - broken == WITHOUT_A_DEFECT
