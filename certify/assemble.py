@@ -17,6 +17,9 @@ from certify.record import (
 )
 from certify.verdict import decide
 
+# What the plan says of a requirement, so that a record explains itself.
+_TEXT = ("id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort")
+
 
 def assemble(events: Iterable[Mapping[str, Any]]) -> Results:
     """Results from a journal, whole or cut short.
@@ -138,8 +141,7 @@ def _unmeasured(row: Mapping[str, Any], ended: bool) -> RequirementResult:
     else:
         outcome = Outcome.NOT_EVIDENCED
         message = "planned, but no test measured it" if ended else "the run was interrupted before this"
-    kept = {
-        key: row[key]
-        for key in ("id", "suite", "level", "counts", "title", "sentence", "source", "why", "fix")
-    }
-    return RequirementResult.model_validate({**kept, "outcome": outcome, "message": message})
+    # A journal of an earlier version has no effort.
+    kept = {"effort": "", **row}
+    text = {key: kept[key] for key in (*_TEXT, "counts")}
+    return RequirementResult.model_validate({**text, "outcome": outcome, "message": message})

@@ -99,12 +99,17 @@ def _plan_one(
     return PlanRow(requirement, "run", counts)
 
 
+# What the record keeps of a requirement, so that it explains itself.
+_TEXT = {"id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort"}
+
+
 def plan_event(rows: Iterable[PlanRow]) -> list[dict[str, Any]]:
-    """The plan as the journal keeps it: each requirement's text goes with it, so a record explains itself."""
+    """The plan as the journal keeps it, with each requirement's text."""
     return [
         {
             **row.requirement.model_dump(
-                mode="json", include={"id", "suite", "level", "title", "sentence", "source", "why", "fix"}
+                mode="json",
+                include={"id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort"},
             ),
             "counts": row.counts,
             "action": row.action,

@@ -107,6 +107,8 @@ class RequirementResult(_Row):
     source: tuple[str, ...] = ()
     why: str = ""
     fix: str = ""
+    # How long the fix usually takes; empty in records that were made before this key.
+    effort: Literal["", "minutes", "hours", "days"] = ""
 
 
 class Act(_Row):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,16 @@ class Requirement(BaseModel):
     level: Literal["must", "should", "info"]
     introduced: str
     removed: str | None = None
+    # What an author may rely on; the outcome and the verdict do not depend on it.
+    # stable: only a new spec revision changes the meaning, and the changelog names the change.
+    # experimental: any spec revision may change or remove it. The rule rests on heuristics, thresholds or
+    #   drawn samples, or no run on the real system has confirmed it yet.
+    # deprecated: a later spec revision removes it, and the changelog names what replaces it.
+    lifecycle: Literal["experimental", "stable", "deprecated"]
+    # How long an author usually works on the fix; waiting for other people is included.
+    # minutes: a line in the manifest, a file, an argument. hours: a change to the code, and a new run.
+    # days: a search for the cause, another model or package, a permission, or a run of a day.
+    effort: Literal["minutes", "hours", "days"]
     # Capabilities of this machine; what is lacking makes the requirement not-evidenced.
     needs: tuple[str, ...] = ()
     # Traits of the candidate, all of which it must have; empty: every candidate.
@@ -64,6 +75,10 @@ class Suite(BaseModel):
 
     name: str
     title: str
+    # One short phrase for `certify list`.
+    summary: str = ""
+    # Names that `--suite` accepts as well: the suite had them in earlier versions.
+    aliases: tuple[str, ...] = ()
     order: int
     requirement: tuple[Requirement, ...] = Field(min_length=1)
 
@@ -82,12 +97,12 @@ class Catalogue:
         return {suite.name: suite.title for suite in self.suites}
 
     def suite_named(self, name: str) -> Suite:
-        """The suite of this name. Raises UserError with the nearest known name."""
-        for suite in self.suites:
-            if suite.name == name:
-                return suite
-        hint = did_you_mean(name, self.titles) or "Known suites: " + ", ".join(self.titles) + "."
-        raise UserError(f'There is no suite "{name}".', hint)
+        """The suite with this name or alias; UserError with the nearest of both otherwise."""
+        by_name = {known: suite for suite in self.suites for known in (*suite.aliases, suite.name)}
+        if name not in by_name:
+            hint = did_you_mean(name, by_name) or "Known suites: " + ", ".join(self.titles) + "."
+            raise UserError(f'There is no suite "{name}".', hint)
+        return by_name[name]
 
     def find(self, identifier: str) -> Requirement:
         """The requirement with this id; UserError with the nearest known id otherwise."""
@@ -98,7 +113,7 @@ class Catalogue:
         return by_id[identifier]
 
     def select(self, suites: Iterable[str], identifiers: Iterable[str]) -> frozenset[str]:
-        """Ids chosen by suite names and requirement ids; everything where neither is given.
+        """Ids chosen by suite names (or aliases) and requirement ids; everything where neither is given.
 
         A judgement over the whole run needs the run: with one of those, all that asks the plugin is chosen.
         """
@@ -130,18 +145,26 @@ def _folder_of(package: str) -> Path:
 
 
 def load_catalogue(root: Path | None = None) -> Catalogue:
-    """All suites in their order; raises CatalogueError where a row is malformed or an id is used twice."""
+    """All suites in their order.
+
+    Raises CatalogueError where a row is malformed, or an id or a suite's name or alias is used twice.
+    """
     root = root or suites_root()
     suites = [_read_suite(path) for path in sorted(root.glob("*/requirements.toml"))]
     if not suites:
         raise CatalogueError(f"No requirements.toml below {root}.")
     suites.sort(key=lambda suite: (suite.order, suite.name))
     catalogue = Catalogue(tuple(suites), root)
-    ids = [row.id for row in catalogue.requirements]
-    twice = sorted({identifier for identifier in ids if ids.count(identifier) > 1})
-    if twice:
-        raise CatalogueError("Requirement ids used twice: " + ", ".join(twice))
+    _expect_once("Requirement ids", [row.id for row in catalogue.requirements])
+    # A suite may name itself as its alias, so each suite's names are a set.
+    _expect_once("Names of suites", [name for suite in suites for name in {suite.name, *suite.aliases}])
     return catalogue
+
+
+def _expect_once(what: str, words: list[str]) -> None:
+    twice = sorted(word for word, count in Counter(words).items() if count > 1)
+    if twice:
+        raise CatalogueError(f"{what} used twice: " + ", ".join(twice))
 
 
 def _read_suite(path: Path) -> Suite:
@@ -194,7 +217,7 @@ def as_markdown(catalogue: Catalogue) -> str:
     origin = "Written from the rows in `suites/`; `python -m certify.requirements` prints it."
     lines = ["# Requirements", "", origin, ""]
     for suite in catalogue.suites:
-        lines += [f"## {suite.title}", ""]
+        lines += [f"## {suite.title}", "", *([suite.summary, ""] if suite.summary else [])]
         for row in suite.requirement:
             where = "" if row.counts_from == "quick" else f", counts from profile {row.counts_from}"
             for_whom = f", for candidates that are {' and '.join(row.applies)}" if row.applies else ""
@@ -203,7 +226,8 @@ def as_markdown(catalogue: Catalogue) -> str:
                 "",
                 row.sentence,
                 "",
-                f"*{row.level}{where}{for_whom}; from {', '.join(row.source)}.* {row.why} {row.fix}",
+                f"*{row.level}{where}{for_whom}; from {', '.join(row.source)}; {row.lifecycle}; "
+                f"{row.effort} to fix.* {row.why} {row.fix}",
                 "",
             ]
     return "\n".join(lines)

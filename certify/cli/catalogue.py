@@ -29,7 +29,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         print(json.dumps([row.model_dump(mode="json") for row in catalogue.requirements], indent=2))
         return 0
     for suite in catalogue.suites:
-        print(f"{suite.name}: {suite.title}")
+        print(f"{suite.name}: {suite.summary or suite.title}")
         for row in suite.requirement:
             print(f"  {row.id:<32} {row.level:<6} {','.join(row.source):<12} {row.title}")
     print(f"{len(catalogue.requirements)} requirements. `certify explain ID` tells more of one.")
@@ -45,5 +45,7 @@ def run_explain(arguments: argparse.Namespace) -> int:
     print(f"source     {', '.join(row.source)}")
     print(f"applies to {' and '.join(row.applies) or 'every candidate'}")
     print(f"needs      {', '.join(row.needs) or 'nothing special'}")
-    print(f"since      spec revision {row.introduced}\n\nwhy  {row.why}\n\nfix  {row.fix}")
+    print(f"since      spec revision {row.introduced}")
+    print(f"lifecycle  {row.lifecycle}")
+    print(f"effort     {row.effort} to fix\n\nwhy  {row.why}\n\nfix  {row.fix}")
     return 0

@@ -63,6 +63,7 @@ class OpenRequirement:
             source=row.source,
             why=row.why,
             fix=row.fix,
+            effort=row.effort,
         )
 
 

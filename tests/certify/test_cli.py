@@ -39,6 +39,7 @@ def test_list_shows_every_requirement(capsys: Captured) -> None:
     rows = load_catalogue().requirements
     assert all(f"  {row.id} " in out for row in rows)
     assert f"{len(rows)} requirements." in out
+    assert all(f"{suite.name}: {suite.summary}\n" in out for suite in load_catalogue().suites)
 
 
 def test_list_as_json_holds_the_whole_catalogue(capsys: Captured) -> None:
@@ -53,6 +54,7 @@ def test_explain_tells_demand_source_reason_and_remedy(capsys: Captured) -> None
     row = load_catalogue().find("leak.memory")
     for text in (row.title, row.sentence, row.why, row.fix, "F1, D5", "every candidate"):
         assert text in out
+    assert f"\nlifecycle  {row.lifecycle}\neffort     {row.effort} to fix\n" in out
 
 
 def test_explain_names_the_traits_that_a_requirement_is_for(capsys: Captured) -> None:
