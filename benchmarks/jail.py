@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from certify.host.faults import CallRefused
-from certify.host.launch import Host
-from certify.host.session import Session, load_candidate
-from certify.protocol import FrameParser, pack, read_frame, write_all
+from certify.sandbox.host.faults import CallRefused
+from certify.sandbox.host.host import Host
+from certify.sandbox.host.session import Session, load_candidate
+from certify.sandbox.protocol import FrameParser, pack, read_frame, write_all
 
 STARTS, CALLS, ROUNDS = 30, 100, 15
 IMAGE = os.urandom(512 * 512 * 3)

@@ -26,14 +26,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from certify.candidate import read_candidate
+from certify.candidate.candidate import read_candidate
 from certify.cli.licences import findings
-from certify.instruments.findings import Finding
-from certify.instruments.licence_texts import matches_text
-from certify.licensing.tree import CHECKS
-from certify.record import Outcome
-from certify.requirements import load_catalogue
-from certify.submission import open_submission
+from certify.instruments.findings import CERTAIN, SUSPICIOUS, Finding
+from certify.instruments.licences.texts import matches_text
+from certify.measure.licensing.tree import CHECKS
+from certify.plan.catalogue import load_catalogue
+from certify.submission.submission import open_submission
+from certify.terms.outcomes import Outcome
 from tests.defects.catalogue import SOUND, all_defects, sound
 from tests.defects.lora import lora_file, safetensors
 
@@ -225,7 +225,7 @@ def judge_packages() -> None:
 
 
 def _breaks(level: str, hits: list[Finding]) -> bool:
-    return any(hit.band == "A" or (hit.band == "B" and level == "should") for hit in hits)
+    return any(hit.band == CERTAIN or (hit.band == SUSPICIOUS and level == "should") for hit in hits)
 
 
 def time_a_plugin() -> None:

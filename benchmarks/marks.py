@@ -24,14 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from certify.instruments.marks import classic, fidelity
-from certify.instruments.marks.attacks import ATTACKS, Attack
-from certify.instruments.marks.invisible import MarkReading, read_mark
-from certify.instruments.marks.statistics import binomial_tail
-from certify.instruments.marks.words import KNOWN, payload_bits
+from certify.instruments.marks.pixels import classic, fidelity
+from certify.instruments.marks.pixels.attacks import ATTACKS, Attack
+from certify.instruments.marks.pixels.invisible import MarkReading, read_mark
+from certify.instruments.marks.pixels.payloads import KNOWN, payload_bits
+from certify.instruments.marks.pixels.statistics import binomial_tail
 from reference_engine.marking import PAYLOAD_BITS
 from reference_engine.marking.luma import embed_luma
-from tests.instruments.marks.pictures import HELD_OUT, PHOTOS, middle, photo_file
+from tests.instruments.marks.photographs import HELD_OUT, PHOTOS, middle, photo_file
 
 Pixels = np.ndarray
 SDXL = payload_bits(KNOWN[1].payload)

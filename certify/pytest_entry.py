@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from certify.soak.own import OwnSoak
+    from certify.measure.soak.function import OwnSoak
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def soak(request: pytest.FixtureRequest) -> Callable[[Callable[[], object]], OwnSoak]:
     """Calls a function some thousand times in a process of its own; fails the test where it leaks."""
-    from certify.soak.own import CALLS, check, runs_here
+    from certify.measure.soak.function import CALLS, check, runs_here
 
     if not runs_here():
         pytest.skip("a soak reads /proc, so it needs Linux")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from certify.record import Series
+from certify.record.results import Series
 
 from .text import number
 

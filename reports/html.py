@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from certify.record import Results
+from certify.record.results import Results
 
 from . import charts, text
 from .view import build

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from certify.record import (
+from certify.record.results import (
     Evidence,
     Isolation,
-    Outcome,
     Picture,
     RequirementResult,
     Results,
     Series,
     Text,
     Value,
-    meets,
 )
+from certify.terms.isolation import meets
+from certify.terms.outcomes import Outcome
 
 from .charts import Chart, draw
 from .pictures import Album

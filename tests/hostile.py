@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from certify.host import launch
-from certify.host.faults import HostError
-from certify.host.launch import Host
-from certify.profiles import Profile
-from certify.progress import Silent
-from certify.record import Outcome
+from certify.plan.profiles import Profile
 from certify.run.request import RunRequest
 from certify.run.run import execute
-from certify.submission import digest_of
+from certify.sandbox.host import host as launch
+from certify.sandbox.host.faults import HostError
+from certify.sandbox.host.host import Host
+from certify.submission.submission import digest_of
+from certify.terminal.progress import Silent
+from certify.terms.outcomes import Outcome
 from tests.decoys import decoys
 from tests.defects.catalogue import Defect, hostile_acts
 

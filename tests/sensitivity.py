@@ -17,13 +17,14 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from certify.host.launch import Host
-from certify.profiles import PROFILES, Profile
-from certify.progress import Silent
-from certify.record import Outcome, Results
-from certify.requirements import load_catalogue
+from certify.plan.catalogue import load_catalogue
+from certify.plan.profiles import PROFILES, Profile
+from certify.record.results import Results
 from certify.run.request import RunRequest
 from certify.run.run import execute
+from certify.sandbox.host.host import Host
+from certify.terminal.progress import Silent
+from certify.terms.outcomes import Outcome
 from tests.defects.catalogue import NO_TOOL, OPEN, Defect, all_defects, sound
 from tests.defects.index import advisory_service, build_index
 

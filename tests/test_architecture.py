@@ -1,4 +1,4 @@
-"""The arrows between the rooms point one way (docs/architecture.md)."""
+"""The floors of the house and the arrows between its rooms (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,50 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
-# Room -> what nothing in it may import.
+PACKAGES = ("certify", "reference_engine", "reports", "suites")
+# Floor by floor from the ground: a room imports what lies below it, and nothing beside or above it.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("terms", "errors", "text", "reference_engine", "certify"),
+    ("record", "decoders", "submission", "instruments"),
+    ("reports", "verdict", "terminal", "sandbox", "candidate", "plan"),
+    ("measure", "outputs"),
+    ("run", "suites"),
+    ("cli",),
+    ("__main__", "pytest_entry"),
+)
+# Room -> what nothing in it may import, though it lies below, or is no room of ours.
 NEVER = {
     "reference_engine": ("certify", "suites", "reports", "pytest"),
-    "certify/instruments": ("pytest", "certify.host", "certify.guest", "torch", "cv2", "imwatermark"),
-    "certify/host": ("pytest", "certify.guest", "reference_engine", "torch"),
-    "certify/jail": ("certify.host", "certify.guest", "certify.record", "numpy", "reference_engine"),
-    "certify/outputs": ("certify.host", "certify.instruments", "pytest"),
-    "certify/verdict.py": ("certify.host", "certify.instruments", "certify.plan"),
-    "reports": ("certify.host", "certify.instruments", "certify.verdict", "pytest"),
+    "certify/terms": ("pydantic", "numpy", "certify.errors", "certify.text"),
+    "certify/errors.py": ("pydantic", "numpy", "rich"),
+    "certify/text.py": ("pydantic", "numpy", "rich"),
+    "certify/instruments": (
+        "pytest",
+        "certify.decoders",
+        "torch",
+        "cv2",
+        "imwatermark",
+    ),
+    "certify/sandbox/host": ("pytest", "certify.sandbox.guest", "reference_engine", "torch"),
+    "certify/sandbox/jail": ("certify.sandbox.host", "certify.sandbox.guest", "certify.record", "numpy"),
+    "certify/record": ("reference_engine", "certify.decoders"),
+    "certify/verdict": ("certify.instruments", "certify.decoders", "reference_engine"),
+    "certify/verdict/verdict.py": ("pydantic", "certify.record"),
+    "certify/outputs": ("certify.sandbox", "certify.instruments", "certify.verdict", "pytest"),
+    "certify/terminal": ("certify.instruments", "certify.submission"),
     "certify": ("suites", "certify.suites", "torch", "diffusers", "transformers", "cv2", "imwatermark"),
-    "suites": ("certify.run", "certify.cli", "torch", "diffusers"),
+    "reports": ("certify.instruments", "certify.submission", "pytest"),
+    "suites": ("certify.terminal", "torch", "diffusers"),
 }
 # Scripts that run in a child of their own, where a native library reads what others made.
-APART = ("guest", "apart")
-# What runs beside the candidate, by a name of its own (certify/host/library.py): the standard library,
-# numpy and the engine alone, and each other by relative imports. The adapter for pipelines opens them with
-# torch, the nursery names what it warms, and a picture that a call starts from is one of PIL's, as the engine
-# takes it. memray traces where it is installed.
-BESIDE = ("certify/guest", "certify/jail", "certify/protocol.py")
+APART = ("guest", "decoders")
+# What runs beside the candidate, by a name of its own (certify/sandbox/host/guest_copy.py): the standard
+# library, numpy and the engine alone, and each other by relative imports. The adapter for pipelines opens
+# them with torch, the nursery names what it warms, and an image that a call starts from is one of PIL's, as
+# the engine takes it. memray traces where it is installed.
+BESIDE = tuple(f"certify/sandbox/{part}" for part in ("guest", "jail", "heap.py", "protocol.py"))
 GUEST_MAY = ("numpy", "PIL", "reference_engine", "torch", "memray")
-FRONT_DOORS = ("certify/__main__.py", "certify/pytest_entry.py")
+LOOSE = {"__init__.py", "__main__.py", "pytest_entry.py", "errors.py", "text.py"}
 
 
 def modules(room: str) -> Iterator[Path]:
@@ -41,16 +64,89 @@ def modules(room: str) -> Iterator[Path]:
 
 
 def imported(path: Path) -> Iterator[str]:
+    """The absolute names of what a module imports, in functions and for types too."""
+    package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 def is_in(name: str, packages: tuple[str, ...]) -> bool:
     return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def room_of(name: str) -> str:
+    """The room that a dotted name of ours lies in: `certify.record.journal` lies in `record`."""
+    parts = name.removeprefix("certify.").split(".")
+    return parts[0]
+
+
+def floor_of(room: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def test_a_room_imports_what_lies_on_lower_floors() -> None:
+    wrong = []
+    for path in (path for package in PACKAGES for path in modules(package)):
+        room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for name in imported(path):
+            if name.split(".")[0] not in PACKAGES:
+                continue
+            other = room_of(name) if name != "certify" else "certify"
+            if other not in {row for rooms in FLOORS for row in rooms}:
+                continue  # a name of certify/__init__.py
+            if other != room and floor_of(other) >= floor_of(room):
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert wrong == []
+
+
+def test_the_house_has_at_most_seven_floors_and_every_room_stands_on_one() -> None:
+    assert len(FLOORS) <= 7
+    rooms = {path.stem for path in (ROOT / "certify").iterdir() if path.suffix == ".py" or path.is_dir()}
+    named = {row for rooms in FLOORS for row in rooms} - {"certify", "reference_engine", "reports", "suites"}
+    assert named == {row for row in rooms if row not in ("__init__", "__pycache__", "py")}
+
+
+def test_nothing_else_lies_loose_at_the_top() -> None:
+    assert {path.name for path in (ROOT / "certify").glob("*.py")} <= LOOSE
+
+
+def module_graph(package: str) -> dict[str, set[str]]:
+    """Which modules of a package import which, at the time of import or later."""
+    named = {}
+    for path in modules(package):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return {name: {row for row in imported(path) if row in named} - {name} for name, path in named.items()}
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The import circles that a walk through the graph meets; a package and its own modules are one."""
+    met: list[list[str]] = []
+    done: set[str] = set()
+
+    def walk(name: str, way: list[str]) -> None:
+        if name in way:
+            met.append([*way[way.index(name) :], name])
+        elif name not in done:
+            for other in sorted(graph[name]):
+                if not name.startswith(other + "."):
+                    walk(other, [*way, name])
+            done.add(name)
+
+    for name in sorted(graph):
+        walk(name, [])
+    return met
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
+    assert circles(module_graph(package)) == []
 
 
 @pytest.mark.parametrize("room", NEVER)
@@ -66,38 +162,31 @@ def test_the_guest_is_small_in_what_it_depends_on() -> None:
         for room in BESIDE
         for path in modules(room)
         for name in imported(path)
-        if name.partition(".")[0] not in sys.stdlib_module_names and not is_in(name, GUEST_MAY)
+        if name.partition(".")[0] not in sys.stdlib_module_names
+        and not is_in(name, GUEST_MAY)
+        and not name.startswith("certify.sandbox")
     ]
     assert foreign == []
 
 
 def test_what_runs_beside_the_candidate_knows_no_more_of_the_harness_than_its_own_rooms() -> None:
+    own = {Path(room).stem for room in BESIDE}
     for path in (path for room in BESIDE for path in modules(room)):
-        above = len(path.relative_to(ROOT / "certify").parts)
+        above = len(path.relative_to(ROOT / "certify" / "sandbox").parts)
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level:
-                assert node.level < above or (node.module or "").partition(".")[0] in ("jail", "protocol")
+                assert node.level < above or (node.module or "").partition(".")[0] in own
         assert "certify" not in path.read_text("utf-8"), f"{path} says who runs it"
 
 
-def test_nothing_but_the_front_doors_imports_the_command_line() -> None:
-    files = [path for room in ("certify", "suites", "reports") for path in modules(room)]
-    users = {
-        path.relative_to(ROOT).as_posix()
-        for path in files
-        if any(is_in(name, ("certify.cli",)) for name in imported(path))
-    }
-    assert {path for path in users if not path.startswith("certify/cli/")} == set(FRONT_DOORS)
-
-
-@pytest.mark.parametrize("room", ["certify", "reference_engine", "reports", "suites"])
+@pytest.mark.parametrize("room", PACKAGES)
 def test_no_module_is_long(room: str) -> None:
     assert [str(path) for path in modules(room) if len(path.read_text("utf-8").splitlines()) > 400] == []
 
 
 def test_every_folder_of_code_is_a_package() -> None:
     """setup.py packs what has an `__init__.py`: an installation would lack the rest."""
-    for room in ("certify", "reference_engine", "suites", "reports"):
+    for room in PACKAGES:
         for path in (ROOT / room).rglob("*.py"):
             assert (path.parent / "__init__.py").is_file(), path
 
@@ -106,7 +195,7 @@ def test_every_file_of_data_is_packed() -> None:
     """By the patterns of pyproject.toml, which name kinds of files and no folders."""
     data = PYPROJECT.partition("[tool.setuptools.package-data]")[2].partition("\n[")[0]
     patterns = re.findall(r'"\*(\.\w+)"', data)
-    for room in ("certify", "reference_engine", "suites", "reports"):
+    for room in PACKAGES:
         for path in (ROOT / room).rglob("*"):
             is_source = path.suffix == ".py" or "__pycache__" in path.parts or path.is_dir()
             is_named = path.suffix in patterns or path.name in ("NOTICE", "py.typed")

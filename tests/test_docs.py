@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from certify.manifest import Manifest
-from certify.record import schema_text
-from certify.requirements import as_markdown, load_catalogue
+from certify.candidate.manifest import Manifest
+from certify.plan.catalogue import as_markdown, load_catalogue
+from certify.record.results import schema_text
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,7 +17,7 @@ def test_docs_requirements_is_the_catalogue() -> None:
 
 
 def test_the_published_schema_of_results_is_that_of_the_models() -> None:
-    assert (ROOT / "certify" / "schemas" / "results.schema.json").read_text("utf-8") == schema_text()
+    assert (ROOT / "certify" / "record" / "results.schema.json").read_text("utf-8") == schema_text()
 
 
 def test_every_key_of_the_manifest_is_in_the_docs() -> None:

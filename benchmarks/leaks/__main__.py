@@ -25,8 +25,8 @@ import numpy as np
 
 from benchmarks.leaks.cases import ALL, CLEAN, LEAKS
 from benchmarks.leaks.simulation import upper_bound
-from certify.instruments.trend import mann_kendall_p
-from certify.soak.own import CALLS, soak_function
+from certify.instruments.leaks.trend import mann_kendall_p
+from certify.measure.soak.function import CALLS, soak_function
 
 PEER_SECONDS = 45
 # The naive test: resident memory every so many calls, the first fifth left out, p < 0.05.

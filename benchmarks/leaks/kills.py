@@ -22,9 +22,9 @@ from pathlib import Path
 
 import psutil
 
-from certify.assemble import assemble
-from certify.record import read_journal
-from certify.soak.journal import read_lines
+from certify.measure.soak.journal import read_lines
+from certify.record.journal import read_journal
+from certify.verdict.assemble import assemble
 from tests.defects.catalogue import all_defects, sound
 
 TARGETS = ("judge", "supervisor", "worker")

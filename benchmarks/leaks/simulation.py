@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from numpy.typing import NDArray
 
-from certify.instruments.leaks import SURE, Sample, judge_memory
+from certify.instruments.leaks.judge import SURE, Sample, judge_memory
 
 CALLS, SAMPLES, NOISE, BASE = 3_000, 120, 50e3, 300e6
 Floats = NDArray[np.float64]

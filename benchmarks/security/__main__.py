@@ -23,18 +23,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.security import tools as others
 from benchmarks.security.tools import CLEAN, FLAGGED, UNSCANNED, Result
 from certify.instruments.code import check_source
-from certify.instruments.findings import Finding
-from certify.instruments.source import Source, parse_source
+from certify.instruments.code.source import Source, parse_source
+from certify.instruments.findings import CERTAIN, SUSPICIOUS, Band, Finding
 from certify.instruments.weights import check_weights
 from tests.corpora import code, weights
 
 
-def ours(check: Callable[[Path], list[Finding]], bands: str) -> Callable[[Path, Path], others.Verdicts]:
+def ours(check: Callable[[Path], list[Finding]], bands: set[Band]) -> Callable[[Path, Path], others.Verdicts]:
     def scan(_: Path, folder: Path) -> others.Verdicts:
         found = {path.name: {finding.band for finding in check(path)} for path in folder.iterdir()}
-        return {name: FLAGGED if seen & set(bands) else CLEAN for name, seen in found.items()}
+        return {name: FLAGGED if seen & bands else CLEAN for name, seen in found.items()}
 
     return scan
+
+
+def both(check: Callable[[Path], list[Finding]]) -> list[tuple[str, Callable[[Path, Path], others.Verdicts]]]:
+    return [("ours", ours(check, {CERTAIN})), ("ours, A or B", ours(check, {CERTAIN, SUSPICIOUS}))]
 
 
 def check_code(path: Path) -> list[Finding]:
@@ -114,8 +118,8 @@ def honest(names: list[str]) -> None:
             source = parse_source(data, f"{name}/{path.relative_to(root).as_posix()}")
             files, size = files + 1, size + len(data)
             found += check_source(source) if isinstance(source, Source) else []
-        proofs = [finding for finding in found if finding.band == "A"]
-        signs = sum(finding.band == "B" for finding in found)
+        proofs = [finding for finding in found if finding.band == CERTAIN]
+        signs = sum(finding.band == SUSPICIOUS for finding in found)
         alarms += proofs
         seconds = time.perf_counter() - begin
         print(f"{name:24} {files:6} {size / 1e6:6.1f} {len(proofs):4} {signs:5} {seconds:7.1f} s", flush=True)
@@ -135,13 +139,13 @@ def main() -> None:
     tools = arguments.tools.resolve()
     with tempfile.TemporaryDirectory() as name:
         places = weights.write(Path(name) / "weights")
-        mine = [("ours", ours(check_weights_file, "A")), ("ours, A or B", ours(check_weights_file, "AB"))]
+        mine = both(check_weights_file)
         ways = [*mine, *installed(tools, others.WEIGHTS, module=True)]
         table("weight files", places, ways, tools, arguments.verbose)
         bad = write_sources(Path(name) / "code" / "bad", code.BAD)
         suspect = write_sources(Path(name) / "code" / "suspect", code.SUSPECT)
         good = write_sources(Path(name) / "code" / "good", code.GOOD)
-        mine = [("ours", ours(check_code, "A")), ("ours, A or B", ours(check_code, "AB"))]
+        mine = both(check_code)
         ways = [*mine, *installed(tools, others.CODE, module=False)]
         table("sources that reject", (bad, good), ways, tools, arguments.verbose)
         table("sources that warn", (suspect, good), ways, tools, arguments.verbose)

@@ -22,7 +22,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    from certify.requirements import load_catalogue
+    from certify.plan.catalogue import load_catalogue
 
     catalogue = load_catalogue()
     if arguments.json:
@@ -37,7 +37,7 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 
 def run_explain(arguments: argparse.Namespace) -> int:
-    from certify.requirements import load_catalogue
+    from certify.plan.catalogue import load_catalogue
 
     row = load_catalogue().find(arguments.requirement)
     print(f"{row.id}: {row.title}\n\n  {row.sentence}\n")

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from certify.machine import capabilities, environment, gpu_names, this_system, version_of
+import certify
+from certify.plan.machine import capabilities, environment, gpu_names, this_system, version_of
 
 if TYPE_CHECKING:
     from certify.cli.arguments import Commands
-    from certify.record import Act, Isolation
+    from certify.record.results import Act, Isolation
 
 HELP_ORDER = 6
 
@@ -123,8 +124,8 @@ def _diagnose_faces() -> Diagnosis:
     """Asked of the detectors themselves, with a picture that shows nothing."""
     import numpy as np
 
-    from certify.apart import NotReadable
-    from certify.faces import INSTALL, faces_in
+    from certify.decoders import NotReadable
+    from certify.measure.marks.faces import INSTALL, faces_in
 
     try:
         faces_in([np.full((64, 64, 3), 128, np.uint8)])
@@ -140,7 +141,7 @@ def _diagnose_acceleration() -> list[Diagnosis]:
         "import json; from reference_engine.accel import capabilities; "
         "print(json.dumps([[c.name, c.available, c.detail, c.remedy] for c in capabilities()]))"
     )
-    parent = str(Path(__file__).resolve().parent.parent)
+    parent = str(Path(certify.__path__[0]).resolve().parent)
     asked = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=parent, check=False
     )
@@ -171,9 +172,9 @@ def model_cache() -> Path:
 
 def self_test() -> Isolation | str:
     """What was measured in a worker that loads nothing, or why it could not be."""
-    from certify.host.faults import CandidateFault, HostError
-    from certify.host.isolation import measure_isolation
-    from certify.host.launch import Host
+    from certify.sandbox.host.faults import CandidateFault, HostError
+    from certify.sandbox.host.host import Host
+    from certify.sandbox.host.isolation import measure_isolation
 
     try:
         with tempfile.TemporaryDirectory(prefix="certify-", ignore_cleanup_errors=True) as folder:
@@ -185,8 +186,8 @@ def self_test() -> Isolation | str:
 
 
 def diagnose_isolation(measured: Isolation | str) -> list[Diagnosis]:
-    from certify.profiles import PROFILES
-    from certify.record import meets
+    from certify.plan.profiles import PROFILES
+    from certify.terms.isolation import meets
 
     if isinstance(measured, str):
         remedy = "Nothing can be certified here; plan, list, explain and report work."

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from certify.cli.arguments import add_index, add_plugin
 from certify.cli.option_values import index_place
 from certify.errors import UserError
+from certify.instruments.findings import CERTAIN, NOTED
 
 if TYPE_CHECKING:
-    from certify.candidate import Candidate
+    from certify.candidate.candidate import Candidate
     from certify.cli.arguments import Commands
     from certify.instruments.findings import Finding
-    from certify.instruments.package_metadata import Package
-    from certify.licensing.tree import Part
-    from certify.requirements import Catalogue
+    from certify.instruments.licences.package_metadata import Package
+    from certify.measure.licensing.tree import Part
+    from certify.plan.catalogue import Catalogue
 
 HELP_ORDER = 4
 EXIT_FOUND = 1
@@ -42,12 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def show(plugin: Path, index: str = "", as_json: bool = False, sbom: str = "") -> int:
     """Prints the table; 1 where something certain was found against a MUST that applies, 0 otherwise."""
-    from certify.candidate import read_candidate
-    from certify.licensing.sbom import bill_of_materials
-    from certify.licensing.tree import drawn, parts
-    from certify.requirements import load_catalogue
-    from certify.streams import say
-    from certify.submission import open_submission
+    from certify.candidate.candidate import read_candidate
+    from certify.measure.licensing.sbom import bill_of_materials
+    from certify.measure.licensing.tree import drawn, parts
+    from certify.plan.catalogue import load_catalogue
+    from certify.submission.submission import open_submission
+    from certify.terminal.streams import say
 
     catalogue = load_catalogue()
     with tempfile.TemporaryDirectory(prefix="certify-") as scratch:
@@ -66,7 +67,7 @@ def show(plugin: Path, index: str = "", as_json: bool = False, sbom: str = "") -
         say(f"dependencies: {note}")
     for name, hits in found.items():
         for hit in sorted(hits, key=lambda row: row.band):
-            mark = "✗" if name in broken and hit.band == "A" else "!" if hit.band != "C" else "·"
+            mark = "✗" if name in broken and hit.band == CERTAIN else "!" if hit.band != NOTED else "·"
             say(f"{mark} {name}: {hit}")
         if name in broken:
             say(f"  to mend it: {catalogue.find(name).fix}")
@@ -79,7 +80,7 @@ def show(plugin: Path, index: str = "", as_json: bool = False, sbom: str = "") -
 
 def findings(candidate: Candidate, catalogue: Catalogue) -> dict[str, list[Finding]]:
     """By requirement, for those that apply to this candidate."""
-    from certify.licensing.tree import CHECKS
+    from certify.measure.licensing.tree import CHECKS
 
     applying = {
         row.id for row in catalogue.requirements if all(trait in candidate.traits for trait in row.applies)
@@ -91,7 +92,7 @@ def findings(candidate: Candidate, catalogue: Catalogue) -> dict[str, list[Findi
 
 
 def breaks(catalogue: Catalogue, name: str, hits: list[Finding]) -> bool:
-    return catalogue.find(name).level == "must" and any(hit.band == "A" for hit in hits)
+    return catalogue.find(name).level == "must" and any(hit.band == CERTAIN for hit in hits)
 
 
 def _as_json(
@@ -110,7 +111,7 @@ def _as_json(
 
 def _resolved(candidate: Candidate, index: str) -> tuple[tuple[Package, ...], str]:
     """The packages, or none and why."""
-    from certify.resolution import NotResolved, Resolver
+    from certify.measure.licensing.resolution import NotResolved, Resolver
 
     try:
         resolution = Resolver(index).resolve(candidate)

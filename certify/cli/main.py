@@ -11,9 +11,10 @@ from contextlib import suppress
 from types import ModuleType
 
 import certify.cli
-from certify import __version__, streams
+from certify import __version__
 from certify.cli.arguments import EXIT_CODES, Parser
 from certify.errors import UserError
+from certify.terminal import streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:

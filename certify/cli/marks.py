@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certify.errors import UserError
-from certify.progress import safe
+from certify.terminal.progress import log_line
 
 if TYPE_CHECKING:
     from certify.cli.arguments import Commands
@@ -39,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit code 0, or 1 where a policy is named and an image is not as it demands. Raises UserError for what
     cannot be read.
     """
-    from certify.image_layers import Question, read_layers
-    from certify.instruments.marks.words import PayloadError
-    from certify.policy import load_policy
-    from certify.streams import say
+    from certify.instruments.marks.pixels.payloads import PayloadError
+    from certify.measure.marks.image_layers import Question, read_layers
+    from certify.plan.policy import load_policy
+    from certify.terminal.streams import say
 
     _check_payload(arguments)
     policy = load_policy(arguments.policy) if arguments.policy else None
@@ -99,15 +99,17 @@ def _anchors(trust: str) -> str:
 
 
 def _table(row: Mapping[str, Any]) -> str:
-    lines = [f"{safe(row['image'])}  {row['width']} x {row['height']}"]
+    lines = [f"{log_line(row['image'])}  {row['width']} x {row['height']}"]
     for name, layer in row["layers"].items():
         told = layer["value"] if layer["state"] == "present" else layer["reason"]
-        lines.append(f"  {_SIGNS.get(layer['state'], '?')} {name:<12} {layer['state']:<18} {safe(told, 110)}")
+        lines.append(
+            f"  {_SIGNS.get(layer['state'], '?')} {name:<12} {layer['state']:<18} {log_line(told, 110)}"
+        )
         if found := layer["facts"].get("found"):
-            lines.append(f"    {'':<12} {'':<18} {safe(found, 110)}")
-        lines += [f"    {'':<12} {'warning':<18} {safe(warning, 110)}" for warning in layer["warnings"]]
-    lines += [f"  ! contradiction: {safe(told, 200)}" for told in row["contradictions"]]
-    lines += [f"  ! {safe(told, 200)}" for told in row["warnings"]]
+            lines.append(f"    {'':<12} {'':<18} {log_line(found, 110)}")
+        lines += [f"    {'':<12} {'warning':<18} {log_line(warning, 110)}" for warning in layer["warnings"]]
+    lines += [f"  ! contradiction: {log_line(told, 200)}" for told in row["contradictions"]]
+    lines += [f"  ! {log_line(told, 200)}" for told in row["warnings"]]
     if "policy" in row:
         lines += _policy_lines(row)
     return "\n".join(lines)
@@ -115,8 +117,8 @@ def _table(row: Mapping[str, Any]) -> str:
 
 def _policy_lines(row: Mapping[str, Any]) -> list[str]:
     name = row["policy"].rpartition(" (")[0]
-    lines = [f"  ! {name}: {safe(told, 300)}" for told in row["wrong"]]
-    lines += [f"  ? {name}: not checkable here: {safe(told, 300)}" for told in row["open"]]
+    lines = [f"  ! {name}: {log_line(told, 300)}" for told in row["wrong"]]
+    lines += [f"  ? {name}: not checkable here: {log_line(told, 300)}" for told in row["open"]]
     return lines or [
         f"  + {name}: check passed (of this file's layers; `certify run` tries what they survive)"
     ]

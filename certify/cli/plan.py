@@ -11,7 +11,7 @@ from certify.cli.arguments import add_plugin, add_selection
 
 if TYPE_CHECKING:
     from certify.cli.arguments import Commands
-    from certify.plan import PlanRow
+    from certify.plan.plan import PlanRow
 
 HELP_ORDER = 3
 
@@ -29,12 +29,12 @@ def add_to(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import tempfile
 
-    from certify.candidate import read_candidate
-    from certify.machine import capabilities
-    from certify.plan import make_plan
-    from certify.profiles import profile_named
-    from certify.requirements import load_catalogue
-    from certify.submission import open_submission
+    from certify.candidate.candidate import read_candidate
+    from certify.plan.catalogue import load_catalogue
+    from certify.plan.machine import capabilities
+    from certify.plan.plan import make_plan
+    from certify.plan.profiles import profile_named
+    from certify.submission.submission import open_submission
 
     profile = profile_named(arguments.profile)
     catalogue = load_catalogue()

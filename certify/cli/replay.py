@@ -13,7 +13,7 @@ from certify.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from certify.cli.arguments import Commands
-    from certify.record import RequirementResult, Results
+    from certify.record.results import RequirementResult, Results
     from certify.run.request import RunRequest
 
 HELP_ORDER = 9
@@ -36,10 +36,10 @@ def replay(journal: Path, identifier: str) -> int:
 
     Exit code 0 where it passes now, 1 where it still fails, 3 where it could not be repeated.
     """
-    from certify.assemble import assemble
-    from certify.record import read_journal
+    from certify.record.journal import read_journal
     from certify.run.restart import run_cleanly
-    from certify.streams import say
+    from certify.terminal.streams import say
+    from certify.verdict.assemble import assemble
 
     request, before = _recorded(journal, identifier)
     with tempfile.TemporaryDirectory(prefix="certify-") as folder:
@@ -62,10 +62,10 @@ def replay(journal: Path, identifier: str) -> int:
 
 
 def _recorded(journal: Path, identifier: str) -> tuple[RunRequest, RequirementResult]:
-    from certify.assemble import assemble
-    from certify.machine import check_device
-    from certify.record import read_journal
+    from certify.plan.machine import check_device
+    from certify.record.journal import read_journal
     from certify.run.request import RunRequest
+    from certify.verdict.assemble import assemble
 
     try:
         events = read_journal(journal)

@@ -21,11 +21,11 @@ def add_to(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from certify.assemble import assemble
     from certify.outputs.write import write_outputs
-    from certify.record import read_journal
-    from certify.streams import say
-    from certify.summary import last_words
+    from certify.record.journal import read_journal
+    from certify.terminal.streams import say
+    from certify.terminal.summary import last_words
+    from certify.verdict.assemble import assemble
 
     journal = journal_of(arguments.run)
     try:

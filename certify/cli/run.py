@@ -66,10 +66,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Checks the options, starts the run, and gives its exit code. Raises UserError for a mistake in them."""
-    from certify.machine import check_device
-    from certify.policy import load_policy
-    from certify.profiles import profile_named
-    from certify.requirements import load_catalogue
+    from certify.plan.catalogue import load_catalogue
+    from certify.plan.machine import check_device
+    from certify.plan.policy import load_policy
+    from certify.plan.profiles import profile_named
     from certify.run.request import RunRequest
     from certify.run.restart import run_cleanly
 
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    from certify.machine import check_device
+    from certify.plan.machine import check_device
     from certify.run.restart import run_cleanly
     from certify.run.resume import recorded_request
 

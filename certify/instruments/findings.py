@@ -1,15 +1,23 @@
-"""What a static instrument found, and how sure it is."""
+"""A finding of a static instrument, and how sure it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from enum import Enum
 
-# A: the presence proves it, and rejects. B: a strong sign, which warns until a run confirms or clears it.
-# C: information, which a reader may want and nothing is decided by.
-Band = Literal["A", "B", "C"]
 
-MAX_SNIPPET = 160
+class Band(str, Enum):
+    """How sure a finding is. The record keeps the letter."""
+
+    # Its presence proves it: it rejects.
+    CERTAIN = "A"
+    # A strong sign: it warns, until a run confirms or clears it.
+    SUSPICIOUS = "B"
+    # Information: nothing is decided by it.
+    NOTED = "C"
+
+
+CERTAIN, SUSPICIOUS, NOTED = Band.CERTAIN, Band.SUSPICIOUS, Band.NOTED
 
 
 @dataclass(frozen=True, order=True)
@@ -22,7 +30,7 @@ class Finding:
     line: int
     rule: str
     message: str
-    band: Band = "A"
+    band: Band = CERTAIN
     snippet: str = ""
     fix: str = ""
 
@@ -31,26 +39,11 @@ class Finding:
         return f"{place}: {self.message}"
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """The finding on up to three lines: place and sentence, what stands there, what to do."""
-        lines = [f"[{self.band}] {self} ({self.rule})"]
+        lines = [f"[{self.band.value}] {self} ({self.rule})"]
         if self.snippet:
             lines.append(f"      > {self.snippet}")
         if self.fix:
             lines.append(f"      {self.fix}")
         return "\n".join(lines)
-
-
-def safe(text: str, limit: int = MAX_SNIPPET) -> str:
-    """One line of a candidate's text, as it may be shown: cut, and with every character that prints nothing
-    or moves others written as an escape.
-    """
-    cut = text[: limit + 1].strip()
-    shown = "".join(_escaped(character) for character in cut[:limit])
-    return shown if len(cut) <= limit else shown + "…"
-
-
-def _escaped(character: str) -> str:
-    if character == "\t":
-        return " "
-    return character if character.isprintable() else f"\\u{{{ord(character):x}}}"

@@ -9,7 +9,8 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from certify.record import Outcome, RequirementResult, Results
+from certify.record.results import RequirementResult, Results
+from certify.terms.outcomes import Outcome
 
 # Outside the Char production of XML 1.0 (section 2.2), and what could act on a terminal that prints it.
 _ILLEGAL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from certify.outputs.files import replace_file
 from certify.outputs.junit import to_junit
-from certify.record import Results
+from certify.record.results import Results
 
 
 def write_outputs(results: Results, out: Path) -> None:

@@ -13,13 +13,13 @@ import traceback
 import psutil
 
 from certify.errors import UserError
-from certify.host.faults import HostError
-from certify.progress import choose_progress
 from certify.run.request import RunRequest
 from certify.run.run import execute
-from certify.streams import ready, report_mistake, say
-from certify.summary import last_words
-from certify.verdict import EXIT_ERROR, EXIT_INCOMPLETE
+from certify.sandbox.host.faults import HostError
+from certify.terminal.progress import choose_progress
+from certify.terminal.streams import ready, report_mistake, say
+from certify.terminal.summary import last_words
+from certify.terms.verdicts import EXIT_ERROR, EXIT_INCOMPLETE
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 # From Linux's prctl.h.

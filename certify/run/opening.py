@@ -7,17 +7,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from certify.candidate import Candidate
+from certify.candidate.candidate import Candidate
 from certify.errors import UserError
-from certify.host.given import closed_to_a_worker, with_targets
-from certify.host.launch import Host
-from certify.host.packages import Packages, provide
-from certify.host.plugin import Opening
-from certify.host.session import Session
-from certify.instruments.dependencies import read_dependencies
-from certify.machine import gpu_names
-from certify.profiles import Profile
+from certify.instruments.packages.dependencies import read_dependencies
+from certify.plan.machine import gpu_names
+from certify.plan.profiles import Profile
 from certify.run.request import RunRequest
+from certify.sandbox.host.grants import closed_to_a_worker, with_targets
+from certify.sandbox.host.host import Host
+from certify.sandbox.host.packages import Packages, provide
+from certify.sandbox.host.plugin import Opening
+from certify.sandbox.host.session import Session
 from reference_engine.errors import SDKError
 from reference_engine.models.folder import check_folder
 

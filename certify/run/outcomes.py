@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from certify.checks import Broken, NotApplicable, NotEvidenced
-from certify.evidence import EvidenceBox
-from certify.host.faults import CallRefused, CandidateFault, Unreachable
-from certify.record import Evidence, Outcome, RequirementResult, Text
-from certify.requirements import Requirement
+from certify.measure.checks import Broken, NotApplicable, NotEvidenced
+from certify.plan.catalogue import Requirement
+from certify.record.evidence import EvidenceBox
+from certify.record.results import Evidence, RequirementResult, Text
+from certify.sandbox.host.faults import CallRefused, CandidateFault, Unreachable
 from certify.terms.faults import FaultKind
+from certify.terms.outcomes import Outcome
 
 # The worse of two outcomes stands for a requirement with several tests.
 _WORST_LAST = (

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certify.candidate import Candidate
-from certify.context import Measurement
-from certify.draw import Draw
-from certify.evidence import EvidenceBox
-from certify.host.faults import CandidateFault, HostError
-from certify.host.ledger import Ledger
-from certify.host.plugin import RemotePlugin
-from certify.policy import LoadedPolicy
-from certify.profiles import Profile
-from certify.record import Outcome
+from certify.candidate.candidate import Candidate
+from certify.measure.context import Measurement
+from certify.measure.randomness import Draw
+from certify.plan.policy import LoadedPolicy
+from certify.plan.profiles import Profile
+from certify.record.evidence import EvidenceBox
 from certify.run.outcomes import Judges, OpenRequirement, classify, keep_fault
+from certify.sandbox.host.faults import CandidateFault, HostError
+from certify.sandbox.host.ledger import Ledger
+from certify.sandbox.host.plugin import RemotePlugin
+from certify.terms.outcomes import Outcome
 
 if TYPE_CHECKING:
     from certify.run.run import Run

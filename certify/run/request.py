@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from certify.policy import DEFAULT
+from certify.plan.policy import DEFAULT
 
 
 @dataclass(frozen=True)

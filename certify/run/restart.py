@@ -14,14 +14,14 @@ from pathlib import Path
 
 import certify
 from certify.run.request import RunRequest
-from certify.streams import say
+from certify.terminal.streams import say
 
 # What escapes from a run is the harness's fault: 4. Python by itself leaves with 1, "rejected".
 _CHILD = """
 import sys
 sys.path.append(sys.argv[1])
 try:
-    from certify.streams import settle
+    from certify.terminal.streams import settle
     from certify.run.judge import main_restarted
     code = main_restarted(sys.argv[2])
     settle()

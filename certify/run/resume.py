@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from certify.assemble import assemble
 from certify.errors import UserError
-from certify.record import read_journal
+from certify.measure.soak.journal import Altered, read_lines
+from certify.record.journal import read_journal
 from certify.run.request import RunRequest
-from certify.soak.journal import Altered, read_lines
+from certify.verdict.assemble import assemble
 
 # What must be the same before and after, and what a user calls it.
 _SAME = {

@@ -13,29 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from certify import SPEC_REVISION, __version__
-from certify.assemble import assemble
-from certify.candidate import Candidate, read_candidate
-from certify.context import Measurement
-from certify.draw import fresh_root_seed
+from certify.candidate.candidate import Candidate, read_candidate
 from certify.errors import UserError
-from certify.host.faults import CandidateFault, HostError
-from certify.host.isolation import measure_isolation
-from certify.host.launch import Host
-from certify.host.plugin import RemotePlugin
-from certify.machine import capabilities, environment
+from certify.measure.context import Measurement
+from certify.measure.licensing.resolution import Resolver
+from certify.measure.randomness import fresh_root_seed
 from certify.outputs.write import write_outputs
-from certify.plan import Plan, make_plan, plan_event
-from certify.policy import LoadedPolicy, load_policy
-from certify.profiles import Profile, profile_named
-from certify.progress import Progress
-from certify.record import BusyError, Isolation, Journal, Results
-from certify.requirements import Catalogue, harness_digest, load_catalogue, suite_digest
-from certify.resolution import Resolver
+from certify.plan.catalogue import Catalogue, harness_digest, load_catalogue, suite_digest
+from certify.plan.machine import capabilities, environment
+from certify.plan.plan import Plan, make_plan, plan_event
+from certify.plan.policy import LoadedPolicy, load_policy
+from certify.plan.profiles import Profile, profile_named
+from certify.record.journal import BusyError, Journal
+from certify.record.results import Isolation, Results
 from certify.run.opening import check_models, device_of, model_type_of, opening_of
 from certify.run.pytest_session import run_suites
 from certify.run.request import RunRequest, repeat_command
 from certify.run.resume import check_unchanged
-from certify.submission import open_submission
+from certify.sandbox.host.faults import CandidateFault, HostError
+from certify.sandbox.host.host import Host
+from certify.sandbox.host.isolation import measure_isolation
+from certify.sandbox.host.plugin import RemotePlugin
+from certify.submission.submission import open_submission
+from certify.terminal.progress import Progress
+from certify.verdict.assemble import assemble
 
 
 @dataclass

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from certify.candidate import Candidate
-from certify.checks import Broken, NotEvidenced, expect_nothing_certain, requirement
-from certify.context import Measurement
-from certify.evidence import EvidenceBox
-from certify.instruments.package_metadata import Package
-from certify.licensing import dependencies
-from certify.licensing.sbom import BILL, write_bill
-from certify.licensing.tree import drawn, parts
-from certify.resolution import NotResolved, vulnerabilities
+from certify.candidate.candidate import Candidate
+from certify.instruments.findings import CERTAIN
+from certify.instruments.licences.package_metadata import Package
+from certify.measure.checks import Broken, NotEvidenced, reject_findings, requirement
+from certify.measure.context import Measurement
+from certify.measure.licensing import dependencies
+from certify.measure.licensing.resolution import NotResolved, vulnerabilities
+from certify.measure.licensing.sbom import BILL, write_bill
+from certify.measure.licensing.tree import drawn, parts
+from certify.record.evidence import EvidenceBox
 
 
 @requirement("deps.form")
@@ -22,29 +23,29 @@ def test_dependencies_can_be_read(candidate: Candidate, evidence: EvidenceBox) -
         "Declared", "\n".join(f"{row}  ({row.file}:{row.line})" for row in declared.declared) or "none"
     )
     findings = dependencies.form(candidate)
-    expect_nothing_certain(findings, evidence)
+    reject_findings(findings, evidence, {CERTAIN})
     if dynamic := [row for row in findings if row.rule == "dynamic"]:
         raise NotEvidenced(f"{dynamic[0]}.")
 
 
 @requirement("deps.index-only")
 def test_dependencies_come_from_the_index(candidate: Candidate, evidence: EvidenceBox) -> None:
-    expect_nothing_certain(dependencies.places(candidate), evidence)
+    reject_findings(dependencies.places(candidate), evidence, {CERTAIN})
 
 
 @requirement("deps.bounded")
 def test_versions_are_bounded(candidate: Candidate, evidence: EvidenceBox) -> None:
-    expect_nothing_certain(dependencies.bounds(candidate), evidence, doubts=True)
+    reject_findings(dependencies.bounds(candidate), evidence)
 
 
 @requirement("deps.known-bad")
 def test_no_declared_package_is_malicious(candidate: Candidate, evidence: EvidenceBox) -> None:
-    expect_nothing_certain(dependencies.bad_names(candidate), evidence)
+    reject_findings(dependencies.bad_names(candidate), evidence, {CERTAIN})
 
 
 @requirement("deps.lookalikes")
 def test_no_declared_package_looks_like_another(candidate: Candidate, evidence: EvidenceBox) -> None:
-    expect_nothing_certain(dependencies.lookalikes(candidate), evidence, doubts=True)
+    reject_findings(dependencies.lookalikes(candidate), evidence)
 
 
 @requirement("deps.resolves")
@@ -57,7 +58,7 @@ def test_dependencies_resolve_on_every_system(
         raise Broken(f"The dependencies do not resolve on {system}: {why}")
     write_bill(measurement.out, candidate, packages, complete=True)
     evidence.value("bill of materials", f"{BILL}, with all that resolves")
-    expect_nothing_certain(dependencies.resolved_names(packages), evidence)
+    reject_findings(dependencies.resolved_names(packages), evidence, {CERTAIN})
 
 
 @requirement("deps.licences")
@@ -68,7 +69,7 @@ def test_no_dependency_forbids_commercial_use(
     if failures:
         raise NotEvidenced("Not all dependencies resolve; see deps.resolves.")
     findings = dependencies.resolved_licences(packages, candidate.manifest.commercial.paid)
-    expect_nothing_certain(findings, evidence)
+    reject_findings(findings, evidence, {CERTAIN})
     unknown = [row.file for row in findings if row.rule == "no-licence"]
     if unknown:
         raise NotEvidenced(f"The metadata of {', '.join(unknown[:5])} names no licence that is known.")

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from certify.checks import Broken, NotApplicable, NotEvidenced, requirement
-from certify.context import Measurement
-from certify.draw import Draw
-from certify.evidence import EvidenceBox
-from certify.host.faults import CallRefused
-from certify.host.generation import Generation
-from certify.host.plugin import RemotePlugin
+from certify.measure.checks import Broken, NotApplicable, NotEvidenced, requirement
+from certify.measure.context import Measurement
+from certify.measure.randomness import Draw
+from certify.record.evidence import EvidenceBox
+from certify.sandbox.host.faults import CallRefused
+from certify.sandbox.host.generation import Generation
+from certify.sandbox.host.plugin import RemotePlugin
 
 # A LoRA on one cross-attention of Stable Diffusion XL: no model of this SDK has text 2048 wide.
 MISFIT = {

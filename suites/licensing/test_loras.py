@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
-from certify.candidate import Candidate
-from certify.checks import NotEvidenced, expect_nothing_certain, requirement
-from certify.evidence import EvidenceBox
-from certify.instruments.findings import Finding
-from certify.licensing import loras
+from certify.candidate.candidate import Candidate
+from certify.instruments.findings import CERTAIN, SUSPICIOUS, Band, Finding
+from certify.measure.checks import NotEvidenced, reject_findings, requirement
+from certify.measure.licensing import loras
+from certify.record.evidence import EvidenceBox
 
 
 @requirement("licence.lora-declared")
 def test_every_lora_in_the_package_is_declared(candidate: Candidate, evidence: EvidenceBox) -> None:
     evidence.text("LoRAs in the package", "\n".join(loras.found(candidate)) or "none")
-    expect_nothing_certain(loras.declared(candidate), evidence)
+    reject_findings(loras.declared(candidate), evidence, {CERTAIN})
 
 
 @requirement("licence.lora-terms")
 def test_every_lora_has_a_commercial_licence_of_its_own(candidate: Candidate, evidence: EvidenceBox) -> None:
-    expect_nothing_certain(loras.terms(candidate), evidence)
+    reject_findings(loras.terms(candidate), evidence, {CERTAIN})
 
 
 @requirement("licence.lora-base")
@@ -39,12 +39,14 @@ def test_what_comes_with_a_lora_allows_its_use(candidate: Candidate, evidence: E
 
 @requirement("licence.lora-privacy")
 def test_no_private_matter_is_left_in_a_lora(candidate: Candidate, evidence: EvidenceBox) -> None:
-    _judge(loras.privacy(candidate), evidence, doubts=True)
+    _judge(loras.privacy(candidate), evidence, {CERTAIN, SUSPICIOUS})
 
 
-def _judge(findings: Sequence[Finding], evidence: EvidenceBox, doubts: bool = False) -> None:
+def _judge(
+    findings: Sequence[Finding], evidence: EvidenceBox, bands: Set[Band] = frozenset({CERTAIN})
+) -> None:
     """What could not be read is no pass."""
     unread = [row for row in findings if row.rule == "unread"]
-    expect_nothing_certain([row for row in findings if row not in unread], evidence, doubts)
+    reject_findings([row for row in findings if row not in unread], evidence, bands)
     if unread:
         raise NotEvidenced(f"{unread[0]}; see security.weights.")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certify.candidate import Candidate
-from certify.checks import NotEvidenced, expect_nothing_certain, requirement
-from certify.context import Measurement
-from certify.evidence import EvidenceBox
-from certify.host.given import python_paths
-from certify.host.ledger import Ledger
-from certify.host.plugin import RemotePlugin
-from certify.host.session import Event
-from certify.instruments.findings import safe
-from certify.licensing.opened import Opened, Places, judge, left_behind
+from certify.candidate.candidate import Candidate
+from certify.instruments.findings import CERTAIN
+from certify.measure.checks import NotEvidenced, reject_findings, requirement
+from certify.measure.context import Measurement
+from certify.measure.licensing.opened_weights import Opened, Places, judge, left_behind
+from certify.record.evidence import EvidenceBox
+from certify.sandbox.host.grants import python_paths
+from certify.sandbox.host.ledger import Ledger
+from certify.sandbox.host.plugin import RemotePlugin
+from certify.sandbox.host.session import Event
+from certify.text import safe
 
 _FILTERED = (
     "the kernel's filter looks at each file while its opening waits, whatever it is called; a file that is "
@@ -42,7 +43,7 @@ def test_the_weights_that_were_opened_are_declared(
     places = _places(measurement, plugin, ledger)
     evidence.text("Weights opened", "\n".join(sorted({_shown(one, places) for one in opened})) or "none")
     behind = left_behind(plugin.scratch, places.handed)
-    expect_nothing_certain(judge(candidate, [*opened, *behind], places), evidence)
+    reject_findings(judge(candidate, [*opened, *behind], places), evidence, {CERTAIN})
     if any(event.kind == "overflow" and event.detail == "weights" for event in events):
         raise NotEvidenced("More files of weights were opened than can be kept.")
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from certify.candidate import Candidate
-from certify.checks import Broken, NotEvidenced, requirement
-from certify.context import Measurement
-from certify.evidence import EvidenceBox
-from certify.host.plugin import RemotePlugin
-from certify.samplers import STEPS, Measured, Once, Trial
+from certify.candidate.candidate import Candidate
+from certify.measure.checks import Broken, NotEvidenced, requirement
+from certify.measure.context import Measurement
+from certify.measure.samplers import STEPS, Measured, Once, Trial
+from certify.record.evidence import EvidenceBox
+from certify.sandbox.host.plugin import RemotePlugin
 from reference_engine.oracle import Assessment
 
 PREDICTION_TOLERANCE = 1e-4

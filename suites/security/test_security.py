@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from certify.candidate import Candidate
-from certify.checks import Broken, NotEvidenced, requirement
-from certify.context import Measurement
-from certify.evidence import EvidenceBox
-from certify.host.ledger import Ledger
-from certify.host.session import Event
-from certify.instruments.network import undeclared
-from certify.instruments.places import private_place
-from certify.submission import SubmissionError, digest_of
+from certify.candidate.candidate import Candidate
+from certify.instruments.code.network import undeclared
+from certify.instruments.code.places import private_place
+from certify.measure.checks import Broken, NotEvidenced, requirement
+from certify.measure.context import Measurement
+from certify.record.evidence import EvidenceBox
+from certify.sandbox.host.ledger import Ledger
+from certify.sandbox.host.session import Event
+from certify.submission.submission import SubmissionError, digest_of
 
 _BY = {"kernel": "the kernel's filter", "worker": "Python's audit events inside"}
 _UNFILTERED = (

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import pytest
 
-from certify.candidate import Candidate
-from certify.checks import expect_none, requirement
-from certify.evidence import EvidenceBox
+from certify.candidate.candidate import Candidate
 from certify.instruments.code import of_family
 from certify.instruments.code.package import Declared, check_package, hosts_of
 from certify.instruments.code.rules import Family
-from certify.instruments.findings import Finding
+from certify.instruments.findings import CERTAIN, NOTED, SUSPICIOUS, Finding
 from certify.instruments.weights import check_weights
 from certify.instruments.weights.scanners import second_opinions
+from certify.measure.checks import reject_findings, requirement
+from certify.record.evidence import EvidenceBox
 
 # The families whose band A rejects under a requirement of their own name.
 PROVED: tuple[Family, ...] = (
@@ -42,69 +42,69 @@ def test_no_weights_file_brings_code(candidate: Candidate, evidence: EvidenceBox
     files = [entry.path for entry in candidate.submission.files]
     opinions, asked = second_opinions(candidate.root, files)
     evidence.value("other scanners", "; ".join(asked) or "none installed (extra: security)")
-    proofs = [finding for finding in check_weights(candidate.root, files) if finding.band == "A"]
-    expect_none([*proofs, *opinions], evidence)
+    proofs = [finding for finding in check_weights(candidate.root, files) if finding.band == CERTAIN]
+    reject_findings([*proofs, *opinions], evidence)
 
 
 @requirement("security.weights-format")
 def test_weights_are_safetensors(candidate: Candidate, evidence: EvidenceBox) -> None:
     files = [entry.path for entry in candidate.submission.files]
-    expect_none([one for one in check_weights(candidate.root, files) if one.band != "A"], evidence)
+    reject_findings([one for one in check_weights(candidate.root, files) if one.band != CERTAIN], evidence)
 
 
 @requirement("security.runtime-install")
 def test_nothing_is_installed_at_run_time(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"runtime-install"}, "A"), evidence)
+    reject_findings(of_family(found, {"runtime-install"}, {CERTAIN}), evidence)
 
 
 @requirement("security.obfuscation")
 def test_no_code_is_hidden(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"obfuscation"}, "A"), evidence)
+    reject_findings(of_family(found, {"obfuscation"}, {CERTAIN}), evidence)
 
 
 @requirement("security.secrets")
 def test_no_secrets_are_reached_for(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"secrets"}, "A"), evidence)
+    reject_findings(of_family(found, {"secrets"}, {CERTAIN}), evidence)
 
 
 @requirement("security.persistence")
 def test_nothing_is_planted(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"persistence"}, "A"), evidence)
+    reject_findings(of_family(found, {"persistence"}, {CERTAIN}), evidence)
 
 
 @requirement("security.test-detection")
 def test_the_examiner_is_not_looked_for(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"test-detection"}, "A"), evidence)
+    reject_findings(of_family(found, {"test-detection"}, {CERTAIN}), evidence)
 
 
 @requirement("security.trojan-source")
 def test_sources_read_as_they_run(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"trojan-source"}, "A"), evidence)
+    reject_findings(of_family(found, {"trojan-source"}, {CERTAIN}), evidence)
 
 
 @requirement("security.native-code")
 def test_machine_code_is_declared(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"native-code"}, "AC"), evidence)
+    reject_findings(of_family(found, {"native-code"}, {CERTAIN, NOTED}), evidence)
 
 
 @requirement("security.dynamic-code")
 def test_no_code_is_built_from_data(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"dynamic-code"}), evidence)
+    reject_findings(of_family(found, {"dynamic-code"}), evidence)
 
 
 @requirement("security.declared-hosts")
 def test_every_host_is_declared(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"declared-hosts"}, "BC"), evidence)
+    reject_findings(of_family(found, {"declared-hosts"}, {SUSPICIOUS, NOTED}), evidence)
 
 
 @requirement("security.hidden-files")
 def test_no_file_is_out_of_sight(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, {"hidden-files"}), evidence)
+    reject_findings(of_family(found, {"hidden-files"}), evidence)
 
 
 @requirement("security.second-look")
 def test_nothing_needs_a_second_look(found: list[Finding], evidence: EvidenceBox) -> None:
-    expect_none(of_family(found, set(PROVED), "B"), evidence)
+    reject_findings(of_family(found, set(PROVED), {SUSPICIOUS}), evidence)
 
 
 def _declared(candidate: Candidate) -> Declared:

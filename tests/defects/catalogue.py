@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from certify.jail import calls
-from certify.machine import find_tool
-from certify.record import Outcome
-from certify.requirements import Catalogue, load_catalogue
+from certify.plan.catalogue import Catalogue, load_catalogue
+from certify.plan.machine import find_tool
+from certify.sandbox.jail import calls
+from certify.terms.outcomes import Outcome
 from tests.defects.lora import lora_file
 
 if sys.version_info >= (3, 11):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from certify.progress import PlainLines
 from certify.run.request import RunRequest
 from certify.run.run import execute
-from certify.summary import last_words
+from certify.terminal.progress import PlainLines
+from certify.terminal.summary import last_words
 from tests.decoys import decoys
 from tests.defects.catalogue import hostile_acts
 from tests.hostile import PROFILE, WATCHED, Trial, attempt_all, running_host

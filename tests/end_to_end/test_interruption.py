@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from certify.record import read_journal
-from certify.soak.journal import read_lines
+from certify.measure.soak.journal import read_lines
+from certify.record.journal import read_journal
 from tests.end_to_end.commands import CERTIFY, ROOT, certify
 
 pytestmark = pytest.mark.slow

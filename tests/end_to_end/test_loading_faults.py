@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from certify.host.launch import Host
-from certify.progress import Silent
-from certify.record import Outcome, Results
+from certify.record.results import Results
 from certify.run.request import RunRequest
 from certify.run.run import execute
+from certify.sandbox.host.host import Host
+from certify.terminal.progress import Silent
+from certify.terms.outcomes import Outcome
 from tests.defects.catalogue import sound
 from tests.sensitivity import SHORT
 

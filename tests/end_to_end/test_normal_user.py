@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from certify.jail.identity import FRESH_USERS
+from certify.sandbox.jail.identity import FRESH_USERS
 from tests.defects.catalogue import sound
 
 USER = FRESH_USERS[-1]
@@ -28,8 +28,8 @@ pytestmark = [
 MEASURE = """\
 import sys
 from pathlib import Path
-from certify.host.isolation import measure_isolation
-from certify.host.launch import Host
+from certify.sandbox.host.isolation import measure_isolation
+from certify.sandbox.host.host import Host
 scratch = Path(sys.argv[1])
 with Host(scratch / "host", warm=False) as host:
     print(measure_isolation(host, scratch, "L2").model_dump_json())

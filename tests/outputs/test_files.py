@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from certify.evidence import EvidenceBox
 from certify.outputs.files import replace_file
-from certify.record import Journal
+from certify.record.evidence import EvidenceBox
+from certify.record.journal import Journal
 
 
 def test_a_file_is_replaced_in_one_piece_and_nothing_else_is_left(tmp_path: Path) -> None:

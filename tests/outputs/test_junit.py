@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.outputs.junit import to_junit
-from certify.record import Outcome
+from certify.terms.outcomes import Outcome
 from tests.reports.sample import SUITES, row, sample
 
 KINDS = ("failure", "error", "skipped", "system-out")

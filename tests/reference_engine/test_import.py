@@ -56,7 +56,7 @@ def test_marking_and_reading_marks_need_neither_opencv_nor_the_library_of_marks(
         "import numpy as np\n"
         "from PIL import Image\n"
         "from reference_engine.marking import PAYLOAD_BITS, mark\n"
-        "from certify.instruments.marks.invisible import METHODS, read_mark\n"
+        "from certify.instruments.marks.pixels.invisible import METHODS, read_mark\n"
         "marked = np.asarray(mark(Image.new('RGB', (128, 128), 'teal')))\n"
         "states = [read_mark(marked, PAYLOAD_BITS, method, crops=True).state for method in METHODS]\n"
         "assert states == ['present', 'absent', 'absent'], states"

@@ -8,12 +8,11 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from certify.record import (
+from certify.record.results import (
     Act,
     CandidateRow,
     CertifyRow,
     Isolation,
-    Outcome,
     Picture,
     RequirementResult,
     Results,
@@ -22,6 +21,7 @@ from certify.record import (
     Value,
     VerdictRow,
 )
+from certify.terms.outcomes import Outcome
 
 SUITES = {
     "sdk": "SDK contract",

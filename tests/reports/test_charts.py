@@ -9,7 +9,7 @@ from certify.reports.charts import BOTTOM, LEFT, RIGHT, TOP, draw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certify.record import Overlay, Series
+from certify.record.results import Overlay, Series
 
 
 def curve(*points: tuple[float, float], summary: str = "") -> Series:

@@ -15,7 +15,8 @@ from certify.reports.html import render_report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certify.record import Isolation, Outcome, Picture, Series, Text, Value
+from certify.record.results import Isolation, Picture, Series, Text, Value
+from certify.terms.outcomes import Outcome
 from tests.reports.sample import png, row, sample, write_evidence
 
 HOSTILE = "<script>alert(1)</script></script></style>\"'><img src=x onerror=alert(1)>{{7*7}}{% raw %}"

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Set
 
-from ..findings import Finding
-from ..source import Source, parse_source
-from . import execution, hosts, installing, payloads, reach, surroundings, text
+from certify.instruments.findings import CERTAIN, SUSPICIOUS, Band, Finding
+
+from . import execution, hosts, payloads
+from . import forbidden_access as reach
+from . import install_hooks as installing
+from . import test_detection as surroundings
+from . import trojan_source as text
 from .rules import RULES, Family
-from .view import View
+from .source import Source, parse_source
+from .source_view import View
 
 __all__ = ["check_source", "of_family"]
 
@@ -44,7 +49,9 @@ def check_source(source: Source, declared: Set[str] = frozenset()) -> list[Findi
     return sorted(sorted(kept, key=lambda one: one.band)[:MAX_FINDINGS])
 
 
-def of_family(findings: Iterable[Finding], families: Set[Family], bands: str = "AB") -> list[Finding]:
+def of_family(
+    findings: Iterable[Finding], families: Set[Family], bands: Set[Band] = frozenset({CERTAIN, SUSPICIOUS})
+) -> list[Finding]:
     """Those of these families and bands."""
     return [
         finding

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from ..findings import Finding
+from certify.instruments.findings import Finding
+
 from . import hosts
 from .decoding import CODECS, DECODERS
-from .view import MAX_REACHED, View
+from .source_view import MAX_REACHED, View
 
 _MOST_NAMES = 40  # that are followed from one argument
 _MOST_NODES = 2000  # of one call: an argument list is short, and a hostile source is not

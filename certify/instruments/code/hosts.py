@@ -7,8 +7,9 @@ import ipaddress
 import re
 from collections.abc import Iterator, Set
 
-from ..findings import Finding
-from .view import ANY, View
+from certify.instruments.findings import Finding
+
+from .source_view import ANY, View
 
 # Calls that go out to the network, with an address among their arguments.
 FETCH = re.compile(

@@ -14,12 +14,15 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from .. import magic
-from ..findings import Finding, safe
-from ..source import MAX_SOURCE_BYTES, Source, parse_source
-from ..unpacking import UNREADABLE, unpack
-from . import check_source, script
+from certify.instruments.files import magic
+from certify.instruments.files.unpacking import UNREADABLE, unpack
+from certify.instruments.findings import Finding
+from certify.text import safe
+
+from . import check_source
+from . import javascript as script
 from .rules import RULES
+from .source import MAX_SOURCE_BYTES, Source, parse_source
 
 MAX_MEMBERS = 2000
 MAX_UNPACKED = 64 << 20  # of one archive

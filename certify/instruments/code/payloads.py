@@ -6,11 +6,12 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..findings import Finding
-from ..magic import program
-from ..source import Source, parse_source
+from certify.instruments.files.magic import program
+from certify.instruments.findings import Finding
+
 from .decoding import peel
-from .view import View
+from .source import Source, parse_source
+from .source_view import View
 
 MIN_BLOB = 160  # characters; shorter ones are keys, hashes and names
 MAX_INNER = 200  # texts looked into, of one source

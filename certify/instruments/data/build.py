@@ -19,9 +19,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from certify.instruments.alignment import aligned
-from certify.instruments.licence_texts import compare, read_template
-from certify.instruments.licence_words import shingles, words_of
+from certify.instruments.licences.alignment import aligned
+from certify.instruments.licences.texts import compare, read_template
+from certify.instruments.licences.words import shingles, words_of
 
 SKETCH = 48
 TARGET = Path(__file__).parent / "spdx.json.xz"

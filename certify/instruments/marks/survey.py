@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from certify.instruments.marks.aigc import read_aigc
-from certify.instruments.marks.causes import why_not_whole
-from certify.instruments.marks.chunks import read_tool
-from certify.instruments.marks.disclosure import read_disclosure
-from certify.instruments.marks.invisible import MarkReading, read_mark
+from certify.instruments.marks.files.california import read_disclosure
+from certify.instruments.marks.files.gb45438 import read_aigc
+from certify.instruments.marks.files.tool_traces import read_tool
+from certify.instruments.marks.files.xmp import xmp_source_type
 from certify.instruments.marks.layers import Layer, contradictions
-from certify.instruments.marks.words import KNOWN, KnownMark
-from certify.instruments.marks.xmp import xmp_source_type
+from certify.instruments.marks.pixels.explain import why_not_whole
+from certify.instruments.marks.pixels.invisible import MarkReading, read_mark
+from certify.instruments.marks.pixels.payloads import KNOWN, KnownMark
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO
 
-from ..findings import Finding
+from certify.instruments.findings import Finding
+
 from .rules import finding
 
 MAX_ENTRIES = 1 << 20

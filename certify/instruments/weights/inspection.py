@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Literal
 
-from .. import magic
-from ..findings import Finding
-from ..unpacking import UNREADABLE, NotUnpacked, bounded, unpack
+from certify.instruments.files import magic
+from certify.instruments.files.unpacking import UNREADABLE, NotUnpacked, bounded, unpack
+from certify.instruments.findings import NOTED, Finding
+
 from . import formats
-from .pickles import is_pickle, read_pickles, refused
+from .pickle import is_pickle, read_pickles, refused
 from .rules import finding
 from .safetensors import MAX_HEADER_BYTES, WeightsError, read_safetensors_header
 
@@ -62,7 +63,7 @@ def check_weights(root: Path, files: Iterable[str]) -> list[Finding]:
     for file in files:
         try:
             about = list(_check(root / file, file))
-            worst = min((one.band for one in about), default="C")
+            worst = min((one.band for one in about), default=NOTED)
             found += [one for one in about if one.band == worst]
         except OSError as error:
             found.append(finding(file, "unreadable", error.strerror or str(error)))

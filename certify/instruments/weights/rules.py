@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from ..findings import Band, Finding, safe
+from certify.instruments.findings import CERTAIN, SUSPICIOUS, Band, Finding
+from certify.text import safe
 
 _SAVE = "Save the tensors with safetensors.torch.save_file and delete this file."
 _WHOLE = "Save the file again; its bytes count, not its name."
 
 RULES: dict[str, tuple[Band, str, str]] = {
-    "pickle": ("A", "this is a pickle, which runs code when it is loaded: it reaches {what}", _SAVE),
-    "pickle-of-tensors": ("B", "this is a pickle; it names nothing but what tensors need, {what}", _SAVE),
-    "not-scanned": ("A", "this file can't be cleared: {what}", _SAVE),
-    "not-safetensors": ("A", "{what}", _WHOLE),
-    "bomb": ("A", "this unpacks to far more than it is: {what}", _SAVE),
-    "polyglot": ("A", "this is two files in one: {what}", _SAVE),
-    "code-in-model": ("A", "this model brings code of its own: {what}", _SAVE),
-    "outside-path": ("A", "this model reads files elsewhere: {what}", "Keep the data inside the package."),
-    "custom-operators": ("B", "this model needs operators of its own: {what}", "Use the standard operators."),
-    "second-opinion": ("A", "{what}", _SAVE),
-    "unreadable": ("A", "the file can't be read: {what}", "Put a plain file in its place."),
+    "pickle": (CERTAIN, "this is a pickle, which runs code when it is loaded: it reaches {what}", _SAVE),
+    "pickle-of-tensors": (
+        SUSPICIOUS,
+        "this is a pickle; it names nothing but what tensors need, {what}",
+        _SAVE,
+    ),
+    "not-scanned": (CERTAIN, "this file can't be cleared: {what}", _SAVE),
+    "not-safetensors": (CERTAIN, "{what}", _WHOLE),
+    "bomb": (CERTAIN, "this unpacks to far more than it is: {what}", _SAVE),
+    "polyglot": (CERTAIN, "this is two files in one: {what}", _SAVE),
+    "code-in-model": (CERTAIN, "this model brings code of its own: {what}", _SAVE),
+    "outside-path": (
+        CERTAIN,
+        "this model reads files elsewhere: {what}",
+        "Keep the data inside the package.",
+    ),
+    "custom-operators": (
+        SUSPICIOUS,
+        "this model needs operators of its own: {what}",
+        "Use the standard operators.",
+    ),
+    "second-opinion": (CERTAIN, "{what}", _SAVE),
+    "unreadable": (CERTAIN, "the file can't be read: {what}", "Put a plain file in its place."),
 }
 
 

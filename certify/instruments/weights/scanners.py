@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..findings import Finding
+from certify.instruments.findings import Finding
+
 from .inspection import sniff
 from .rules import finding
 

@@ -56,7 +56,7 @@ def folders():
 def installed():
     for distribution in importlib.metadata.distributions():
         yield f"{distribution.metadata['Name']} {distribution.locate_file('')}"
-    for name in ("certify", "certify.guest", "suites", "sd_certify"):
+    for name in ("certify", "certify.sandbox.guest", "suites", "sd_certify"):
         with contextlib.suppress(ImportError):
             yield f"{NAME}: {name} can be imported" if importlib.util.find_spec(name) else ""
 

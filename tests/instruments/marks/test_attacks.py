@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certify.instruments.marks.attacks import ATTACKS, LEVELS, attacks_of
-from certify.instruments.marks.causes import remarks, why_absent, why_lost
-from certify.instruments.marks.fidelity import psnr, ssim
-from certify.instruments.marks.invisible import read_mark
-from certify.instruments.marks.resample import resample, turn
+from certify.instruments.marks.pixels.attacks import ATTACKS, LEVELS, attacks_of
+from certify.instruments.marks.pixels.explain import remarks, why_absent, why_lost
+from certify.instruments.marks.pixels.fidelity import psnr, ssim
+from certify.instruments.marks.pixels.invisible import read_mark
+from certify.instruments.marks.pixels.payloads import KNOWN, KnownMark
+from certify.instruments.marks.pixels.resample import resample, turn
+from certify.instruments.marks.pixels.tiles import tile_map
 from certify.instruments.marks.survey import where_found
-from certify.instruments.marks.tiles import tile_map
-from certify.instruments.marks.words import KNOWN, KnownMark
 from reference_engine.marking import DEFAULT_PAYLOAD
-from tests.instruments.marks.pictures import clouds, soft
+from tests.instruments.marks.photographs import clouds, soft
 from tests.instruments.marks.test_classic import marked
 from tests.instruments.marks.test_invisible import luma_marked
 

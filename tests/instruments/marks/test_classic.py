@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from certify.instruments.marks import classic
-from tests.instruments.marks.pictures import clouds, soft
+from certify.instruments.marks.pixels import classic
+from tests.instruments.marks.photographs import clouds, soft
 
 PAYLOAD = np.random.default_rng(8).permutation([False, True] * 32)
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certify.instruments.marks import luma, search
-from certify.instruments.marks.attacks import ATTACKS
-from certify.instruments.marks.causes import why_not_whole
-from certify.instruments.marks.invisible import read_mark, together
-from certify.instruments.marks.words import KNOWN, PayloadError, payload_bits
+from certify.instruments.marks.pixels import luma, search
+from certify.instruments.marks.pixels.attacks import ATTACKS
+from certify.instruments.marks.pixels.explain import why_not_whole
+from certify.instruments.marks.pixels.invisible import read_mark, together
+from certify.instruments.marks.pixels.payloads import KNOWN, PayloadError, payload_bits
 from reference_engine.marking.luma import embed_luma
-from tests.instruments.marks.pictures import clouds, photo, soft
+from tests.instruments.marks.photographs import clouds, photo, soft
 from tests.instruments.marks.test_classic import PAYLOAD, marked
 
 SDXL = KNOWN[1].payload

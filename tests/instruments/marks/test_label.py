@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certify.instruments.marks.label import read_label
+from certify.instruments.marks.pixels.label import read_label
 from reference_engine.marking import mark
 from reference_engine.marking.label import draw_label
-from tests.instruments.marks.pictures import soft
+from tests.instruments.marks.photographs import soft
 
 
 def pictures(count=9, size=128):

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certify.instruments.marks.aigc import read_aigc
-from certify.instruments.marks.chunks import read_tool
-from certify.instruments.marks.credentials import judge_credentials, replayed
-from certify.instruments.marks.disclosure import read_disclosure
+from certify.instruments.marks.files.california import read_disclosure
+from certify.instruments.marks.files.credentials import judge_credentials, replayed
+from certify.instruments.marks.files.gb45438 import read_aigc
+from certify.instruments.marks.files.tool_traces import read_tool
+from certify.instruments.marks.files.xmp import XMP_KEY, xmp_source_type
 from certify.instruments.marks.layers import Layer, contradictions
-from certify.instruments.marks.xmp import XMP_KEY, xmp_source_type
 from reference_engine.marking import Provider, xmp_packet
 
 PROVIDER = Provider("Me & Co", "Ink", "1.0", "001191110102MAD55U9H0F10002")

@@ -6,7 +6,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from certify.instruments.marks.statistics import (
+from certify.instruments.marks.pixels.payloads import payload_bits
+from certify.instruments.marks.pixels.statistics import (
     agreement,
     binomial_tail,
     bits_needed,
@@ -14,7 +15,6 @@ from certify.instruments.marks.statistics import (
     sequential,
     unmarked_bound,
 )
-from certify.instruments.marks.words import payload_bits
 
 PAYLOAD = np.random.default_rng(8).permutation([False, True] * 32)
 

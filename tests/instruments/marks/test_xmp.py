@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certify.instruments.marks.xmp import XMP_KEY, xmp_source_type
+from certify.instruments.marks.files.xmp import XMP_KEY, xmp_source_type
 
 BASE = "cv.iptc.org/newscodes/digitalsourcetype/"
 AI = f"http://{BASE}trainedAlgorithmicMedia"

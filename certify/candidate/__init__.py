@@ -1,0 +1,1 @@
+"""A candidate: a submission opened, with its declaration."""

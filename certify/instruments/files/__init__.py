@@ -1,0 +1,1 @@
+"""File formats that are read here without a native library."""

@@ -1,0 +1,1 @@
+"""Whether a process keeps what it takes: samples in, a judgement out."""

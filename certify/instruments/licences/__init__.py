@@ -1,0 +1,1 @@
+"""Licence texts, identifiers and what they permit."""

@@ -1,0 +1,1 @@
+"""LoRA files and what their authors permit."""

@@ -1,0 +1,270 @@
+"""A LoRA's file, by its header alone: in whose style it is written, which base model its shapes fit, and
+what its metadata says of base, licence and contents.
+
+Shapes: the second side of a cross-attention's key or value is as wide as the text that the UNet reads: 768
+for Stable Diffusion v1, 1024 for v2, 2048 for XL. Shapes can't be wrong about it; metadata can. v1.4 and v1.5
+have the same shapes. Metadata: kohya's sd-scripts (`ss_*`, `sshs_*`), ModelSpec 1.0.1 (`modelspec.*`),
+diffusers (`lora_adapter_metadata`), PEFT (`adapter_config.json` beside the file).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from certify.instruments.findings import CERTAIN, NOTED, SUSPICIOUS, Band, Finding
+from certify.instruments.weights import SafetensorsHeader, WeightsError, read_safetensors_header
+from certify.instruments.weights.sniff import ADAPTER
+
+Family = str  # "v1", "v2", "sdxl" or another model's name
+
+WIDTHS: dict[int, Family] = {768: "v1", 1024: "v2", 2048: "sdxl", 1280: "sdxl-refiner"}
+FAMILIES: dict[str, Family] = {"v1.4": "v1", "v1.5": "v1", "v2.0": "v2"}
+MAX_SIDECAR = 256 << 10
+
+_DOWN = r"(?:lora_A(?:\.default)?|lora_down|lora\.down|lora_linear_layer\.down|hada_w1_b)"
+_TEXT_INPUT = re.compile(rf"attn2[._](?:processor[._])?to_[kv](?:_lora)?[._](?:lora[._])?(?:{_DOWN}|down)\b")
+_ENCODER_INPUT = re.compile(rf"(?:^|[._])(?:text_encoder|lora_te)[._].*[qk]_proj[._].*?{_DOWN}")
+_ADAPTER = re.compile(ADAPTER)
+_STYLES = (
+    ("kohya", re.compile(r"^lora_(?:unet|te\d?)_")),
+    ("diffusers", re.compile(r"\.processor\.|lora\.(?:down|up)|_lora\.(?:down|up)")),
+    ("PEFT", re.compile(r"lora_[AB]\b")),
+)
+# Text of metadata -> family; the first that is found stands.
+_SPOKEN = (
+    ("sdxl", re.compile(r"xl|pony|illustrious", re.IGNORECASE)),
+    ("other", re.compile(r"flux|sd[_-]?3|stable-diffusion-3|hunyuan|pixart|kolors|lumina", re.IGNORECASE)),
+    ("v2", re.compile(r"stable[-_ ]diffusion[-_ ]v?2|\bsd[_ -]?v?2|\bv2(?:[-_.]|\b)|768-v", re.IGNORECASE)),
+    (
+        "v1",
+        re.compile(r"stable[-_ ]diffusion[-_ ]v?1|\bsd[_ -]?v?1|\bv1(?:[-_.]|\b)|\b1\.[45]\b", re.IGNORECASE),
+    ),
+)
+# Keys that are written by the trainer for the shapes themselves: they can't differ by chance.
+_CERTAIN = ("ss_base_model_version", "modelspec.architecture", "ss_v2")
+_LIKELY = ("ss_sd_model_name", "base", "base_model", "base_model_name_or_path")
+_LICENCES = ("modelspec.license", "license", "licence")
+_CAPTIONS = ("ss_tag_frequency", "ss_dataset_dirs", "ss_reg_dataset_dirs", "ss_datasets")
+_LOCAL_PATH = re.compile(
+    r"(?<![\w:/])(?:[A-Za-z]:\\+[\w.~ -]+\\|/(?:home|Users|root|mnt|media|workspace)/[\w.~-]+)"
+)
+_MAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """What is known of a LoRA by its file. `family` is the one that its shapes fit, empty where no tensor
+    tells; `ranks` are those of its down tensors.
+    """
+
+    file: str
+    style: str
+    family: Family
+    width: int
+    ranks: frozenset[int]
+    tensors: int
+    metadata: dict[str, str] = field(repr=False)
+
+    @property
+    def licence(self) -> str:
+        """What the metadata names as licence; empty where it names none."""
+        return next(
+            (self.metadata[key].strip()[:200] for key in _LICENCES if self.metadata.get(key, "").strip()), ""
+        )
+
+
+def read_lora(root: Path, file: str) -> LoraFile:
+    """Reads the header, and `adapter_config.json` beside it. Raises WeightsError and OSError."""
+    header = read_safetensors_header(root / file)
+    metadata = {**_adapter_config((root / file).parent), **header.metadata}
+    width = _width(header)
+    return LoraFile(
+        file=file,
+        style=_style(header),
+        family=WIDTHS.get(width, f"text {width} wide" if width else ""),
+        width=width,
+        ranks=frozenset(_ranks(header)),
+        tensors=len(header.tensors),
+        metadata=metadata,
+    )
+
+
+def is_lora_file(path: Path) -> bool:
+    """Whether a file is safetensors by its bytes, under whatever name, with tensors named as adapters' are.
+    What can't be read is none: that is told of weights at large.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(9)
+        return head[8:9] == b"{" and is_lora(read_safetensors_header(path))
+    except (OSError, WeightsError):
+        return False
+
+
+def is_lora(header: SafetensorsHeader) -> bool:
+    """Whether tensors are named as low-rank adapters are: LoRA in any style, and LyCORIS."""
+    return any(_ADAPTER.search(name) for name in header.tensors)
+
+
+def check_base(lora: LoraFile, declared: str) -> list[Finding]:
+    """`wrong-base` where the shapes are another family's than that of the declared base."""
+    wanted = family_of(declared)
+    if not lora.family:
+        told = "no tensor tells which base model it is for"
+        return [Finding(lora.file, 0, "base-unknown", told, NOTED)]
+    if not wanted:
+        return [
+            Finding(
+                lora.file, 0, "base-unknown", f'"{declared}" names no base model that is known', SUSPICIOUS
+            )
+        ]
+    if lora.family != wanted:
+        told = f"its shapes are for {_shown(lora.family)} ({_text(lora.width)}), the manifest says {declared}"
+        return [Finding(lora.file, 0, "wrong-base", told)]
+    return []
+
+
+def check_metadata(lora: LoraFile, root: Path) -> list[Finding]:
+    """`lying-metadata` where the file's own metadata says another base than its shapes, or carries a hash of
+    other tensors.
+    """
+    findings = []
+    for key in (*_CERTAIN, *_LIKELY):
+        said = lora.metadata.get(key, "")
+        claimed = _claimed(key, said)
+        if claimed and lora.family and claimed != lora.family:
+            shapes = f"its shapes are for {_shown(lora.family)} ({_text(lora.width)})"
+            told = f'{key} says "{said[:60]}", but {shapes}'
+            findings.append(Finding(lora.file, 0, "lying-metadata", told, _band(key)))
+    return findings + _hash_findings(lora, root) + _rank_findings(lora)
+
+
+def check_privacy(lora: LoraFile) -> list[Finding]:
+    """`captions`, `local-path` and `mail` where the metadata holds what was meant for the trainer alone."""
+    findings = []
+    for key in _CAPTIONS:
+        if lora.metadata.get(key, "").strip() not in ("", "{}", "null", "None", "[]"):
+            told = f"{key} holds the captions or folder names of the training data"
+            findings.append(Finding(lora.file, 0, "captions", told))
+    for key, value in lora.metadata.items():
+        if key in _CAPTIONS:
+            continue
+        for rule, pattern in (("local-path", _LOCAL_PATH), ("mail", _MAIL)):
+            found = pattern.search(value[:100_000])
+            if found:
+                what = "a path" if rule == "local-path" else "a mail address"
+                told = f"{key[:40]} holds {what}: {found.group()[:60]}"
+                findings.append(Finding(lora.file, 0, rule, told))
+    return findings
+
+
+def family_of(base: str) -> Family:
+    """The family of a base model's name as the manifest has it; empty where it is none that is known."""
+    if base in FAMILIES:
+        return FAMILIES[base]
+    return next((family for family, pattern in _SPOKEN if pattern.search(base)), "")
+
+
+def _band(key: str) -> Band:
+    return CERTAIN if key in _CERTAIN else SUSPICIOUS
+
+
+def _claimed(key: str, said: str) -> Family:
+    if key == "ss_v2":
+        return "v2" if said.strip().lower() == "true" else ""
+    return family_of(said) if said else ""
+
+
+def _hash_findings(lora: LoraFile, root: Path) -> list[Finding]:
+    """Both are the SHA-256 of what stands behind the header (ModelSpec 1.0.1; kohya-ss/sd-scripts)."""
+    claims = {
+        key: lora.metadata[key].lower().removeprefix("0x")
+        for key in ("modelspec.hash_sha256", "sshs_model_hash")
+        if re.fullmatch(r"(?:0x)?[0-9a-f]{64}", lora.metadata.get(key, "").lower())
+    }
+    if not claims:
+        return []
+    digest = hashlib.sha256()
+    with (root / lora.file).open("rb") as stream:
+        stream.seek(8 + int.from_bytes(stream.read(8), "little"))
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return [
+        Finding(lora.file, 0, "lying-metadata", f"{key} is the hash of other tensors than those in the file")
+        for key, claim in claims.items()
+        if claim != digest.hexdigest()
+    ]
+
+
+def _rank_findings(lora: LoraFile) -> list[Finding]:
+    said = lora.metadata.get("ss_network_dim", "")
+    if not said.isdecimal() or not lora.ranks or int(said[:9]) in lora.ranks:
+        return []
+    found = ", ".join(map(str, sorted(lora.ranks)[:4]))
+    return [
+        Finding(
+            lora.file,
+            0,
+            "lying-metadata",
+            f"ss_network_dim says rank {said[:9]}, its tensors have {found}",
+            SUSPICIOUS,
+        )
+    ]
+
+
+def _style(header: SafetensorsHeader) -> str:
+    for style, pattern in _STYLES:
+        if any(pattern.search(name) for name in header.tensors):
+            return style
+    return "unknown"
+
+
+def _width(header: SafetensorsHeader) -> int:
+    """How wide the text is that it reads; 0 where no tensor tells."""
+    for pattern in (_TEXT_INPUT, _ENCODER_INPUT):
+        found = {
+            shape[1]
+            for name, (_, shape) in header.tensors.items()
+            if len(shape) >= 2 and pattern.search(name)
+        }
+        if found:
+            return max(found)
+    return 0
+
+
+def _ranks(header: SafetensorsHeader) -> set[int]:
+    down = re.compile(rf"{_DOWN}|\bdown\b")
+    return {shape[0] for name, (_, shape) in header.tensors.items() if len(shape) >= 2 and down.search(name)}
+
+
+def _adapter_config(folder: Path) -> dict[str, str]:
+    """What PEFT writes beside `adapter_model.safetensors`, as far as it is text."""
+    return {
+        key: value
+        for key, value in json_table(folder / "adapter_config.json").items()
+        if isinstance(value, str)
+    }
+
+
+def json_table(path: Path) -> dict[str, Any]:
+    """A small JSON object from a file; empty for everything else."""
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_SIDECAR:
+            return {}
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _shown(family: Family) -> str:
+    return {"v1": "v1.4 and v1.5", "v2": "v2.0", "sdxl": "SDXL"}.get(family, family)
+
+
+def _text(width: int) -> str:
+    return f"text {width} wide"

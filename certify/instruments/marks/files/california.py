@@ -1,0 +1,78 @@
+"""The latent disclosure of California: Business and Professions Code 22757.3(b), as of SB 942 and AB 853.
+
+Four things, directly or by a link: the provider's name, the system's name and version, time and date, an
+identifier of its own. The law names no carrier; they are looked for in XMP, in the AIGC label and in
+content credentials.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from certify.instruments.marks.files.xmp import DC, IPTC, XMP, PacketError, read_packet
+from certify.instruments.marks.layers import Layer
+
+FIELDS = ("provider", "system", "version", "time", "identifier")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+_MEND = "Name marking.provider (name, system, version) in the configuration: the SDK then writes all four."
+
+
+def read_disclosure(texts: Mapping[str, str], others: Mapping[str, Layer] | None = None) -> Layer:
+    """The four fields, from an image's texts and from its other layers (`aigc`, `credentials`).
+
+    `present`: all of them, the time as ISO 8601 with its zone. `malformed`: some. `absent`: none.
+    """
+    try:
+        packet = read_packet(texts)
+    except PacketError as error:
+        return Layer("disclosure", "malformed", "", str(error), _MEND)
+    found = dict.fromkeys(FIELDS, "")
+    if packet is not None:
+        found = {
+            "provider": packet.first(DC, "publisher"),
+            "system": packet.first(IPTC, "AISystemUsed"),
+            "version": packet.first(IPTC, "AISystemVersionUsed"),
+            "time": packet.first(XMP, "CreateDate"),
+            "identifier": packet.first(IPTC, "DigImageGUID"),
+        }
+    for name, value in _from_others(others or {}):
+        found[name] = found[name] or value
+    lacking = [name for name in FIELDS if not found[name]]
+    facts = {name: value[:200] for name, value in found.items() if value}
+    if len(lacking) == len(FIELDS):
+        return Layer("disclosure", "absent", "", "none of the four fields is there", _MEND)
+    if lacking:
+        return Layer("disclosure", "malformed", "", f"it lacks: {', '.join(lacking)}", _MEND, facts=facts)
+    if not _TIME.fullmatch(found["time"]):
+        told = f'the time "{found["time"][:40]}" is not ISO 8601 with a zone'
+        return Layer("disclosure", "malformed", "", told, _MEND, facts=facts)
+    return Layer(
+        "disclosure",
+        "present",
+        f"{found['provider']}: {found['system']} {found['version']}"[:200],
+        facts=facts,
+    )
+
+
+_CARRIED = {
+    "aigc": {"provider": "ContentProducer", "identifier": "ProduceID"},
+    "credentials": {
+        "provider": "issuer",
+        "system": "generator",
+        "version": "version",
+        "time": "signed",
+        "identifier": "instance",
+    },
+}
+"""Layer -> field -> the fact of that layer which says the same."""
+
+
+def _from_others(others: Mapping[str, Layer]) -> list[tuple[str, str]]:
+    """What valid other layers say of the same things."""
+    return [
+        (field, others[name].facts.get(key, ""))
+        for name, keys in _CARRIED.items()
+        if name in others and others[name].state == "present"
+        for field, key in keys.items()
+    ]

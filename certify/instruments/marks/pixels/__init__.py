@@ -1,0 +1,1 @@
+"""Marks in the pixels of images: one module a method."""

@@ -1,0 +1,98 @@
+"""Why a mark is not found, where that can be told, and what an author does about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certify.instruments.marks.pixels import luma
+from certify.instruments.marks.pixels.invisible import MarkReading, read_mark
+from certify.instruments.marks.pixels.payloads import KNOWN, KnownMark
+from certify.instruments.marks.pixels.tiles import FAITHFUL
+
+Pixels = NDArray[np.uint8]
+# Below this width diffusers' watermarker returns the image as it is, and says nothing.
+DIFFUSERS_LEAST = 256
+_SCALES = (0.5, 2 / 3, 0.75, 0.25, 2.0)
+_LAST = "Mark last of all: after every resize, crop and filter."
+
+
+@dataclass(frozen=True)
+class Cause:
+    """`told` is what was found out, a sentence; `mend` what to do. Both are empty where nothing is known."""
+
+    told: str = ""
+    mend: str = ""
+
+
+def why_absent(pixels: Pixels, mark: KnownMark) -> Cause:
+    """Looks for the mark where a mistake would leave it: cropped, resized, under another word or method."""
+    found = read_mark(pixels, mark.payload, mark.method, crops=True)
+    if found.state == "present":
+        down, right = found.place.offset
+        return Cause(
+            f"The image was cropped after it was marked: the grid begins at ({right}, {down}).", _LAST
+        )
+    height, width = pixels.shape[:2]
+    for scale in _SCALES:
+        size = (round(width * scale), round(height * scale))
+        if min(size) >= 8 and read_mark(pixels, mark.payload, mark.method, size).state == "present":
+            return Cause(f"The image was marked at {size[0]} x {size[1]} and resized afterwards.", _LAST)
+    others = [one for one in KNOWN if (one.method, one.payload) != (mark.method, mark.payload)]
+    for other in others:
+        if read_mark(pixels, other.payload, other.method).state == "present":
+            told = f"It carries another mark than the declared one: {other.name} ({other.method})."
+            return Cause(told, "Declare the mark that is written, or write the one that is declared.")
+    if mark.method == "dwtDct" and width < DIFFUSERS_LEAST:
+        return Cause(
+            f"The image is {width} pixels wide; diffusers' watermarker leaves those under 256 unmarked.",
+            "Mark by SDK.deliver(image, ...), which marks from 64 x 64 pixels on.",
+        )
+    return Cause(
+        "", "Is the marker installed and called for every image, also for latents that become images later?"
+    )
+
+
+def why_lost(method: str, attack: str) -> Cause:
+    """Why a method does not outlive an attack."""
+    if method == luma.METHOD:
+        return Cause(
+            "",
+            "Write it by reference_engine.marking.mark on the final 8-bit image, and change nothing after.",
+        )
+    if "JPEG" in attack or "WebP" in attack:
+        told = f"{method} lives in the U plane alone, whose resolution these formats halve (4:2:0)."
+    elif "brightness" in attack or "contrast" in attack:
+        told = f"{method} quantises values that brightness scales."
+    elif "crop" in attack or attack == "mirrored":
+        told = f"{method} counts its blocks from the corner, so it is hard to find again."
+    else:
+        told = f"{method} is not made for this."
+    return Cause(told, 'Let the SDK mark: [marks] invisible = "lumaQim".')
+
+
+def remarks(reading: MarkReading) -> list[str]:
+    """What is odd about a mark that was found."""
+    told = []
+    if reading.place.path == "float":
+        told.append(
+            "It was written on floats: most readers see its bits inverted. Convert to uint8 before marking."
+        )
+    if reading.polarity == "inverted":
+        told.append("Its bits are inverted.")
+    if not reading.whole:
+        told.append(why_not_whole(reading))
+    return told
+
+
+def why_not_whole(reading: MarkReading) -> str:
+    """What is wrong with a mark that is present and not whole, in a sentence."""
+    tiles = reading.tiles
+    if not tiles.agree:
+        return f"Only {tiles.agreeing} of {tiles.counted} parts of the picture carry it."
+    return (
+        f"Of the blocks that {reading.method} can mark {tiles.share:.0%} say the word; its marker leaves at "
+        f"least {FAITHFUL:.0%}. It is another picture's mark, or the picture was changed after marking."
+    )

@@ -1,0 +1,228 @@
+"""Finding an invisible mark: every way in which an honest one may lie in a picture, and the price of trying.
+
+A reading is made in stages, the cheap ones first. Each stage may use an equal share of the error that is
+allowed: its p-value is corrected for what it tries and for the number of stages, so the least of them is a
+p-value again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certify.instruments.marks.pixels import classic, luma, search
+from certify.instruments.marks.pixels.payloads import Bits, PayloadError, payload_bits
+from certify.instruments.marks.pixels.remark import left_by_a_faithful_marker
+from certify.instruments.marks.pixels.resample import resample, turn
+from certify.instruments.marks.pixels.search import Find, Place
+from certify.instruments.marks.pixels.statistics import P_THRESHOLD, combined
+from certify.instruments.marks.pixels.tiles import FAITHFUL, TileMap, tile_map
+from reference_engine.marking.luma import capacity
+
+Pixels = NDArray[np.uint8]
+METHODS = (luma.METHOD, *classic.METHODS)
+# Of a word with fewer bits a faithful marker's small pictures may say too few to prove it alone.
+SHORT = 64
+# Corrected, so at most one in a hundred unmarked pictures is so near to a word.
+DOUBT = 1e-2
+# Or at most one in ten, where nine in ten of the blocks that the marker can make say the word do: of honest
+# pictures of 64 x 64 with SDXL's word one in 150 is no nearer.
+MOST_DOUBT, SAYS_IT = 0.1, 0.9
+# Widths that pictures are made in; where a crop's original is not known, the classic marks need a guess.
+USUAL_WIDTHS = (512, 768, 1024)
+TURNS = tuple(step / 2 for step in range(-12, 13) if step)
+# A picture that was resized keeps its shape up to a pixel of rounding.
+ASPECT_TOLERANCE = 0.02
+
+State = Literal["present", "absent", "cannot-carry"]
+
+
+@dataclass(frozen=True)
+class MarkReading:
+    """What one picture says about one mark. `present` when p_value <= 1e-6; the p-value is corrected for
+    all `hypotheses`. `k` of the `n` bits that were counted agree: all `bits` of the word, or the clearest.
+    `tiles` says where in the picture the word is, at the best place. `doubtful` is one with a short word that
+    is likely here, and not proven by this picture alone.
+    """
+
+    state: State
+    method: str
+    k: int
+    n: int
+    bits: int
+    p_value: float
+    hypotheses: int
+    polarity: Literal["normal", "inverted"]
+    place: Place
+    tiles: TileMap
+    doubtful: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the mark is all over the picture, as its marker leaves it: not in a pasted part alone, and
+        not copied from another picture. lumaQim leaves the word in every block of any picture.
+        """
+        faithful = self.tiles.share >= FAITHFUL if self.method == luma.METHOD else self.tiles.faithful
+        return self.state == "present" and self.tiles.agree and faithful
+
+
+def together(readings: Sequence[MarkReading]) -> list[MarkReading]:
+    """The readings of one word in many pictures: doubtful ones are `present` where together they prove it."""
+    proven = combined(one.p_value for one in readings if one.doubtful) <= P_THRESHOLD
+    return [
+        replace(one, state="present", doubtful=False) if proven and one.doubtful else one for one in readings
+    ]
+
+
+def read_mark(
+    pixels: Pixels,
+    payload: str | Sequence[int] | Bits,
+    method: str,
+    size: tuple[int, int] | None = None,
+    crops: bool = False,
+    turns: bool = False,
+    tried: int = 1,
+) -> MarkReading:
+    """Whether RGB `pixels` (height, width, 3) carry `payload` by `method` (lumaQim, dwtDctSvd or dwtDct).
+
+    `size` (width, height) is what the picture was made in, where known; with `crops`, those are looked
+    for by the grid of blocks, with `turns` small rotations, which takes seconds. `tried` is how many
+    marks are looked for in this picture. `cannot-carry` is said of a picture without the mark that has
+    fewer blocks than the payload has bits, or in at least half of whose blocks it would be clipped
+    away. Raises `PayloadError` for a payload that `payload_bits` refuses or an unknown method.
+    """
+    if method not in METHODS:
+        raise PayloadError(f'no decoder for method "{method}"; there are {", ".join(METHODS)}')
+    word = payload_bits(payload)
+    best: Find | None = None
+    p_value = 1.0
+    stages = _stages(pixels, word, method, size, crops, turns)
+    for stage in stages:
+        find = stage()
+        found = min(1.0, find.p_value * find.hypotheses * len(stages) * tried)
+        if best is None or found < p_value:
+            best, p_value = find, found
+        if p_value <= P_THRESHOLD:
+            break
+    assert best is not None
+    view = turn(pixels, -best.place.turned) if best.place.turned else pixels
+    view = _view(view, best.place.mirrored, size if best.place.resized else None)
+    down, right = best.place.offset
+    likely = p_value <= MOST_DOUBT
+    tiles, path, inverted = _tiles_of(view[down:, right:], word, method, best, likely)
+    state: State = "present" if p_value <= P_THRESHOLD else "absent"
+    if state == "absent" and not _can_carry(pixels, word.size, method):
+        state = "cannot-carry"
+    near = DOUBT if tiles.share < SAYS_IT else MOST_DOUBT
+    return MarkReading(
+        doubtful=state == "absent" and word.size < SHORT and p_value <= near,
+        state=state,
+        method=method,
+        k=best.k,
+        n=best.n,
+        bits=int(word.size),
+        p_value=p_value,
+        hypotheses=best.hypotheses * len(stages) * tried,
+        polarity="inverted" if inverted else "normal",
+        place=replace(best.place, path=path),
+        tiles=tiles,
+    )
+
+
+def _tiles_of(
+    view: Pixels, word: Bits, method: str, find: Find, likely: bool
+) -> tuple[TileMap, classic.Path, bool]:
+    """Where the word is in a view, by which path, and whether inverted. The paths of a classic mark say
+    nearly the same in warm pictures and differ in cold parts of them, so the one that is right all over may
+    not be the one that was found first. Marking again takes longer than reading, so only a `likely` word is
+    worth it.
+    """
+    if method == luma.METHOD or not likely:
+        said, wanted, free = search.block_bits(view, word, method, find.place)
+        return tile_map(said ^ find.inverted == wanted, free), find.place.path, find.inverted
+    return max(
+        (_tiles_by_path(view, word, method, replace(find.place, path=path)) for path in search.PATHS),
+        key=lambda found: found[0].share,
+    )
+
+
+def _tiles_by_path(view: Pixels, word: Bits, method: str, place: Place) -> tuple[TileMap, classic.Path, bool]:
+    said, wanted, free = search.block_bits(view, word, method, place)
+    inverted = bool(free.any() and (said == wanted)[free].mean() < 0.5)
+    left = left_by_a_faithful_marker(view, wanted ^ inverted, _classic(method), place.path)
+    return tile_map(said ^ inverted == wanted, free & (left ^ inverted == wanted)), place.path, inverted
+
+
+def _stages(
+    pixels: Pixels, word: Bits, method: str, size: tuple[int, int] | None, crops: bool, turns: bool
+) -> list[Callable[[], Find]]:
+    """What may be tried, the cheapest first."""
+    widths = (size[0],) if size else (pixels.shape[1], *USUAL_WIDTHS)
+    steps = [width // 4 * 4 // search.BLOCK for width in widths]
+    aligned: list[Callable[[Pixels], Find]]
+    if method == luma.METHOD:
+        aligned = [lambda view: search.aligned_luma(view, word, (1.0,))]
+        aligned.append(lambda view: search.aligned_luma(view, word, luma.GAINS))
+    else:
+        aligned = [lambda view: search.aligned_classic(view, word, _classic(method))]
+
+    def grid(view: Pixels) -> Find:
+        if method == luma.METHOD:
+            return search.grid_luma(view, word)
+        return search.grid_classic(view, word, _classic(method), steps)
+
+    stages: list[Callable[[], Find]] = [partial(_over_views, pixels, size, way) for way in aligned]
+    if crops:
+        stages.append(partial(_over_views, pixels, None, grid))
+    if turns:
+        stages.append(partial(_over_turns, pixels, aligned[0]))
+    return stages
+
+
+def _classic(method: str) -> classic.Method:
+    return "dwtDct" if method == "dwtDct" else "dwtDctSvd"
+
+
+def _over_views(pixels: Pixels, size: tuple[int, int] | None, way: Callable[[Pixels], Find]) -> Find:
+    """As it is and mirrored; and the same brought back to its own size, where it has another."""
+    sizes = [None, size] if size and _was_resized(pixels, size) else [None]
+    finds = []
+    for other, mirrored in product(sizes, (False, True)):
+        find = way(_view(pixels, mirrored, other))
+        place = replace(find.place, mirrored=mirrored, resized=other is not None)
+        finds.append(replace(find, place=place))
+    return search.best_of(finds)
+
+
+def _over_turns(pixels: Pixels, way: Callable[[Pixels], Find]) -> Find:
+    """Turned back about the middle by up to 6 degrees."""
+    finds = []
+    for degrees in TURNS:
+        find = way(turn(pixels, -degrees))
+        finds.append(replace(find, place=replace(find.place, turned=degrees)))
+    return search.best_of(finds)
+
+
+def _was_resized(pixels: Pixels, size: tuple[int, int]) -> bool:
+    height, width = pixels.shape[:2]
+    same = (width, height) == size
+    shape = (width * size[1]) / (height * size[0]) if height and size[0] else 0.0
+    return not same and abs(shape - 1) <= ASPECT_TOLERANCE
+
+
+def _view(pixels: Pixels, mirrored: bool, size: tuple[int, int] | None) -> Pixels:
+    view = resample(pixels, *size) if size else pixels
+    return np.ascontiguousarray(view[:, ::-1]) if mirrored else view
+
+
+def _can_carry(pixels: Pixels, bits: int, method: str) -> bool:
+    if method == luma.METHOD:
+        return capacity(pixels.shape[1], pixels.shape[0]) >= bits
+    free = classic.room(pixels)
+    return free.size >= bits and bool(free.mean() > 0.5)

@@ -1,0 +1,27 @@
+"""Marks that a network reads: the bits it told of a picture, as it is and mirrored, against a named word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from certify.instruments.marks.layers import Layer
+from certify.instruments.marks.pixels.statistics import P_THRESHOLD, corrected
+
+
+def judge_bits(name: str, words: Sequence[Sequence[int]], wanted: npt.NDArray[np.bool_]) -> Layer:
+    """Present where the best of the `words` (the first is the picture's as it is) agrees with `wanted` by
+    more than chance, corrected for how many were tried.
+    """
+    bits = int(wanted.size)
+    right = [int((np.array(word, bool) == wanted).sum()) for word in words]
+    best = int(np.argmax(right))
+    p_value = corrected(right[best], bits, len(words))
+    told = f"{name}, {right[best]} of {bits} bits, p = {p_value:.2g}"
+    facts = {"bits": f"{right[best]} of {bits}", "p-value": f"{p_value:.2g}"}
+    if p_value <= P_THRESHOLD:
+        found = "mirrored" if best else ""
+        return Layer("invisible", "present", f"the named word ({told})", facts={**facts, "found": found})
+    return Layer("invisible", "absent", "", f"not the named word ({told})", facts=facts)

@@ -1,0 +1,163 @@
+"""Each way to look for a word in one view of a picture; what it tried is counted with what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certify.instruments.marks.pixels import classic, luma
+from certify.instruments.marks.pixels.payloads import Bits
+from certify.instruments.marks.pixels.statistics import binomial_tail
+from reference_engine.marking.luma import places
+
+Pixels = NDArray[np.uint8]
+BLOCK = 8
+PATHS: tuple[classic.Path, ...] = ("uint8", "float")
+POLARITIES = 2
+CLEAREST = (1.0, 5 / 6, 2 / 3)
+"""The shares of a word's bits that are counted: all of them, or the clearest."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """How a mark lies: the library's path, mirrored or not, resized back or not, the grid's first pixel
+    (down, right), the word's first bit, how far it moves from row to row, how much brighter the picture
+    was made, and by how many degrees it was turned.
+    """
+
+    path: classic.Path = "uint8"
+    mirrored: bool = False
+    resized: bool = False
+    offset: tuple[int, int] = (0, 0)
+    shift: int = 0
+    row_step: int = 0
+    gain: float = 1.0
+    turned: float = 0.0
+
+
+@dataclass(frozen=True)
+class Find:
+    """The best of `hypotheses`: `k` of the `n` bits that were counted agree, `inverted` where all were
+    turned round; `p_value` is the chance of that by one hypothesis, `strength` (0 to 1) says how clear the
+    bits were.
+    """
+
+    k: int
+    n: int
+    inverted: bool
+    place: Place
+    hypotheses: int
+    strength: float
+
+    @property
+    def p_value(self) -> float:
+        return binomial_tail(self.k, self.n)
+
+
+def best_of(finds: Iterable[Find]) -> Find:
+    """The likeliest one, the clearer of two; it answers for what all of them tried."""
+    rows = list(finds)
+    best = min(rows, key=lambda find: (find.p_value, -find.strength))
+    return replace(best, hypotheses=sum(find.hypotheses for find in rows))
+
+
+def aligned_classic(pixels: Pixels, word: Bits, method: classic.Method) -> Find:
+    """In place, by both paths."""
+    step = pixels.shape[1] // 4 * 4 // BLOCK
+    band = classic.band_of(classic.u_plane(pixels))
+    votes = [
+        _votes(classic.block_values(band - classic.MIDDLE[path], method), step, word.size) for path in PATHS
+    ]
+    return _compare(np.stack(votes), word, False, lambda row, _: Place(path=PATHS[row], row_step=step))
+
+
+def grid_classic(pixels: Pixels, word: Bits, method: classic.Method, row_steps: Sequence[int]) -> Find:
+    """At every place of the grid and every first bit: what a crop leaves. `row_steps`: blocks in a row of the
+    whole picture, where one of them is right.
+    """
+    steps = sorted({step % word.size: step for step in row_steps}.values())
+    votes, tried = [], []
+    for down, right in product(range(2), range(2)):
+        band = classic.band_of(classic.u_plane(pixels[down:, right:]))
+        for y, x in product(range(4), range(4)):
+            for path in PATHS:
+                grid = classic.block_values(band[y:, x:] - classic.MIDDLE[path], method, exact=False)
+                for step in steps:
+                    votes.append(_votes(grid, step, word.size))
+                    tried.append(Place(path=path, offset=(down + 2 * y, right + 2 * x), row_step=step))
+    return _compare(np.stack(votes), word, True, lambda row, shift: replace(tried[row], shift=shift))
+
+
+def aligned_luma(pixels: Pixels, word: Bits, gains: Sequence[float]) -> Find:
+    """In place, and made brighter or darker by one of `gains`."""
+    grid = luma.samples_everywhere(luma.luma_of(pixels))[::BLOCK, ::BLOCK]
+    sums = np.stack([luma.sum_words(luma.phasors(grid, gain), word.size) for gain in gains])
+    return _compare(luma.votes(sums), word, False, lambda row, _: Place(gain=gains[row]))
+
+
+def grid_luma(pixels: Pixels, word: Bits) -> Find:
+    """At every place of the grid and every first bit: what a crop leaves, whatever the size was."""
+    points = luma.phasors(luma.samples_everywhere(luma.luma_of(pixels)))
+    offsets = list(product(range(BLOCK), range(BLOCK)))
+    sums = np.stack([luma.sum_words(points[down::BLOCK, right::BLOCK], word.size) for down, right in offsets])
+    return _compare(luma.votes(sums), word, True, lambda row, shift: Place(offset=offsets[row], shift=shift))
+
+
+def block_bits(view: Pixels, word: Bits, method: str, place: Place) -> tuple[Bits, Bits, Bits]:
+    """What each block of a view says at a place, what it should say, and whether it can carry a bit."""
+    if method == luma.METHOD:
+        grid = luma.samples_everywhere(luma.luma_of(view))[::BLOCK, ::BLOCK]
+        said = luma.block_bits(luma.phasors(grid, place.gain), word.size)
+        which = places(said.shape[0], said.shape[1], word.size)
+        free = luma.room(view)
+    else:
+        said = classic.block_bits(classic.u_plane(view, place.path), method)  # type: ignore[arg-type]
+        which = place.row_step * np.arange(said.shape[0])[:, None] + np.arange(said.shape[1])[None]
+        free = classic.room(view)
+    return said, word[(which + place.shift) % word.size], free[: said.shape[0], : said.shape[1]]
+
+
+def _votes(values: classic.Plane, row_step: int, bits: int) -> NDArray[np.float64]:
+    """What the blocks say of each bit, -1 (all say 0) to 1; an unclear block says little."""
+    rows, columns = values.shape
+    where = ((row_step * np.arange(rows)[:, None] + np.arange(columns)[None]) % bits).ravel()
+    said = np.bincount(where, classic.clearness(values).ravel(), bits)
+    found: NDArray[np.float64] = said / np.maximum(np.bincount(where, minlength=bits), 1)
+    return found
+
+
+def _compare(
+    votes: NDArray[np.float64], word: Bits, cyclic: bool, place: Callable[[int, int], Place]
+) -> Find:
+    """The likeliest of the votes (m, n) in either polarity, at every cyclic shift where asked, over all bits
+    or over the clearest alone. Which are clearest the picture says, and not the word: so a coin stays a coin.
+    """
+    n = word.size
+    shifts = np.arange(n) if cyclic else np.zeros(1, int)
+    # A word read from bit s on: its bit j is bit j + s of the whole one.
+    wanted = word[(np.arange(n)[None] + shifts[:, None]) % n] * 2.0 - 1
+    signs = np.where(votes > 0, 1.0, -1.0)
+    clearest = np.argsort(np.argsort(-np.abs(votes), axis=1, kind="stable"), axis=1)
+    strength = np.abs(votes).mean(axis=1)
+    finds = []
+    for share in CLEAREST:
+        counted = round(share * n)
+        same = (signs * (clearest < counted)) @ wanted.T
+        most = np.abs(same).max()
+        rows, columns = np.nonzero(np.abs(same) == most)
+        best = int(strength[rows].argmax())
+        row, column = int(rows[best]), int(columns[best])
+        find = Find(
+            k=round((counted + float(most)) / 2),
+            n=counted,
+            inverted=bool(same[row, column] < 0),
+            place=place(row, int(shifts[column])),
+            hypotheses=POLARITIES * same.size,
+            strength=float(strength[row]),
+        )
+        finds.append(find)
+    return best_of(finds)

@@ -1,0 +1,1 @@
+"""What a package declares, brings and imports."""

@@ -1,0 +1,132 @@
+"""`setup.py` and `setup.cfg`, read without running anything: what a package declares there in plain values.
+
+Keywords: setuptools' user guide, "Keywords". What is put together by code is named, and not guessed.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from certify.instruments.code.source import Source, parse_source
+
+# What a requirement may stand in; the last were dropped by setuptools, but older ones still obey them.
+LISTS = ("install_requires", "setup_requires", "tests_require", "dependency_links")
+_TABLES = ("extras_require",)
+_MAKERS = ("setuptools.setup", "distutils.core.setup", "setuptools.core.setup")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`requirements` and `links` with their lines; `computed` names the keywords whose values only running
+    the script would tell.
+    """
+
+    requirements: tuple[tuple[str, int], ...] = ()
+    links: tuple[tuple[str, int], ...] = ()
+    computed: tuple[tuple[str, int], ...] = ()
+    problem: str = ""
+
+
+@dataclass
+class _Found:
+    requirements: list[tuple[str, int]] = field(default_factory=list)
+    links: list[tuple[str, int]] = field(default_factory=list)
+    computed: list[tuple[str, int]] = field(default_factory=list)
+
+
+def read_setup_script(data: bytes, file: str) -> Setup:
+    """What the calls of `setup()` declare; `problem` says why a script can't be read."""
+    source = parse_source(data, file)
+    if not isinstance(source, Source):
+        return Setup(problem=source.message)
+    found = _Found()
+    values = dict(_constants(source.tree))
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and source.dotted(node.func) in _MAKERS:
+            for keyword in node.keywords:
+                _take(keyword, values, found)
+    return Setup(tuple(found.requirements), tuple(found.links), tuple(found.computed))
+
+
+def read_setup_config(text: str) -> Setup:
+    """`[options] install_requires` and the like; `file:` names a file that is read by itself."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        return Setup(problem=str(error).splitlines()[0])
+    rows = [(name, parser.get("options", name, fallback="")) for name in LISTS]
+    if parser.has_section("options.extras_require"):
+        rows += parser.items("options.extras_require")
+    found = _Found()
+    for name, value in rows:
+        for row in filter(None, map(str.strip, value.splitlines() if "\n" in value else value.split(";"))):
+            if not row.startswith("file:"):
+                (found.links if name == "dependency_links" else found.requirements).append((row, 0))
+    return Setup(tuple(found.requirements), tuple(found.links))
+
+
+def _take(keyword: ast.keyword, values: dict[str, ast.expr], found: _Found) -> None:
+    if keyword.arg is None:
+        inner = _resolved(keyword.value, values)
+        if not isinstance(inner, ast.Dict):
+            found.computed.append(("**", keyword.value.lineno))
+            return
+        for key, value in zip(inner.keys, inner.values, strict=True):
+            name = key.value if isinstance(key, ast.Constant) else None
+            if isinstance(name, str):
+                _take(ast.keyword(name, value), values, found)
+            else:
+                found.computed.append(("**", value.lineno))
+    elif keyword.arg in (*LISTS, *_TABLES):
+        try:
+            rows = list(_rows(keyword.value, values))
+        except ValueError:
+            found.computed.append((keyword.arg, keyword.value.lineno))
+            return
+        (found.links if keyword.arg == "dependency_links" else found.requirements).extend(rows)
+
+
+def _rows(node: ast.expr, values: dict[str, ast.expr], depth: int = 0) -> Iterator[tuple[str, int]]:
+    """The texts of a list, of a table of lists, of sums of lists. Raises ValueError for everything else."""
+    node = _resolved(node, values)
+    if depth > 8:
+        raise ValueError
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        for number, row in enumerate(node.value.splitlines()):
+            if row.strip():
+                yield row.strip(), node.lineno + number
+    elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        for part in node.elts:
+            yield from _rows(part.value if isinstance(part, ast.Starred) else part, values, depth + 1)
+    elif isinstance(node, ast.Dict):
+        for part in node.values:
+            yield from _rows(part, values, depth + 1)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        for part in (node.left, node.right):
+            yield from _rows(part, values, depth + 1)
+    elif not (isinstance(node, ast.Constant) and node.value is None):
+        raise ValueError
+
+
+def _resolved(node: ast.expr, values: dict[str, ast.expr]) -> ast.expr:
+    return values.get(node.id, node) if isinstance(node, ast.Name) else node
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """The names that are bound once in the whole script, by a plain assignment, and not changed in place."""
+    touched: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            touched[node.id] = touched.get(node.id, 0) + 1
+        elif isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.value, ast.Name):
+            # `requires.append(...)`, `requires[0] = ...`
+            touched[node.value.id] = 2
+    for row in tree.body:
+        if isinstance(row, ast.Assign) and len(row.targets) == 1 and isinstance(row.targets[0], ast.Name):
+            name = row.targets[0].id
+            if touched[name] == 1:
+                yield name, row.value

@@ -1,0 +1,1 @@
+"""What keeps a package from working on another system."""

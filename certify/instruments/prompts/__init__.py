@@ -1,0 +1,1 @@
+"""Prompts and words to ask a plugin with."""

@@ -1,0 +1,98 @@
+"""What the base model's licence demands, paragraph by paragraph (CreativeML OpenRAIL-M, OpenRAIL++-M)."""
+
+from __future__ import annotations
+
+from certify.candidate.candidate import Candidate
+from certify.candidate.manifest import BASES, Lora, Model
+from certify.instruments.findings import SUSPICIOUS, Finding
+from certify.instruments.licences.model_terms import (
+    TITLES,
+    Told,
+    attribution_kept,
+    base_terms,
+    change_told,
+    of_edition,
+    restrictions_passed_on,
+    slips,
+)
+from certify.measure.licensing.package_texts import all_texts, own_texts, read
+
+
+def copy_of_licence(candidate: Candidate) -> list[Finding]:
+    """Paragraph 4b: a copy of the licence, whole, of each base model."""
+    file = candidate.manifest.licence.model_terms
+    if not file:
+        return [
+            Finding(
+                candidate.manifest_file, 0, "no-copy", "the manifest names no model_terms under [licence]"
+            )
+        ]
+    text = read(candidate, file)
+    if text.problems:
+        return [Finding(file, 0, "unreadable", "; ".join(text.problems))]
+    findings = []
+    model_types = candidate.manifest.plugin.model_types
+    both = len({TITLES[model_type] for model_type in model_types}) > 1
+    for model_type in model_types:
+        own = of_edition(text.text, model_type) if both else text.text
+        if problems := base_terms(own, model_type):
+            told = f"it does not pass on the licence of {model_type}: {'; '.join(problems)}"
+            findings.append(Finding(file, 0, "not-whole", told))
+        elif few := slips(own, model_type):
+            findings.append(Finding(file, 0, "slip", f"a few words differ: {few}", SUSPICIOUS))
+    return findings
+
+
+def use_restrictions(candidate: Candidate) -> list[Finding]:
+    """Paragraphs 4a and 5: the use restrictions as a term of one's own, and users told of them."""
+    texts = own_texts(candidate, candidate.manifest.licence.terms)
+    told = restrictions_passed_on(texts)
+    return _judged(
+        candidate,
+        told,
+        "not-passed-on",
+        no="no terms of the plugin's own bind its users to the use restrictions (Attachment A)",
+        maybe="the use restrictions are spoken of, but no word binds users to them",
+    )
+
+
+def attribution(candidate: Candidate) -> list[Finding]:
+    """Paragraph 4d: the notices of copyright and attribution stay."""
+    texts = all_texts(candidate)
+    findings = []
+    for model_type in candidate.manifest.plugin.model_types:
+        findings += _judged(
+            candidate,
+            attribution_kept(texts, model_type),
+            "no-attribution",
+            no=f"no text keeps the copyright notice of {TITLES[model_type]}'s authors ({model_type})",
+            maybe=f"the authors of {model_type} are named, but without their copyright notice",
+        )
+    return findings
+
+
+def change_notice(candidate: Candidate) -> list[Finding]:
+    """Paragraph 4c: weights made from the model say so, prominently."""
+    manifest = candidate.manifest
+    texts = own_texts(candidate, manifest.licence.notice)
+    texts |= {row.licence_file: read(candidate, row.licence_file).text for row in manifest.loras}
+    weights: list[Model | Lora] = [*manifest.models, *manifest.loras]
+    bases = {row.base for row in weights if row.file and row.base in BASES}
+    findings = []
+    for model_type in sorted(filter(None, bases)):
+        findings += _judged(
+            candidate,
+            change_told(texts, model_type),
+            "no-change-notice",
+            no=f"no notice says that the weights in the package were made from {model_type}",
+            maybe=f"a change is told of, but not that {model_type} is what was changed",
+        )
+    return findings
+
+
+def _judged(candidate: Candidate, told: Told, rule: str, no: str, maybe: str) -> list[Finding]:
+    if told.answer == "yes":
+        return []
+    if told.answer == "maybe":
+        return [Finding(told.file, 0, rule, maybe, SUSPICIOUS)]
+    return [Finding(candidate.manifest_file, 0, rule, no)]

@@ -1,0 +1,180 @@
+"""Soaking a function of one's own: in a forked process, measured from outside by the same rule as a plugin.
+
+def test_thumbnails_do_not_leak(soak):
+    soak(lambda: thumbnail(PICTURE))
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from certify.instruments.leaks.judge import LeakVerdict, Sample, judge_all, judge_inside, passed_cap, worst
+from certify.instruments.leaks.resources import sample_tree
+from certify.sandbox.heap import heap_counter
+
+WARM_UP = 100
+CALLS = 3_000
+SAMPLES_A_LOOK = 120
+# A process that does nothing else creeps far less than one with an engine in it.
+BUDGET, SLACK = 32.0, 32 << 10
+# One's own process may be believed: what it counts of itself has no holes to fill first.
+INSIDE = {"blocks": 0.5, "heap": BUDGET}
+
+
+class Leaks(AssertionError):
+    """The function leaks; the message says what and how fast."""
+
+
+class Undecided(AssertionError):
+    """Something grew, but not in a way that tells a leak from a cache."""
+
+
+@dataclass(frozen=True)
+class OwnSoak:
+    """What was found after `calls` calls (and 100 of warm-up)."""
+
+    calls: int
+    verdicts: list[LeakVerdict]
+
+    @property
+    def verdict(self) -> str:
+        return worst(self.verdicts)
+
+
+def soak_function(call: Callable[[], object], calls: int = CALLS) -> OwnSoak:
+    """Calls the function in a process of its own, whose TMPDIR is a folder of its own, and judges the growth.
+
+    Judged after half of the `calls`, where a leak ends it, and at their end; what is undecided then gets as
+    many calls again. Exceptions of the function are counted as calls: error paths leak, too. Linux alone
+    (`runs_here`). Raises ChildProcessError where the process ends by itself.
+    """
+    every = max(1, calls // SAMPLES_A_LOOK)
+    samples: list[Sample] = []
+    with _child(call) as child:
+        child.do(WARM_UP)
+        for look, until in enumerate((calls // 2, calls, 2 * calls), 1):
+            while (done := samples[-1].call if samples else 0) < until:
+                child.do(every)
+                samples.append(child.sample(done + every))
+                capped = passed_cap(samples[0], samples[-1])
+                if capped is not None:
+                    return OwnSoak(samples[-1].call, [capped])
+            found = _judged(samples, look, calls)
+            if worst(found) == "LEAK" or (until >= calls and worst(found) == "CLEAN"):
+                break
+    return OwnSoak(samples[-1].call, found)
+
+
+def runs_here() -> bool:
+    return hasattr(os, "fork") and Path("/proc/self/status").exists()
+
+
+def _judged(samples: list[Sample], look: int, calls: int) -> list[LeakVerdict]:
+    inside = judge_inside(samples, INSIDE, look)
+    found = judge_all(samples, BUDGET, SLACK, look=look)
+    if found[0].verdict == "LEAK":
+        found = judge_all(samples, BUDGET, SLACK, _reference(calls), look)
+    return [*found, *inside]
+
+
+def _reference(calls: int) -> float:
+    """Bytes a call that a function which does nothing grows by."""
+    every = max(1, calls // SAMPLES_A_LOOK)
+    samples = []
+    with _child(lambda: None) as child:
+        child.do(WARM_UP)
+        for number in range(1, SAMPLES_A_LOOK + 1):
+            child.do(every)
+            samples.append(child.sample(number * every))
+    return max(0.0, judge_all(samples, BUDGET, SLACK)[0].rate)
+
+
+class _Child:
+    def __init__(self, pid: int, orders: int, answers: int, folder: Path) -> None:
+        self.pid, self.folder = pid, folder
+        self.blocks = self.heap = 0
+        self._orders, self._answers = orders, answers
+
+    def sample(self, call: int) -> Sample:
+        outside = sample_tree(self.pid, call, 0.0, self.folder)
+        return replace(outside, blocks=self.blocks, heap=self.heap)
+
+    def do(self, count: int) -> None:
+        """So many calls, and then quiet: collected and trimmed."""
+        try:
+            os.write(self._orders, count.to_bytes(4, "little"))
+            told = os.read(self._answers, 16)
+            if told:
+                self.blocks, self.heap = (int.from_bytes(told[at : at + 8], "little") for at in (0, 8))
+                return
+        except BrokenPipeError:
+            pass
+        raise ChildProcessError("the process that was soaked ended by itself")
+
+
+@contextmanager
+def _child(call: Callable[[], object]) -> Iterator[_Child]:
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    orders, ordering = os.pipe()
+    answering, answers = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(ordering)
+        os.close(answering)
+        _serve(call, orders, answers, folder)
+    os.close(orders)
+    os.close(answers)
+    try:
+        yield _Child(pid, ordering, answering, folder)
+    finally:
+        # Its session is its own, so that what it started goes with it.
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(ordering)
+        os.close(answering)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(call: Callable[[], object], orders: int, answers: int, folder: Path) -> None:
+    """Never returns."""
+    os.setsid()
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    gc.collect()
+    gc.freeze()
+    libc, heap = ctypes.CDLL(None), heap_counter()
+    try:
+        while order := os.read(orders, 4):
+            for _ in range(int.from_bytes(order, "little")):
+                with suppress(Exception):
+                    call()
+            if gc.isenabled():
+                gc.collect()
+            with suppress(AttributeError):
+                libc.malloc_trim(0)
+            counts = (sys.getallocatedblocks(), heap())
+            os.write(answers, b"".join(count.to_bytes(8, "little") for count in counts))
+    finally:
+        os._exit(0)
+
+
+def check(call: Callable[[], object], calls: int = CALLS) -> OwnSoak:
+    """Soaks, and raises Leaks or Undecided where it was not clean; gives what was found."""
+    found = soak_function(call, calls)
+    bad = [verdict for verdict in found.verdicts if verdict.verdict == found.verdict]
+    told = "; ".join(f"{verdict.resource}: {verdict.reason}" for verdict in bad)
+    if found.verdict == "LEAK":
+        raise Leaks(f"after {found.calls} calls, {told}")
+    if found.verdict == "UNDECIDED":
+        raise Undecided(f"after {found.calls} calls, {told}")
+    return found

@@ -1,0 +1,41 @@
+"""Loading and unloading: the plugin opened again and again in one worker, called once, and let go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from certify.instruments.leaks.resources import sample_tree
+from certify.measure.randomness import Draw
+from certify.measure.soak.sampler import WARM_UP
+from certify.measure.soak.segment import Segment
+from certify.measure.soak.workload import Workload
+from certify.sandbox.host.plugin import RemotePlugin
+
+# The first loads fill what every later one uses.
+WARM_LOADS = 4
+
+
+def soak_loads(plugin: RemotePlugin, draw: Draw, loads: int, note: Callable[[str], None]) -> Segment:
+    """So many loads, with a sample after each. Faults of the candidate are raised."""
+    segment = Segment(engine="loads", began=time.time())
+    workload = Workload(draw)
+    with plugin.soaking() as worker:
+        for _ in range(WARM_UP):
+            worker.call(workload.of("unique").requests[0])
+        for _ in range(WARM_LOADS):
+            worker.reload(workload.of("unique").requests[0])
+        worker.freeze()
+        started = time.monotonic()
+        for load in range(1, loads + 1):
+            before = time.monotonic()
+            worker.reload(workload.of("unique").requests[0])
+            latency = time.monotonic() - before
+            worker.quiesce()
+            segment.calls, segment.seconds = load, time.monotonic() - started
+            # Not what the worker counts of itself: the libraries that load weights leave a few objects each
+            # time (safetensors 0.8 two a tensor), which is no fault of the plugin.
+            segment.samples.append(sample_tree(worker.pid, load, segment.seconds, worker.folder, latency))
+            note(f"{load} of {loads} loads")
+    segment.whole = True
+    return segment

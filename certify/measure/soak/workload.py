@@ -1,0 +1,60 @@
+"""What a soaked plugin is asked: kinds of calls mixed, so that a leak of each kind can show.
+
+When something grows, the same kinds one by one tell with which of them it does.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from certify.measure.randomness import Draw
+
+Kind = Literal["unique", "repeated", "sizes", "refused", "together", "cancelled"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+REPEATED = 8
+# Of twenty works one is refused, for what leaks on the error path alone, one cancelled, one several at once.
+CYCLE = 20
+TOGETHER = 3
+# Seconds after which a call is given up: in the midst of one, or after a fast one's end.
+GIVEN_UP_AFTER = 0.01
+SIZES = ((72, 64), (64, 96), (96, 72))
+
+
+@dataclass(frozen=True)
+class Work:
+    """One call, or several at once."""
+
+    kind: Kind
+    requests: tuple[dict[str, Any], ...]
+
+
+class Workload:
+    """An endless mix of works, drawn from `draw`."""
+
+    def __init__(self, draw: Draw) -> None:
+        self._draw = draw
+        self._repeated = [draw.request() for _ in range(REPEATED)]
+
+    def __iter__(self) -> Iterator[Work]:
+        return (self.of(_kind(number)) for number in itertools.count(1))
+
+    def of(self, kind: Kind) -> Work:
+        """One work of this kind."""
+        if kind == "repeated":
+            return Work(kind, (self._draw.random.choice(self._repeated),))
+        if kind == "sizes":
+            width, height = self._draw.random.choice(SIZES)
+            return Work(kind, (self._draw.request(width=width, height=height),))
+        if kind == "refused":
+            return Work(kind, (self._draw.request(steps=4),))
+        count = TOGETHER if kind == "together" else 1
+        return Work(kind, tuple(self._draw.request() for _ in range(count)))
+
+
+def _kind(number: int) -> Kind:
+    place = number % CYCLE
+    rare: dict[int, Kind] = {0: "refused", 10: "cancelled", 15: "together", 5: "sizes"}
+    return rare.get(place) or ("repeated" if number % 3 == 0 else "unique")

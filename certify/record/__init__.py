@@ -1,0 +1,1 @@
+"""What a run leaves behind: the journal, the results that are computed from it, the evidence."""

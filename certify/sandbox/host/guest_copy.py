@@ -1,0 +1,90 @@
+"""What works beside a candidate, copied out of the harness under names that tell nothing of it.
+
+The guest, the jail and the protocol know each other by relative imports alone, so they are as well a package
+of another name. A worker imports that, and the engine beside it; where the system has namespaces, what is
+installed of the harness itself is not there at all (`traces`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from functools import lru_cache
+from importlib.metadata import distributions
+from pathlib import Path
+
+import certify
+
+PACKAGE = "_plugin_host"
+_FOLDER = "library"
+_DISTRIBUTION = "sd-certify"
+_PARTS = ("guest", "jail", "heap.py", "protocol.py")
+_ENGINE = "reference_engine"
+
+
+def place(scratch: Path) -> str:
+    """Where the library of a host with this scratch folder is."""
+    return str(scratch / _FOLDER)
+
+
+def lay_out(scratch: Path) -> None:
+    """Copies what workers import; anybody may read it."""
+    package = Path(place(scratch), PACKAGE)
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    for part in _PARTS:
+        # Compiled files hold the path that they were compiled from.
+        _copy(_harness() / "sandbox" / part, package / part, "__pycache__")
+    _copy(_harness().parent / _ENGINE, package.parent / _ENGINE)
+    for path in (package.parent, *package.parent.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _copy(source: Path, target: Path, *left_out: str) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*left_out))
+    else:
+        shutil.copy2(source, target)
+
+
+def command(scratch: Path, module: str, call: str) -> list[str]:
+    """A Python that makes `call` of `module` of the library. Further words are `sys.argv[1:]` there."""
+    paths = [place(scratch), *_packages_beside_us()]
+    script = (
+        f"import sys; sys.path[:0] = {paths[:1]}; sys.path += {paths[1:]}; "
+        f"from {PACKAGE}.{module} import main; main({call})"
+    )
+    return [sys.executable, "-I", "-B", "-c", script]
+
+
+def packages() -> list[str]:
+    """The folders from which this Python imports, but for a checkout of the harness."""
+    # The first is the folder of the script that was started, unless Python was told to leave it out.
+    paths = sys.path if sys.flags.isolated else sys.path[1:]
+    there = [path for path in paths if path and Path(path).resolve() != _harness().parent]
+    return [*there, *_packages_beside_us()]
+
+
+@lru_cache(maxsize=1)
+def traces() -> tuple[str, ...]:
+    """Files and folders by which an installation of the harness could be told, the engine's left out."""
+    found = {_harness()}
+    for distribution in distributions(name=_DISTRIBUTION):
+        root = Path(str(distribution.locate_file("")))
+        for file in distribution.files or ():
+            if file.parts[0] == _ENGINE:
+                continue
+            is_ours_alone = len(file.parts) > 1 and file.parts[0] not in ("..", "__pycache__")
+            found.add((root / file.parts[0] if is_ours_alone else root / file).resolve())
+    return tuple(sorted(map(str, found)))
+
+
+def _packages_beside_us() -> list[str]:
+    """The folder that the harness was installed into, with others; none for a checkout."""
+    folder = _harness().parent
+    installed = any(folder.glob(f"{_DISTRIBUTION.replace('-', '_')}-*.dist-info"))
+    return [str(folder)] if installed else []
+
+
+def _harness() -> Path:
+    return Path(certify.__path__[0]).resolve()

@@ -1,0 +1,41 @@
+"""The last lines of a run: verdict, counts, where the report is, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from pathlib import Path
+
+from certify.record.results import Results
+from certify.terminal.progress import log_line
+from certify.terms.outcomes import Outcome
+
+SHOWN = 8
+
+
+def last_words(results: Results, out: Path) -> str:
+    verdict = results.verdict
+    counts = Counter(row.outcome.value for row in results.requirements)
+    told = ", ".join(f"{number} {name}" for name, number in counts.items())
+    ran = sum(row.attempts > 0 for row in results.requirements)
+    lines = [f"{verdict.name} at profile {results.profile}: {told} ({ran} of {results.planned} planned ran)"]
+    lines += [f"  {log_line(reason)}" for reason in verdict.reasons[:SHOWN]]
+    if len(verdict.reasons) > SHOWN:
+        lines.append(f"  ... and {len(verdict.reasons) - SHOWN} more")
+    lines.append(f"report: {out / 'report.html'}")
+    return "\n".join([*lines, _next_step(results, out)])
+
+
+def _next_step(results: Results, out: Path) -> str:
+    failed = [row for row in results.requirements if row.counts and row.outcome is Outcome.FAILED]
+    if failed:
+        return f"next: {log_line(failed[0].fix, 400)}\n      then: {failed[0].replay}"
+    if results.verdict.name == "INCOMPLETE" and not results.seconds:
+        return f"next: `certify run --resume {shlex.quote(str(out))}` goes on with it."
+    if results.verdict.name == "INCOMPLETE":
+        return "next: see in the report what was not evidenced; `certify doctor` says what is lacking here."
+    if results.verdict.name == "ERROR":
+        return "next: a fault of the harness; its traceback is in the report and in journal.ndjson."
+    if results.profile == "quick":
+        return "next: `--profile store` is what a store's gate runs."
+    return f"next: `certify report {shlex.quote(str(out))}` makes the report again from the record."

@@ -1,0 +1,81 @@
+"""What can be told of other systems from here, and what cannot."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+
+from packaging.specifiers import SpecifierSet
+
+from certify.candidate.candidate import Candidate
+from certify.instruments.code.source import Source, read_sources
+from certify.instruments.findings import Finding
+from certify.instruments.packages import imports as loading
+from certify.instruments.portability import source as portability
+from certify.measure.checks import NotEvidenced, reject_findings, requirement
+from certify.plan.machine import this_system
+from certify.record.evidence import EvidenceBox
+from certify.sandbox.host.ledger import Ledger
+
+SYSTEMS = ("linux", "macos", "windows")
+
+
+@requirement("platform.declared")
+def test_the_manifest_declares_three_systems(candidate: Candidate) -> None:
+    missing = [system for system in SYSTEMS if system not in candidate.manifest.platforms.os]
+    assert not missing, f"The manifest does not declare {', '.join(missing)}."
+
+
+@requirement("platform.file-names")
+def test_every_file_name_can_be_stored_everywhere(candidate: Candidate, evidence: EvidenceBox) -> None:
+    reject_findings(portability.check_paths(entry.path for entry in candidate.submission.files), evidence)
+
+
+@requirement("platform.imports")
+def test_no_module_of_one_system_is_imported_unguarded(candidate: Candidate, evidence: EvidenceBox) -> None:
+    sources, unread = _sources(candidate)
+    rows = [candidate.manifest.plugin.entry, *(row.entry for row in candidate.manifest.samplers)]
+    entries = [entry.partition(":")[0] for entry in rows if entry]
+    loaded = loading.loaded(sources, entries)
+    everywhere = [source for source in sources if source.file in loaded]
+    evidence.value("modules that its entry loads", f"{len(everywhere)} of {len(sources)}")
+    found = [row for source in everywhere for row in portability.check_source(source)]
+    # What can't be read may be loaded.
+    reject_findings([*unread, *(row for row in found if row.rule == "one-platform-import")], evidence)
+
+
+@requirement("platform.text-encoding")
+def test_text_files_are_opened_with_an_encoding(candidate: Candidate, evidence: EvidenceBox) -> None:
+    found = [row for source in _sources(candidate)[0] for row in portability.check_source(source)]
+    reject_findings([row for row in found if row.rule == "no-encoding"], evidence)
+
+
+@requirement("platform.python-range")
+def test_this_python_is_declared(candidate: Candidate, evidence: EvidenceBox) -> None:
+    declared, running = candidate.manifest.platforms.python, platform.python_version()
+    evidence.value("Python of this run", running)
+    assert SpecifierSet(declared).contains(running, prereleases=True), (
+        f"Python {running} ran, the manifest declares {declared}."
+    )
+
+
+@requirement("platform.native")
+def test_every_declared_system_was_run_natively(
+    candidate: Candidate, ledger: Ledger, claim: Callable[[str], None]
+) -> None:
+    here = this_system()
+    assert here in candidate.manifest.platforms.os, (
+        f"It was run on {here}, which the manifest does not declare."
+    )
+    if not ledger.generations:
+        raise NotEvidenced("No image came back in this run.")
+    ran = {here}
+    missing = [system for system in candidate.manifest.platforms.os if system not in ran]
+    told = f"native run on {', '.join(sorted(ran)) or 'none'}"
+    claim(f"platforms: {told}; not run natively: {', '.join(missing) or 'none'}")
+    if missing:
+        raise NotEvidenced(f"This run was on {here}; not run natively: {', '.join(missing)}.")
+
+
+def _sources(candidate: Candidate) -> tuple[list[Source], list[Finding]]:
+    return read_sources(candidate.root, [entry.path for entry in candidate.submission.files])
