@@ -60,7 +60,7 @@ def begin_run(journal: Journal, plan: Plan, level: str = "L2") -> None:
         order={"plugin": "made-up"},
         environment={"system": "Linux"},
         started="2026-01-01T00:00:00+00:00",
-        suites={"sdk_contract": "Contract"},
+        suites={"contract": "Contract"},
         repeat="certify run made-up",
     )
     journal.write("plan", rows=plan_event(plan.rows))

@@ -57,7 +57,7 @@ def measured_of(defect: Defect) -> frozenset[str]:
     """Everything; but texts of licences change no code, and the sound plugin's is soaked once."""
     every = load_catalogue().select([], [])
     if defect.suite == "licensing" and defect.file.suffix == ".toml":
-        return every - {row.id for row in load_catalogue().requirements if row.suite == "leak_soak"}
+        return every - {row.id for row in load_catalogue().requirements if row.suite == "soak"}
     return every
 
 

@@ -63,7 +63,7 @@ def try_once(plugin: Path, name: str, target: str, after: float, out: Path) -> T
     command = [sys.executable, "-m", "certify", "run"]
     with (out.parent / f"{out.name}.log").open("wb") as log:
         run = subprocess.Popen(
-            [*command, str(plugin), "--suite", "leak_soak", "--out", str(out)], stdout=log, stderr=log
+            [*command, str(plugin), "--suite", "soak", "--out", str(out)], stdout=log, stderr=log
         )
         journal = out / "soak-real.ndjson"
         while run.poll() is None and not read_lines(journal)[0]:

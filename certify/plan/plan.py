@@ -54,11 +54,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """An estimate for profile quick on two cores; the soak's own length at the others."""
-        soak = (
-            self.profile.soak_seconds
-            if any(row.requirement.suite == "leak_soak" for row in self.to_run)
-            else 0
-        )
+        soak = self.profile.soak_seconds if any(row.requirement.suite == "soak" for row in self.to_run) else 0
         return sum(row.requirement.budget for row in self.to_run) + soak
 
 

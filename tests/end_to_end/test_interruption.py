@@ -70,7 +70,7 @@ def _wait_until_started(journal: Path, identifier: str) -> None:
 
 def test_a_run_that_was_killed_is_resumed_and_a_soak_begins_anew(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    run = subprocess.Popen([CERTIFY, "run", str(SOUND), "--suite", "leak_soak", "--out", str(out)], cwd=ROOT)
+    run = subprocess.Popen([CERTIFY, "run", str(SOUND), "--suite", "soak", "--out", str(out)], cwd=ROOT)
     _wait_until_started(out / "journal.ndjson", "leak.memory")
     deadline = time.monotonic() + 60
     while len(read_lines(out / "soak-real.ndjson")[0]) < 5 and time.monotonic() < deadline:

@@ -51,7 +51,7 @@ def test_a_fault_at_loading_is_told_once_and_nothing_passes_by_it(
     asked = [
         row
         for row in results.requirements
-        if row.suite in ("multilingual", "leak_soak") and row.id != "lang.declared"
+        if row.suite in ("languages", "soak") and row.id != "lang.declared"
     ]
     assert {row.outcome for row in asked} == {Outcome.NOT_EVIDENCED}
 

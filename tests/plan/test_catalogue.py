@@ -103,7 +103,7 @@ def test_suites_come_in_their_order() -> None:
 
 
 def test_a_requirement_is_found_by_its_id() -> None:
-    assert CATALOGUE.find("leak.memory").suite == "leak_soak"
+    assert CATALOGUE.find("leak.memory").suite == "soak"
 
 
 def test_an_unknown_id_is_told_with_the_nearest() -> None:
@@ -125,7 +125,7 @@ def test_an_unknown_suite_is_told_with_the_nearest() -> None:
 
 
 def test_a_selection_joins_suites_and_ids_and_none_is_everything() -> None:
-    leaks = {row.id for row in ROWS if row.suite == "leak_soak"}
+    leaks = {row.id for row in ROWS if row.suite == "soak"}
     assert CATALOGUE.select(["leak_soak"], ["sdk.same-seed"]) == leaks | {"sdk.same-seed"}
     assert CATALOGUE.select([], ["sdk.same-seed"]) == {"sdk.same-seed"}
     assert CATALOGUE.select([], []) == {row.id for row in ROWS}
@@ -254,7 +254,7 @@ def copied_suites(tmp_path: Path) -> Path:
     return Path(shutil.copytree(suites_root(), tmp_path / "suites", ignore=shutil.ignore_patterns("__pyc*")))
 
 
-@pytest.mark.parametrize("name", ["leak_soak/test_leak_soak.py", "licensing/requirements.toml", "pytest.ini"])
+@pytest.mark.parametrize("name", ["soak/test_soak.py", "licensing/requirements.toml", "pytest.ini"])
 def test_the_digest_of_the_suites_changes_with_any_file(tmp_path: Path, name: str) -> None:
     root = copied_suites(tmp_path)
     before = suite_digest(root)

@@ -35,9 +35,9 @@ def suite(name: str) -> ModuleType:
     return module
 
 
-leak_soak, sdk_contract = suite("leak_soak"), suite("sdk_contract")
-security, multilingual = suite("security"), suite("multilingual")
-cross_platform = suite("cross_platform")
+soak_suite, contract_suite = suite("soak"), suite("contract")
+security_suite, languages_suite = suite("security"), suite("languages")
+platforms_suite = suite("platforms")
 MIB = 1 << 20
 MANIFEST = SimpleNamespace(manifest=SimpleNamespace(plugin=SimpleNamespace(cache_entries=0)))
 
@@ -61,35 +61,35 @@ def a_soak(seconds: float = 86_400.0, leak: float = 0.0, fds: float = 0.0, sampl
 
 
 def test_a_day_without_a_leak_passes() -> None:
-    leak_soak.test_a_day_without_a_leak(a_soak())
+    soak_suite.test_a_day_without_a_leak(a_soak())
 
 
 def test_a_day_with_a_leak_is_broken() -> None:
     with pytest.raises(Broken, match="memory: grows in both phases"):
-        leak_soak.test_a_day_without_a_leak(a_soak(leak=10_000))
+        soak_suite.test_a_day_without_a_leak(a_soak(leak=10_000))
 
 
 def test_a_day_with_a_leak_of_handles_is_broken() -> None:
     with pytest.raises(Broken, match="fds"):
-        leak_soak.test_a_day_without_a_leak(a_soak(fds=0.01))
+        soak_suite.test_a_day_without_a_leak(a_soak(fds=0.01))
 
 
 @pytest.mark.parametrize("seconds", [0.0, 15.0, 86_399.9])
 @pytest.mark.parametrize("leak", [0.0, 10_000.0])
 def test_a_soak_shorter_than_a_day_says_nothing_of_a_day(seconds: float, leak: float) -> None:
     with pytest.raises(NotEvidenced, match="24 hours takes 24 hours"):
-        leak_soak.test_a_day_without_a_leak(a_soak(seconds, leak))
+        soak_suite.test_a_day_without_a_leak(a_soak(seconds, leak))
 
 
 def test_a_day_with_too_few_samples_is_undecided() -> None:
     with pytest.raises(NotEvidenced, match="Undecided"):
-        leak_soak.test_a_day_without_a_leak(a_soak(samples=20))
+        soak_suite.test_a_day_without_a_leak(a_soak(samples=20))
 
 
 def test_a_clean_soak_claims_what_it_did_and_keeps_the_curve(tmp_path: Path) -> None:
     claims: list[str] = []
     box = EvidenceBox(tmp_path, "leak.memory")
-    leak_soak.test_memory_does_not_grow_with_calls(a_soak(61), box, claims.append)
+    soak_suite.test_memory_does_not_grow_with_calls(a_soak(61), box, claims.append)
     (claim,) = claims
     assert claim.startswith("soak, real engine: 61 s, 100000 calls after 12 of warm-up")
     assert claim.endswith("smallest leak it could see: 80 B a call (1.3 MiB in 24 h of a call every 5 s)")
@@ -108,7 +108,7 @@ def test_a_soak_that_misses_what_was_planted_is_no_evidence(
     expected = pytest.raises(NotEvidenced, match=outcome) if outcome else nullcontext()
     with expected:
         box = EvidenceBox(tmp_path, "leak.memory")
-        leak_soak.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
+        soak_suite.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
 
 
 def test_a_declared_cache_that_may_still_be_filling_is_no_leak_yet(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_declared_cache_that_may_still_be_filling_is_no_leak_yet(tmp_path: Pat
     soaked.cache_entries = 30_000
     box = EvidenceBox(tmp_path, "leak.memory")
     with pytest.raises(NotEvidenced, match="a cache of 30000 entries"):
-        leak_soak.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
+        soak_suite.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
 
 
 def test_a_declared_cache_that_grows_beyond_its_size_is_broken(tmp_path: Path) -> None:
@@ -124,20 +124,20 @@ def test_a_declared_cache_that_grows_beyond_its_size_is_broken(tmp_path: Path) -
     soaked.cache_entries = 20_000
     box = EvidenceBox(tmp_path, "leak.memory")
     with pytest.raises(Broken, match="grows in both phases"):
-        leak_soak.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
+        soak_suite.test_memory_does_not_grow_with_calls(soaked, box, lambda text: None)
 
 
 def test_a_day_in_which_the_machine_slept_is_no_day() -> None:
     soaked = a_soak()
     soaked.real.suspended = 60.0
     with pytest.raises(NotEvidenced, match="slept for 60 s"):
-        leak_soak.test_a_day_without_a_leak(soaked)
+        soak_suite.test_a_day_without_a_leak(soaked)
 
 
 def test_a_leaking_soak_shows_the_curve_of_what_leaks(tmp_path: Path) -> None:
     box = EvidenceBox(tmp_path, "leak.handles")
     with pytest.raises(Broken, match="fds: grows"):
-        leak_soak.test_files_threads_and_processes_do_not_pile_up(a_soak(fds=0.01), box)
+        soak_suite.test_files_threads_and_processes_do_not_pile_up(a_soak(fds=0.01), box)
     assert (tmp_path / "evidence" / "leak.handles-fds-real-engine.csv").is_file()
 
 
@@ -148,8 +148,8 @@ def test_one_soak_serves_all_and_its_fault_is_told_to_each(monkeypatch: pytest.M
         asked.append(1)
         raise WorkerEnded("killed by SIGKILL")
 
-    monkeypatch.setattr(leak_soak, "soak_all", ended)
-    once = leak_soak.Once()
+    monkeypatch.setattr(soak_suite, "soak_all", ended)
+    once = soak_suite.Once()
     run = cast(Any, SimpleNamespace(seed="1", profile=None, out=None, candidate=MANIFEST))
     for _ in range(3):
         with pytest.raises(WorkerEnded):
@@ -159,22 +159,22 @@ def test_one_soak_serves_all_and_its_fault_is_told_to_each(monkeypatch: pytest.M
 
 def test_the_remedies_must_stand_in_their_order() -> None:
     good = ("Render in tiles.", 'Set memory_limit to "3GB".', "Start with medvram.")
-    assert sdk_contract._names_in_order(good)
-    assert sdk_contract._names_in_order((*good, "Buy memory."))
-    assert not sdk_contract._names_in_order((good[1], good[0], good[2]))
-    assert not sdk_contract._names_in_order(good[:2])
-    assert not sdk_contract._names_in_order(())
+    assert contract_suite._names_in_order(good)
+    assert contract_suite._names_in_order((*good, "Buy memory."))
+    assert not contract_suite._names_in_order((good[1], good[0], good[2]))
+    assert not contract_suite._names_in_order(good[:2])
+    assert not contract_suite._names_in_order(())
 
 
 def test_a_refusal_catches_what_the_plugin_raises_and_nothing_else() -> None:
     for error in (CallRefused("no", code="ERR_INVALID_PROMPT"), LoadFailed("no")):
-        with sdk_contract.Refusal() as refused:
+        with contract_suite.Refusal() as refused:
             raise error
         assert refused.error is error
-    with sdk_contract.Refusal() as refused:
+    with contract_suite.Refusal() as refused:
         pass
     assert refused.error is None
-    with pytest.raises(Hung), sdk_contract.Refusal():
+    with pytest.raises(Hung), contract_suite.Refusal():
         raise Hung("no answer")
 
 
@@ -192,9 +192,9 @@ def a_generation(**more: Any) -> Generation:
 @pytest.mark.parametrize(
     "test",
     [
-        sdk_contract.test_no_request_ended_the_process,
-        sdk_contract.test_every_request_was_answered_in_time,
-        sdk_contract.test_every_answer_was_a_picture_of_the_size_asked_for,
+        contract_suite.test_no_request_ended_the_process,
+        contract_suite.test_every_request_was_answered_in_time,
+        contract_suite.test_every_answer_was_a_picture_of_the_size_asked_for,
     ],
 )
 def test_judgements_over_a_run_without_a_call_are_no_pass(
@@ -208,22 +208,28 @@ def test_judgements_over_a_run_without_a_call_are_no_pass(
 def test_an_image_of_another_size_is_broken(tmp_path: Path) -> None:
     ledger = Ledger(calls=1, generations=[a_generation(pixels=np.zeros((8, 16, 3), np.uint8))])
     with pytest.raises(AssertionError, match="Asked for 8 x 8 pixels, an image of 16 x 8 came"):
-        sdk_contract.test_every_answer_was_a_picture_of_the_size_asked_for(ledger, EvidenceBox(tmp_path, "a"))
+        contract_suite.test_every_answer_was_a_picture_of_the_size_asked_for(
+            ledger, EvidenceBox(tmp_path, "a")
+        )
 
 
 def test_a_write_elsewhere_is_told_with_its_path(tmp_path: Path) -> None:
     ledger = Ledger(calls=1, events=[("sdk.same-seed", Event(kind="write", detail="/etc/x"))])
     run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
     with pytest.raises(AssertionError, match="1 writes outside its folders, first: /etc/x"):
-        security.test_nothing_was_written_elsewhere(run, ledger, EvidenceBox(tmp_path, "security.writes"))
+        security_suite.test_nothing_was_written_elsewhere(
+            run, ledger, EvidenceBox(tmp_path, "security_suite.writes")
+        )
 
 
 def test_a_write_to_its_own_files_is_an_attempt_to_change_itself(tmp_path: Path) -> None:
     event = Event(kind="write", detail=str(tmp_path / "plugin.py"), by="kernel", refused=True)
     run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
     ledger = Ledger(calls=1, events=[("sdk.same-seed", event)])
-    security.test_nothing_was_written_elsewhere(run, ledger, EvidenceBox(tmp_path, "security.writes"))
-    assert security._is_own(security._seen(ledger, "write")[0], run)
+    security_suite.test_nothing_was_written_elsewhere(
+        run, ledger, EvidenceBox(tmp_path, "security_suite.writes")
+    )
+    assert security_suite._is_own(security_suite._seen(ledger, "write")[0], run)
 
 
 @pytest.mark.parametrize("kind", ["signal", "kernel"])
@@ -232,8 +238,8 @@ def test_what_leads_out_of_its_process_is_told(tmp_path: Path, kind: str) -> Non
     ledger = Ledger(calls=1, events=[("", event)])
     run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
     with pytest.raises(AssertionError, match="first: ptrace of process 1"):
-        security.test_it_kept_to_its_own_processes(
-            run, ledger, EvidenceBox(tmp_path, "security.stays-inside")
+        security_suite.test_it_kept_to_its_own_processes(
+            run, ledger, EvidenceBox(tmp_path, "security_suite.stays-inside")
         )
 
 
@@ -242,8 +248,8 @@ def test_what_a_library_looks_for_is_not_private_and_a_key_is(tmp_path: Path) ->
 
     def judge(path: str) -> None:
         ledger = Ledger(calls=1, events=[("", Event(kind="read", detail=path, by="kernel"))])
-        security.test_it_left_private_files_alone(
-            run, ledger, EvidenceBox(tmp_path, "security.private-files")
+        security_suite.test_it_left_private_files_alone(
+            run, ledger, EvidenceBox(tmp_path, "security_suite.private-files")
         )
 
     judge("/root/.config/matplotlib/matplotlibrc")
@@ -256,8 +262,8 @@ def test_what_a_library_looks_for_is_not_private_and_a_key_is(tmp_path: Path) ->
 )
 def test_a_prompt_that_did_not_come_back_is_told(kept: str | None, told: str) -> None:
     with pytest.raises(AssertionError, match=told):
-        multilingual._compare("zh", a_generation(), kept, "PNG")
-    multilingual._compare("zh", a_generation(), "a 画", "PNG")
+        languages_suite._compare("zh", a_generation(), kept, "PNG")
+    languages_suite._compare("zh", a_generation(), "a 画", "PNG")
 
 
 @pytest.mark.parametrize("key", ["prompt", "parameters"])
@@ -266,7 +272,7 @@ def test_a_prompt_counts_as_kept_in_any_text_of_the_png_that_holds_it_unchanged(
     kept.add_itxt(key, "a 画\nSteps: 5, Sampler: Euler")
     changed = PngInfo()
     changed.add_itxt(key, "a ?\nSteps: 5")
-    test = multilingual.test_the_png_keeps_the_prompt
+    test = languages_suite.test_the_png_keeps_the_prompt
     test({"zh": a_generation(png=a_png(kept))})
     with pytest.raises(AssertionError):
         test({"zh": a_generation(png=a_png(changed))})
@@ -283,8 +289,8 @@ def declares(*systems: str) -> Any:
 
 
 def test_only_systems_that_ran_are_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cross_platform, "this_system", lambda: "linux")
-    test = cross_platform.test_every_declared_system_was_run_natively
+    monkeypatch.setattr(platforms_suite, "this_system", lambda: "linux")
+    test = platforms_suite.test_every_declared_system_was_run_natively
     ran = Ledger(calls=1, generations=[a_generation()])
     claims: list[str] = []
     test(declares("linux"), ran, claims.append)

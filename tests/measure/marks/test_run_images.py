@@ -25,7 +25,7 @@ from tests.measure.marks.authority import make_authority
 
 
 def suite(name: str) -> ModuleType:
-    place = suites_root() / "watermark" / f"test_{name}.py"
+    place = suites_root() / "marks" / f"test_{name}.py"
     spec = importlib.util.spec_from_file_location(f"watermark_{name}", place)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
