@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+from pydantic import BaseModel
+
 from certify.manifest import Manifest
-from certify.record import schema_text
+from certify.record import RequirementResult, Results, schema_text
 from certify.requirements import as_markdown, load_catalogue
 
 ROOT = Path(__file__).parent.parent
@@ -29,3 +35,24 @@ def test_every_key_of_the_manifest_is_in_the_docs() -> None:
 def test_the_readme_counts_the_requirements() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert f"against {len(load_catalogue().requirements)} requirements" in " ".join(readme.split())
+
+
+def test_the_table_of_exit_codes_names_every_command() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "certify", "--help"], capture_output=True, text=True, cwd=ROOT, check=True
+    ).stdout
+    commands = re.findall(r"^    (\w[\w-]*)\s", shown, re.MULTILINE)
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    assert "run" in commands
+    assert sorted(re.findall(r"^\| `certify ([\w-]+)` \|", text, re.MULTILINE)) == sorted(commands)
+
+
+@pytest.mark.parametrize(
+    ("start", "model"), [("| key of `results.json`", Results), ("| key of a requirement", RequirementResult)]
+)
+def test_the_keys_of_the_results_are_in_the_docs(start: str, model: type[BaseModel]) -> None:
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    table = text[text.index(start) :].partition("\n\n")[0]
+    first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:])
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    assert sorted(re.findall(r"`(\w+)`", first_cells)) == sorted(keys)
