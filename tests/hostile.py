@@ -17,10 +17,11 @@ from pathlib import Path
 from certify.host import launch
 from certify.host.faults import HostError
 from certify.host.launch import Host
+from certify.order import Order
 from certify.profiles import Profile
 from certify.progress import Silent
 from certify.record import Outcome
-from certify.run import Order, execute
+from certify.run import execute
 from certify.submission import digest_of
 from tests.decoys import decoys
 from tests.defects.catalogue import Defect, hostile_acts

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certify.host.launch import Host
+from certify.order import Order
 from certify.profiles import PROFILES, Profile
 from certify.progress import Silent
 from certify.record import Outcome, Results
 from certify.requirements import load_catalogue
-from certify.run import Order, execute
+from certify.run import execute
 from tests.defects.catalogue import NO_TOOL, OPEN, Defect, all_defects, sound
 from tests.defects.index import advisory_service, build_index
 

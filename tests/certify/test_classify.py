@@ -9,11 +9,12 @@ import pytest
 from certify.checks import Broken, NotEvidenced
 from certify.errors import UserError
 from certify.host.faults import CallRefused, Hung, LoadFailed, Misspoke, WorkerEnded
+from certify.order import Order
 from certify.progress import Silent
 from certify.pytest_plugin import classify
 from certify.record import Outcome
 from certify.requirements import load_catalogue
-from certify.run import Order, execute
+from certify.run import execute
 from tests.defects.catalogue import sound
 
 MUST = load_catalogue().find("sdk.same-seed")

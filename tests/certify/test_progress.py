@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from certify import progress
 from certify.progress import Live, PlainLines, Silent, choose_progress, safe, sign
 from certify.record import Outcome
 from certify.requirements import load_catalogue
@@ -82,7 +81,7 @@ def test_a_sign_of_life_comes_once_a_minute(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     plain = PlainLines()
     told = []
     for second in range(0, 300, 5):
@@ -97,7 +96,7 @@ def test_a_sign_of_life_waits_a_minute_after_any_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     plain = PlainLines()
     now = 59.0
     plain.finish(row())

@@ -226,7 +226,7 @@ def test_a_write_to_its_own_files_is_an_attempt_to_change_itself(tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["signal", "kernel"])
-def test_what_leads_out_of_its_process_is_told(tmp_path: Path, kind: str) -> None:
+def test_what_leads_out_of_its_process_is_told(tmp_path: Path, kind: Any) -> None:
     event = Event(kind=kind, detail="ptrace of process 1", by="kernel", refused=True)
     ledger = Ledger(calls=1, events=[("", event)])
     run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from certify.order import Order
 from certify.progress import PlainLines
-from certify.run import Order, execute
+from certify.run import execute
 from certify.summary import last_words
 from tests.decoys import decoys
 from tests.defects.catalogue import hostile_acts

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from certify.host.launch import Host
+from certify.order import Order
 from certify.progress import Silent
 from certify.record import Outcome, Results
-from certify.run import Order, execute
+from certify.run import execute
 from tests.defects.catalogue import sound
 from tests.sensitivity import SHORT
 

@@ -4,6 +4,7 @@ import io
 import struct
 import tracemalloc
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def picture(width, height, seed=0):
     return Image.fromarray(((smooth + rng.integers(0, 24, smooth.shape)) % 256).astype(np.uint8))
 
 
-def written(image, **options):
+def written(image: Image.Image, **options: Any) -> bytes:
     stream = io.BytesIO()
     image.save(stream, "PNG", **options)
     return stream.getvalue()
@@ -48,7 +49,7 @@ def written(image, **options):
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (1, 40), (40, 1), (64, 48)])
-def test_pixels_are_those_that_pillow_reads(mode, size):
+def test_pixels_are_those_that_pillow_reads(mode: str, size: tuple[int, int]) -> None:
     image = picture(*size).convert(mode)
     if mode in ("LA", "RGBA"):
         image.putalpha(picture(*size, seed=1).convert("L"))

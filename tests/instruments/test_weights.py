@@ -31,7 +31,7 @@ from certify.instruments.weights.scanners import second_opinions
 from tests.corpora import weights as corpus
 from tests.corpora.pickling import call, tensors, torch_archive
 
-TENSORS = {
+TENSORS: dict[str, np.ndarray] = {
     "unet.attn2.to_k.lora_A.weight": np.zeros((4, 768), np.float32),
     "unet.attn2.to_k.lora_B.weight": np.ones((320, 4), np.float16),
 }

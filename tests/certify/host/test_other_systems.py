@@ -15,7 +15,7 @@ from certify.host.systems.windows import BasicLimits, Counters, ExtendedLimits, 
 from certify.jail.plan import Jail, weaker
 from certify.record import Act
 
-paths = st.text(st.characters(exclude_characters="\0/", exclude_categories=("Cs",)), min_size=1).map(
+paths = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1).map(
     lambda name: "/" + name
 )
 
