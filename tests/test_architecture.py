@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tests.lint import CHECKS
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
@@ -32,6 +35,8 @@ APART = ("guest", "apart")
 # takes it. memray traces where it is installed.
 BESIDE = ("certify/guest", "certify/jail", "certify/protocol.py")
 GUEST_MAY = ("numpy", "PIL", "reference_engine", "torch", "memray")
+# Calls that hold a test to something, as `assert` does: of pytest, and of its fixture `pytester`.
+ASSERTING = {"raises", "warns", "fail", "assert_outcomes", "fnmatch_lines"}
 FRONT_DOORS = ("certify/__main__.py", "certify/pytest_entry.py")
 
 
@@ -101,3 +106,35 @@ def test_every_folder_of_code_is_packaged() -> None:
     }
     outside = {name for name in folders if name.split(".")[0] in ("suites", "reports")}
     assert (folders - outside) | {f"certify.{name}" for name in outside} <= listed
+
+
+def test_no_test_asserts_nothing() -> None:
+    """That something does not raise is no result; what it gives back is."""
+    files = [file for file in (ROOT / "tests").rglob("test_*.py") if "defects" not in file.parts]
+    tests = [(file, node) for file in files for node in found_in(file)]
+    assert len(tests) > 1000
+    assert [f"{file.relative_to(ROOT)}: {node.name}" for file, node in tests if not holds(node)] == []
+
+
+def found_in(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"):
+            yield node
+
+
+def holds(test: ast.AST) -> bool:
+    return any(
+        isinstance(node, ast.Assert)
+        or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ASSERTING
+        )
+        for node in ast.walk(test)
+    )
+
+
+def test_the_hooks_of_a_commit_are_the_checks_of_lint() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    hooks = {hook["id"]: hook["entry"] for repo in config["repos"] for hook in repo["hooks"]}
+    assert hooks == {name: f"python -m tests.lint {name}" for name in CHECKS}

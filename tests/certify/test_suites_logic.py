@@ -60,7 +60,10 @@ def a_soak(seconds: float = 86_400.0, leak: float = 0.0, fds: float = 0.0, sampl
 
 
 def test_a_day_without_a_leak_passes() -> None:
-    leak_soak.test_a_day_without_a_leak(a_soak())
+    day = a_soak()
+    leak_soak.test_a_day_without_a_leak(day)
+    assert day.real.seconds == 86_400
+    assert {verdict.verdict for verdict in day.real.verdicts} == {"CLEAN"}
 
 
 def test_a_day_with_a_leak_is_broken() -> None:

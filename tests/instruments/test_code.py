@@ -253,8 +253,13 @@ def test_a_bomb_of_nested_encodings_is_not_unpacked():
 @given(st.text(alphabet="ab(),.[]='\"\n :eval", max_size=80))
 def test_any_source_is_judged_without_an_exception(text):
     source = parse_source(text, "plugin.py")
-    if isinstance(source, Source):
-        check_source(source)
+    if not isinstance(source, Source):
+        assert source.rule == "no-python"
+        return
+    found = check_source(source)
+    assert found == sorted(found)
+    assert all(one.file == "plugin.py" and 1 <= one.line <= len(text.split("\n")) for one in found)
+    assert {one.rule for one in found} <= set(RULES)
 
 
 WORDS = st.sampled_from(

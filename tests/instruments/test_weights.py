@@ -223,7 +223,8 @@ def test_a_file_with_bytes_changed_is_judged_without_a_surprise(tmp_path_factory
     for content in (changed, changed[:cut]):
         (folder / name).write_bytes(content)
         for found in check_weights(folder, [name]):
-            assert found.message.isprintable()
+            assert found.message.isprintable() and found.snippet.isprintable()
+            assert found.file == name and found.rule and found.band in "AB"
 
 
 def test_nothing_of_a_pickle_is_run(put, tmp_path, monkeypatch):
