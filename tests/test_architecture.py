@@ -108,6 +108,14 @@ def test_every_folder_of_code_is_packaged() -> None:
     assert (folders - outside) | {f"certify.{name}" for name in outside} <= listed
 
 
+def test_nothing_but_what_the_user_names_can_be_contacted() -> None:
+    """SECURITY.md says so. Both modules take the address from their caller, who has it from the user."""
+    clients = ("urllib.request", "http.client", "requests", "urllib3", "httpx", "aiohttp", "huggingface_hub")
+    files = [path for room in ("certify", "suites", "reports", "reference_engine") for path in modules(room)]
+    users = {path.name for path in files for name in imported(path) if is_in(name, clients)}
+    assert users == {"resolution.py", "download_http.py"}
+
+
 def test_no_test_asserts_nothing() -> None:
     """That something does not raise is no result; what it gives back is."""
     files = [file for file in (ROOT / "tests").rglob("test_*.py") if "defects" not in file.parts]

@@ -15,6 +15,7 @@ from certify.record import RequirementResult, Results, schema_text
 from certify.requirements import as_markdown, load_catalogue
 
 ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
 def test_docs_requirements_is_the_catalogue() -> None:
@@ -56,3 +57,18 @@ def test_the_keys_of_the_results_are_in_the_docs(start: str, model: type[BaseMod
     first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:])
     keys = [field.alias or name for name, field in model.model_fields.items()]
     assert sorted(re.findall(r"`(\w+)`", first_cells)) == sorted(keys)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!\w+:)([^)#]*)#?([^)]*)\)", page.read_text("utf-8")):
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in headings(file), f"{target}#{anchor}"
+
+
+def headings(page: Path) -> set[str]:
+    """As the repository's host makes anchors of them."""
+    lines = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line).lower().replace(" ", "-") for line in lines}
