@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certify.candidate import read_candidate
+from certify.cli.licences import findings
 from certify.instruments.findings import Finding
 from certify.instruments.licence_texts import matches_text
-from certify.licensing.command import findings
 from certify.licensing.tree import CHECKS
 from certify.record import Outcome
 from certify.requirements import load_catalogue

@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Any
 
-from certify.plan import PlanRow
 from certify.record import (
     CandidateRow,
     CertifyRow,
@@ -18,20 +17,8 @@ from certify.record import (
 )
 from certify.verdict import decide
 
-
-def plan_event(rows: Iterable[PlanRow]) -> list[dict[str, Any]]:
-    """The plan as the journal keeps it: each requirement's text goes with it, so a record explains itself."""
-    return [
-        {
-            **row.requirement.model_dump(
-                mode="json", include={"id", "suite", "level", "title", "sentence", "source", "why", "fix"}
-            ),
-            "counts": row.counts,
-            "action": row.action,
-            "reason": row.reason,
-        }
-        for row in rows
-    ]
+# What the plan says of a requirement, so that a record explains itself.
+_TEXT = ("id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort")
 
 
 def assemble(events: Iterable[Mapping[str, Any]]) -> Results:
@@ -154,8 +141,7 @@ def _unmeasured(row: Mapping[str, Any], ended: bool) -> RequirementResult:
     else:
         outcome = Outcome.NOT_EVIDENCED
         message = "planned, but no test measured it" if ended else "the run was interrupted before this"
-    kept = {
-        key: row[key]
-        for key in ("id", "suite", "level", "counts", "title", "sentence", "source", "why", "fix")
-    }
-    return RequirementResult.model_validate({**kept, "outcome": outcome, "message": message})
+    # A journal of an earlier version has no effort.
+    kept = {"effort": "", **row}
+    text = {key: kept[key] for key in (*_TEXT, "counts")}
+    return RequirementResult.model_validate({**text, "outcome": outcome, "message": message})

@@ -1,12 +1,9 @@
-"""Mistakes of the user, told without a traceback."""
+"""Mistakes of the user: a message and what to do about it, never a traceback."""
 
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Iterable
-
-from certify.streams import say
 
 
 class UserError(Exception):
@@ -21,14 +18,6 @@ class UserError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-
-
-def tell(error: UserError) -> int:
-    """Says a user's mistake on stderr, and gives the exit code."""
-    say(f"certify: {error.message}", sys.stderr)
-    if error.hint:
-        say(f"  {error.hint}", sys.stderr)
-    return error.exit_code
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

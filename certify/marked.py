@@ -13,7 +13,8 @@ from certify.candidate import Candidate
 from certify.checks import Broken, NotEvidenced
 from certify.draw import Draw
 from certify.host.faults import CallRefused
-from certify.host.remote import Generation, Ledger
+from certify.host.generation import Generation
+from certify.host.ledger import Ledger
 from certify.imagefile import read_credentials
 from certify.instruments.marks.aigc import read_aigc
 from certify.instruments.marks.chunks import read_tool

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from certify.profiles import Profile
 from certify.requirements import Catalogue, Requirement
+from certify.terms.faults import FaultKind
 
 Action = Literal["run", "not-applicable", "not-evidenced"]
 
@@ -30,6 +31,20 @@ class Plan:
     @property
     def to_run(self) -> tuple[PlanRow, ...]:
         return tuple(row for row in self.rows if row.action == "run")
+
+    @property
+    def judges_of_faults(self) -> dict[FaultKind, str]:
+        """By the kind of a fault, the id of the requirement that judges it for this candidate."""
+        return {
+            row.requirement.judges: row.requirement.id
+            for row in self.rows
+            if row.requirement.judges and row.action != "not-applicable"
+        }
+
+    @property
+    def needs_worker(self) -> bool:
+        """Whether anything of the candidate is executed."""
+        return any(row.requirement.when != "static" for row in self.to_run)
 
     @property
     def planned(self) -> int:
@@ -82,3 +97,23 @@ def _plan_one(
     if lacking:
         return PlanRow(requirement, "not-evidenced", counts, f"this machine lacks: {', '.join(lacking)}")
     return PlanRow(requirement, "run", counts)
+
+
+# What the record keeps of a requirement, so that it explains itself.
+_TEXT = {"id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort"}
+
+
+def plan_event(rows: Iterable[PlanRow]) -> list[dict[str, Any]]:
+    """The plan as the journal keeps it, with each requirement's text."""
+    return [
+        {
+            **row.requirement.model_dump(
+                mode="json",
+                include={"id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort"},
+            ),
+            "counts": row.counts,
+            "action": row.action,
+            "reason": row.reason,
+        }
+        for row in rows
+    ]

@@ -53,7 +53,7 @@ def _run_instead(config: Any, words: list[str]) -> None:
             f"warning: pytest read {config.inipath} before certify began; use `certify run` as a gate.",
             file=sys.stderr,
         )
-    from certify.cli import main
+    from certify.cli.main import main
 
     code = main(words)
     sys.stdout.flush()

@@ -107,6 +107,8 @@ class RequirementResult(_Row):
     source: tuple[str, ...] = ()
     why: str = ""
     fix: str = ""
+    # How long the fix usually takes; empty in records that were made before this key.
+    effort: Literal["", "minutes", "hours", "days"] = ""
 
 
 class Act(_Row):
@@ -123,6 +125,8 @@ class Isolation(_Row):
 
     level: str
     demanded: str
+    # False where nothing of the candidate was executed: there was nothing to isolate.
+    needed: bool = True
     acts: tuple[Act, ...] = ()
     walls: str = ""
     lacks: tuple[str, ...] = ()
@@ -156,6 +160,8 @@ class CertifyRow(_Row):
     version: str
     spec_revision: str
     suite_digest: str
+    # Over certify, its reports and the engine: what judged.
+    harness_digest: str = ""
 
 
 class Results(_Row):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import certify
 from certify.errors import UserError, did_you_mean
+from certify.terms.faults import FaultKind
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,6 +42,16 @@ class Requirement(BaseModel):
     level: Literal["must", "should", "info"]
     introduced: str
     removed: str | None = None
+    # What an author may rely on; the outcome and the verdict do not depend on it.
+    # stable: only a new spec revision changes the meaning, and the changelog names the change.
+    # experimental: any spec revision may change or remove it. The rule rests on heuristics, thresholds or
+    #   drawn samples, or no run on the real system has confirmed it yet.
+    # deprecated: a later spec revision removes it, and the changelog names what replaces it.
+    lifecycle: Literal["experimental", "stable", "deprecated"]
+    # How long an author usually works on the fix; waiting for other people is included.
+    # minutes: a line in the manifest, a file, an argument. hours: a change to the code, and a new run.
+    # days: a search for the cause, another model or package, a permission, or a run of a day.
+    effort: Literal["minutes", "hours", "days"]
     # Capabilities of this machine; what is lacking makes the requirement not-evidenced.
     needs: tuple[str, ...] = ()
     # Traits of the candidate, all of which it must have; empty: every candidate.
@@ -48,6 +60,8 @@ class Requirement(BaseModel):
     counts_from: Literal["quick", "store", "certified"] = "quick"
     # static: reads files and runs nothing; run: asks the plugin; end: judges over the whole run.
     when: Literal["static", "run", "end"] = "run"
+    # The kind of fault that it judges over the whole run, for those candidates that it applies to.
+    judges: FaultKind | None = None
     why: str = Field(min_length=20)
     fix: str = Field(min_length=20)
     # Seconds at profile quick on two CPU cores, for the plan.
@@ -61,6 +75,10 @@ class Suite(BaseModel):
 
     name: str
     title: str
+    # One short phrase for `certify list`.
+    summary: str = ""
+    # Names that `--suite` accepts as well: the suite had them in earlier versions.
+    aliases: tuple[str, ...] = ()
     order: int
     requirement: tuple[Requirement, ...] = Field(min_length=1)
 
@@ -78,6 +96,14 @@ class Catalogue:
     def titles(self) -> dict[str, str]:
         return {suite.name: suite.title for suite in self.suites}
 
+    def suite_named(self, name: str) -> Suite:
+        """The suite with this name or alias; UserError with the nearest of both otherwise."""
+        by_name = {known: suite for suite in self.suites for known in (*suite.aliases, suite.name)}
+        if name not in by_name:
+            hint = did_you_mean(name, by_name) or "Known suites: " + ", ".join(self.titles) + "."
+            raise UserError(f'There is no suite "{name}".', hint)
+        return by_name[name]
+
     def find(self, identifier: str) -> Requirement:
         """The requirement with this id; UserError with the nearest known id otherwise."""
         by_id = {row.id: row for row in self.requirements}
@@ -87,16 +113,13 @@ class Catalogue:
         return by_id[identifier]
 
     def select(self, suites: Iterable[str], identifiers: Iterable[str]) -> frozenset[str]:
-        """Ids chosen by suite names and requirement ids; everything where neither is given.
+        """Ids chosen by suite names (or aliases) and requirement ids; everything where neither is given.
 
         A judgement over the whole run needs the run: with one of those, all that asks the plugin is chosen.
         """
         chosen = {self.find(identifier).id for identifier in identifiers}
         for name in suites:
-            if name not in self.titles:
-                hint = did_you_mean(name, self.titles) or "Known suites: " + ", ".join(self.titles) + "."
-                raise UserError(f'There is no suite "{name}".', hint)
-            chosen |= {row.id for row in self.requirements if row.suite == name}
+            chosen |= {row.id for row in self.suite_named(name).requirement}
         if any(row.when == "end" for row in self.requirements if row.id in chosen):
             chosen |= {row.id for row in self.requirements if row.when == "run"}
         return frozenset(chosen or {row.id for row in self.requirements})
@@ -108,27 +131,40 @@ def suites_root() -> Path:
         root = Path(parent) / "suites"
         if (root / "__init__.py").is_file():
             return root
+    return _folder_of("certify.suites")
+
+
+def _folder_of(package: str) -> Path:
+    """Where a package lies, without importing it. Raises CatalogueError where it is not installed."""
     from importlib.util import find_spec
 
-    spec = find_spec("certify.suites")
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise CatalogueError("The suites are not installed beside certify: reinstall sd-certify.")
+        raise CatalogueError(f"{package} is not installed beside certify: reinstall sd-certify.")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
 def load_catalogue(root: Path | None = None) -> Catalogue:
-    """All suites in their order; raises CatalogueError where a row is malformed or an id is used twice."""
+    """All suites in their order.
+
+    Raises CatalogueError where a row is malformed, or an id or a suite's name or alias is used twice.
+    """
     root = root or suites_root()
     suites = [_read_suite(path) for path in sorted(root.glob("*/requirements.toml"))]
     if not suites:
         raise CatalogueError(f"No requirements.toml below {root}.")
     suites.sort(key=lambda suite: (suite.order, suite.name))
     catalogue = Catalogue(tuple(suites), root)
-    ids = [row.id for row in catalogue.requirements]
-    twice = sorted({identifier for identifier in ids if ids.count(identifier) > 1})
-    if twice:
-        raise CatalogueError("Requirement ids used twice: " + ", ".join(twice))
+    _expect_once("Requirement ids", [row.id for row in catalogue.requirements])
+    # A suite may name itself as its alias, so each suite's names are a set.
+    _expect_once("Names of suites", [name for suite in suites for name in {suite.name, *suite.aliases}])
     return catalogue
+
+
+def _expect_once(what: str, words: list[str]) -> None:
+    twice = sorted(word for word, count in Counter(words).items() if count > 1)
+    if twice:
+        raise CatalogueError(f"{what} used twice: " + ", ".join(twice))
 
 
 def _read_suite(path: Path) -> Suite:
@@ -142,13 +178,38 @@ def _read_suite(path: Path) -> Suite:
 
 
 def suite_digest(root: Path) -> str:
-    """`sha256:...` over every file of the suites, so that a certificate names what it was judged by."""
+    """`sha256:...` over every file of the suites: what was demanded, and how it was measured."""
+    return digest_of_files({path.relative_to(root).as_posix(): path for path in _sources(root)})
+
+
+def harness_digest() -> str:
+    """`sha256:...` over all that judges: certify, its reports and the engine, wherever they are installed."""
+    package = Path(certify.__path__[0])
+    reports, engine = (_folder_of(name) for name in ("certify.reports", "reference_engine"))
+    outside = (package / "suites", package / "reports")
+    named = {
+        f"certify/{path.relative_to(package).as_posix()}": path
+        for path in _sources(package)
+        if not any(path.is_relative_to(folder) for folder in outside)
+    }
+    for name, folder in (("reports", reports), ("reference_engine", engine)):
+        named |= {f"{name}/{path.relative_to(folder).as_posix()}": path for path in _sources(folder)}
+    return digest_of_files(named)
+
+
+def digest_of_files(named: Mapping[str, Path]) -> str:
+    """`sha256:...` over the names and bytes of these files."""
     total = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in {".py", ".toml", ".ini"}:
-            name = path.relative_to(root).as_posix()
-            total.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n".encode())
+    for name, path in sorted(named.items()):
+        total.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n".encode())
     return "sha256:" + total.hexdigest()
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    """Every file below a folder but what Python caches."""
+    for path in root.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
 
 
 def as_markdown(catalogue: Catalogue) -> str:
@@ -156,7 +217,7 @@ def as_markdown(catalogue: Catalogue) -> str:
     origin = "Written from the rows in `suites/`; `python -m certify.requirements` prints it."
     lines = ["# Requirements", "", origin, ""]
     for suite in catalogue.suites:
-        lines += [f"## {suite.title}", ""]
+        lines += [f"## {suite.title}", "", *([suite.summary, ""] if suite.summary else [])]
         for row in suite.requirement:
             where = "" if row.counts_from == "quick" else f", counts from profile {row.counts_from}"
             for_whom = f", for candidates that are {' and '.join(row.applies)}" if row.applies else ""
@@ -165,7 +226,8 @@ def as_markdown(catalogue: Catalogue) -> str:
                 "",
                 row.sentence,
                 "",
-                f"*{row.level}{where}{for_whom}; from {', '.join(row.source)}.* {row.why} {row.fix}",
+                f"*{row.level}{where}{for_whom}; from {', '.join(row.source)}; {row.lifecycle}; "
+                f"{row.effort} to fix.* {row.why} {row.fix}",
                 "",
             ]
     return "\n".join(lines)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from packaging.version import Version
 from certify.candidate import Candidate
 from certify.instruments.package_metadata import Package, read_metadata
 from certify.licensing.dependencies import declared
+from certify.machine import find_tool
 
 TIMEOUT = 120.0  # seconds for uv, for each system
 FETCH_TIMEOUT = 20.0
@@ -69,12 +69,6 @@ class Resolver:
         if isinstance(done, NotResolved):
             raise done
         return done
-
-
-def find_tool(name: str) -> str | None:
-    """A program of this environment, or else on the PATH."""
-    beside = Path(sys.executable).parent
-    return shutil.which(name, path=str(beside)) or shutil.which(name)
 
 
 def _resolve(candidate: Candidate, index: str) -> Resolution:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from certify.draw import Draw
-from certify.host.faults import CallRefused, CandidateFault
-from certify.host.remote import RemotePlugin, Unreachable
+from certify.host.faults import CallRefused, CandidateFault, Unreachable
+from certify.host.plugin import RemotePlugin
 from certify.manifest_samplers import Sampler
 from reference_engine import oracle
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+from certify.errors import UserError
+
 
 def ready() -> None:
     """Has a stream that the caller closed (`>&-`) lead nowhere, before another file gets its number."""
@@ -38,6 +40,14 @@ def say(line: str, stream: IO[str] | None = None) -> None:
         print(line, file=stream, flush=True)
     except (OSError, ValueError):
         mute(stream)
+
+
+def report_mistake(error: UserError) -> int:
+    """Prints a user's mistake on stderr, and gives the exit code."""
+    say(f"certify: {error.message}", sys.stderr)
+    if error.hint:
+        say(f"  {error.hint}", sys.stderr)
+    return error.exit_code
 
 
 def mute(stream: IO[str]) -> None:

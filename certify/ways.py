@@ -12,8 +12,9 @@ import numpy as np
 
 from certify.draw import Draw
 from certify.host.faults import CallRefused
+from certify.host.generation import Generation, Pixels
 from certify.host.pictures import Way
-from certify.host.remote import Generation, Pixels, RemotePlugin
+from certify.host.plugin import RemotePlugin
 
 # Odd, flat, high and small ones.
 SIZES = ((64, 64), (72, 200), (200, 72), (136, 104), (256, 128))

@@ -17,11 +17,11 @@ from pathlib import Path
 from certify.host import launch
 from certify.host.faults import HostError
 from certify.host.launch import Host
-from certify.order import Order
 from certify.profiles import Profile
 from certify.progress import Silent
 from certify.record import Outcome
-from certify.run import execute
+from certify.run.request import RunRequest
+from certify.run.run import execute
 from certify.submission import digest_of
 from tests.decoys import decoys
 from tests.defects.catalogue import Defect, hostile_acts
@@ -92,8 +92,8 @@ def attempt(act: Defect, host: Host, walls: bool) -> Trial:
         before = digest_of(folder)
         limit = AIMED_AT.get(act.name)
         host.limits = {**launch.LIMITS, **({limit: LIMITS[limit]} if limit else {})}
-        order = Order(plugin=str(folder), out=str(out))
-        results, _ = execute(order, Silent(), host=host, profile=PROFILE, selected=WATCHED)
+        request = RunRequest(plugin=str(folder), out=str(out))
+        results, _ = execute(request, Silent(), host=host, profile=PROFILE, selected=WATCHED)
         effects = there.effects(results.to_json())
         if digest_of(folder) != before:
             effects.append("what was handed in was changed")

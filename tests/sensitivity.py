@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certify.host.launch import Host
-from certify.order import Order
 from certify.profiles import PROFILES, Profile
 from certify.progress import Silent
 from certify.record import Outcome, Results
 from certify.requirements import load_catalogue
-from certify.run import execute
+from certify.run.request import RunRequest
+from certify.run.run import execute
 from tests.defects.catalogue import NO_TOOL, OPEN, Defect, all_defects, sound
 from tests.defects.index import advisory_service, build_index
 
@@ -74,9 +74,9 @@ def measure(defect: Defect, host: Host, index: Path, advisories: str, seed: str 
     with tempfile.TemporaryDirectory(prefix="defect-") as name:
         folder = defect.build(Path(name) / "plugin")
         out = str(Path(name) / "out")
-        order = Order(str(folder), out=out, seed=seed, index=str(index), advisories=advisories)
+        request = RunRequest(str(folder), out=out, seed=seed, index=str(index), advisories=advisories)
         measured = measured_of(defect)
-        results, _ = execute(order, Silent(), host=host, profile=SHORT, selected=measured)
+        results, _ = execute(request, Silent(), host=host, profile=SHORT, selected=measured)
     # What takes a program that is not here stays open, whatever the defect.
     expected = {name: outcome.value for name, outcome in defect.expected.items() if name not in NO_TOOL}
     found = differences(results, measured)

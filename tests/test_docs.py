@@ -38,6 +38,16 @@ def test_the_readme_counts_the_requirements() -> None:
     assert f"against {len(load_catalogue().requirements)} requirements" in " ".join(readme.split())
 
 
+def test_the_glossary_has_at_most_forty_words_in_order_and_each_once() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    entries = [line for line in text.splitlines() if line.startswith("-")]
+    assert text.endswith("\n" + "\n".join(entries) + "\n"), "the list is the end, with a line an entry"
+    matches = [re.fullmatch(r"- \*\*([^*]+)\*\*: \S.*\.", line) for line in entries]
+    words = [match.group(1).casefold() for match in matches if match]
+    assert len(words) == len(entries) <= 40
+    assert words == sorted(set(words))
+
+
 def test_the_table_of_exit_codes_names_every_command() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "certify", "--help"], capture_output=True, text=True, cwd=ROOT, check=True

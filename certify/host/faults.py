@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
+
+from certify.terms.faults import FaultKind
 
 MOST_TEXT = 2000
 
@@ -10,6 +13,9 @@ MOST_TEXT = 2000
 @dataclass
 class CandidateFault(Exception):
     """Base: `message` says what happened; `request` what was in flight; `log` the worker's last lines."""
+
+    # What the requirement that judges such faults is found by; empty for what each requirement judges itself.
+    kind: ClassVar[FaultKind | None] = None
 
     message: str
     request: str = ""
@@ -27,6 +33,8 @@ class CandidateFault(Exception):
 @dataclass
 class LoadFailed(CandidateFault):
     """The entry could not be imported, or its factory raised."""
+
+    kind = "load-failed"
 
     code: str = ""
 
@@ -47,15 +55,29 @@ class CallRefused(CandidateFault):
 class WorkerEnded(CandidateFault):
     """The process ended during a request: by a signal, or by an exit that nobody asked for."""
 
+    kind = "ended"
+
 
 @dataclass
 class Hung(CandidateFault):
     """No answer within the deadline of the judge's clock."""
 
+    kind = "hung"
+
 
 @dataclass
 class Misspoke(CandidateFault):
     """The answer broke the protocol, or is not a picture."""
+
+    kind = "misspoke"
+
+
+class Unreachable(Exception):
+    """The plugin cannot be called (any more); `kind` is of the faults that made it so, where faults did."""
+
+    def __init__(self, message: str, kind: FaultKind | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class HostError(Exception):

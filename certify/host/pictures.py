@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from certify.host.faults import Misspoke
+from certify.host.calls import Calls
+from certify.host.faults import CallRefused, CandidateFault, Misspoke
+from certify.host.generation import Generation, generation_of
 from certify.host.session import Reply, Session
 
 MOST = 8
@@ -52,6 +54,37 @@ class _Pictures(BaseModel):
 
     pictures: list[_Part] = Field(min_length=1, max_length=MOST)
     inside_seconds: float = Field(ge=0)
+
+
+def generate(calls: Calls, request: dict[str, Any], keep: bool = True) -> Generation:
+    """The image of a plain call, entered into the ledger where it is to be kept.
+
+    Raises CallRefused for an exception of the plugin; other faults see `Session.ask`.
+    """
+    return _images(calls, request, None, keep)[0]
+
+
+def generate_several(calls: Calls, request: dict[str, Any], way: Way) -> list[Generation]:
+    """The images of a call that is made in this `way`, one or more. Raises as `generate`."""
+    return _images(calls, request, way, keep=True)
+
+
+def _images(calls: Calls, request: dict[str, Any], way: Way | None, keep: bool) -> list[Generation]:
+    with calls.entering() as session:
+        try:
+            if way is None:
+                replies = [session.ask("generate", calls.deadline, request=request)]
+            else:
+                replies = parts_of(way.ask(session, calls.deadline, request))
+            images = [generation_of(reply, request, calls.ledger.requirement) for reply in replies]
+        except CallRefused:
+            raise
+        except CandidateFault:
+            session.end()
+            raise
+    if keep:
+        calls.ledger.generations += images
+    return images
 
 
 def parts_of(reply: Reply) -> list[Reply]:

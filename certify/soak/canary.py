@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from certify.draw import Draw
-from certify.host.remote import RemotePlugin
+from certify.host.plugin import RemotePlugin
 from certify.instruments.leaks import LeakVerdict, Sample, judge_memory
 from certify.instruments.resources import sample_tree
 from certify.soak.measure import WARM_UP

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from certify.draw import Draw
-from certify.host.remote import RemotePlugin
+from certify.host.plugin import RemotePlugin
 from certify.instruments.resources import sample_tree
 from certify.soak.measure import WARM_UP
 from certify.soak.segment import Segment

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from certify.host.faults import CallRefused, CandidateFault, WorkerEnded
-from certify.host.remote import SoakedWorker
+from certify.host.soaked_worker import SoakedWorker
 from certify.instruments.gpu import gpu_bytes
 from certify.instruments.holdings import grown as grown_names
 from certify.instruments.holdings import names_held

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from certify.draw import Draw
 from certify.host.faults import CallRefused, CandidateFault
-from certify.host.remote import RemotePlugin
+from certify.host.plugin import RemotePlugin
 from certify.profiles import Profile
 from certify.soak.journal import SoakJournal
 from certify.soak.measure import Aim, Measuring, seconds_slept

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from certify.draw import Draw
-from certify.host.remote import RemotePlugin
+from certify.host.plugin import RemotePlugin
 from certify.instruments.leaks import LeakVerdict
 from certify.profiles import Profile
 from certify.soak.canary import compare, plant

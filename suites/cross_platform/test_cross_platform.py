@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 from certify.candidate import Candidate
 from certify.checks import NotEvidenced, expect_none, requirement
 from certify.evidence import EvidenceBox
-from certify.host.remote import Ledger
+from certify.host.ledger import Ledger
 from certify.instruments import loading, portability
 from certify.instruments.findings import Finding
 from certify.instruments.source import Source, read_sources

@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 import pytest
 
 from certify.checks import Broken, NotEvidenced, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.evidence import EvidenceBox
 from certify.host.faults import CandidateFault
-from certify.host.remote import RemotePlugin
+from certify.host.plugin import RemotePlugin
 from certify.instruments.leaks import LeakVerdict, Sample, amount, per_day
 from certify.progress import safe
 from certify.soak.attribution import kind_of_growth
@@ -30,20 +30,27 @@ class Once:
         self.measured: Strata | None = None
         self.fault: CandidateFault | None = None
 
-    def get(self, run: RunContext, plugin: RemotePlugin, note: Callable[[str], None]) -> Strata:
+    def get(self, measurement: Measurement, plugin: RemotePlugin, note: Callable[[str], None]) -> Strata:
         if self.fault is not None:
             raise self.fault
         if self.measured is None:
             try:
-                self.measured = soak_all(plugin, run.seed, run.profile, note, run.out, _declared(run))
+                self.measured = soak_all(
+                    plugin,
+                    measurement.seed,
+                    measurement.profile,
+                    note,
+                    measurement.out,
+                    _declared(measurement),
+                )
             except CandidateFault as fault:
                 self.fault = fault
                 raise
         return self.measured
 
 
-def _declared(run: RunContext) -> int:
-    return run.candidate.manifest.plugin.cache_entries or 0
+def _declared(measurement: Measurement) -> int:
+    return measurement.candidate.manifest.plugin.cache_entries or 0
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +59,8 @@ def once() -> Once:
 
 
 @pytest.fixture
-def soaked(once: Once, run: RunContext, plugin: RemotePlugin, note: Callable[[str], None]) -> Strata:
-    return once.get(run, plugin, note)
+def soaked(once: Once, measurement: Measurement, plugin: RemotePlugin, note: Callable[[str], None]) -> Strata:
+    return once.get(measurement, plugin, note)
 
 
 @requirement("leak.memory")

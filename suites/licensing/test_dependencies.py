@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from certify.candidate import Candidate
 from certify.checks import Broken, NotEvidenced, expect_nothing_certain, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.evidence import EvidenceBox
 from certify.instruments.package_metadata import Package
 from certify.licensing import dependencies
@@ -49,22 +49,22 @@ def test_no_declared_package_looks_like_another(candidate: Candidate, evidence: 
 
 @requirement("deps.resolves")
 def test_dependencies_resolve_on_every_system(
-    run: RunContext, candidate: Candidate, evidence: EvidenceBox
+    measurement: Measurement, candidate: Candidate, evidence: EvidenceBox
 ) -> None:
-    packages, failures = _resolved(run)
+    packages, failures = _resolved(measurement)
     evidence.text("Resolved", drawn(parts(candidate, packages)))
     for system, why in failures.items():
         raise Broken(f"The dependencies do not resolve on {system}: {why}")
-    write_bill(run.out, candidate, packages, complete=True)
+    write_bill(measurement.out, candidate, packages, complete=True)
     evidence.value("bill of materials", f"{BILL}, with all that resolves")
     expect_nothing_certain(dependencies.resolved_names(packages), evidence)
 
 
 @requirement("deps.licences")
 def test_no_dependency_forbids_commercial_use(
-    run: RunContext, candidate: Candidate, evidence: EvidenceBox
+    measurement: Measurement, candidate: Candidate, evidence: EvidenceBox
 ) -> None:
-    packages, failures = _resolved(run)
+    packages, failures = _resolved(measurement)
     if failures:
         raise NotEvidenced("Not all dependencies resolve; see deps.resolves.")
     findings = dependencies.resolved_licences(packages, candidate.manifest.commercial.paid)
@@ -75,12 +75,12 @@ def test_no_dependency_forbids_commercial_use(
 
 
 @requirement("deps.vulnerabilities")
-def test_no_dependency_has_a_known_vulnerability(run: RunContext, evidence: EvidenceBox) -> None:
-    packages, failures = _resolved(run)
+def test_no_dependency_has_a_known_vulnerability(measurement: Measurement, evidence: EvidenceBox) -> None:
+    packages, failures = _resolved(measurement)
     if failures:
         raise NotEvidenced("Not all dependencies resolve; see deps.resolves.")
     try:
-        found = vulnerabilities(packages, run.advisories)
+        found = vulnerabilities(packages, measurement.advisories)
     except NotResolved as error:
         raise NotEvidenced(f"Not looked up: {error}.") from None
     evidence.text("Advisories", "\n".join(f"{package}: {name}" for package, name in found) or "none")
@@ -89,9 +89,9 @@ def test_no_dependency_has_a_known_vulnerability(run: RunContext, evidence: Evid
     )
 
 
-def _resolved(run: RunContext) -> tuple[Sequence[Package], dict[str, str]]:
+def _resolved(measurement: Measurement) -> tuple[Sequence[Package], dict[str, str]]:
     try:
-        resolution = run.resolver.resolve(run.candidate)
+        resolution = measurement.resolver.resolve(measurement.candidate)
     except NotResolved as error:
         raise NotEvidenced(f"Not resolved: {error}.") from None
     return resolution.packages, resolution.failures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from certify.candidate import Candidate
 from certify.checks import expect_nothing_certain, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.evidence import EvidenceBox
 from certify.instruments.package_metadata import Package
 from certify.licensing import base, code, dependencies
@@ -14,11 +14,11 @@ from certify.licensing.tree import drawn, parts
 
 @requirement("licence.expression")
 def test_the_licences_are_spdx_expressions(
-    run: RunContext, candidate: Candidate, evidence: EvidenceBox
+    measurement: Measurement, candidate: Candidate, evidence: EvidenceBox
 ) -> None:
     evidence.text("Licence tree", drawn(parts(candidate)))
     packages = [Package(row.name, "") for row in dependencies.declared(candidate).declared]
-    write_bill(run.out, candidate, packages, complete=not packages)
+    write_bill(measurement.out, candidate, packages, complete=not packages)
     evidence.value("bill of materials", f"{BILL}, with the dependencies as declared")
     expect_nothing_certain([*code.expressions(candidate), *code.sharing(candidate)], evidence)
 

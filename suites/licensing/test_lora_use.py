@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from certify.checks import Broken, NotApplicable, NotEvidenced, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.draw import Draw
 from certify.evidence import EvidenceBox
 from certify.host.faults import CallRefused
-from certify.host.remote import Generation, RemotePlugin
+from certify.host.generation import Generation
+from certify.host.plugin import RemotePlugin
 
 # A LoRA on one cross-attention of Stable Diffusion XL: no model of this SDK has text 2048 wide.
 MISFIT = {
@@ -45,12 +46,14 @@ def test_a_lora_that_does_not_fit_changes_nothing(
 
 @requirement("licence.lora-unload")
 def test_a_lora_leaves_no_trace(
-    run: RunContext, plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
+    measurement: Measurement, plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
 ) -> None:
     varies = _offers_loras(plugin)
-    rows = [row.file for row in run.candidate.manifest.loras if row.file]
-    places = [run.candidate.file(file).relative_to(run.candidate.root) for file in rows]
-    here = [run.worker_root / place for place in places if (run.candidate.root / place).is_file()]
+    rows = [row.file for row in measurement.candidate.manifest.loras if row.file]
+    places = [measurement.candidate.file(file).relative_to(measurement.candidate.root) for file in rows]
+    here = [
+        measurement.worker_root / place for place in places if (measurement.candidate.root / place).is_file()
+    ]
     if not here:
         raise NotEvidenced("No declared LoRA lies in the package, so none can be loaded here.")
     request = draw.request()

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from certify.candidate import Candidate
 from certify.checks import NotEvidenced, expect_nothing_certain, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.evidence import EvidenceBox
 from certify.host.given import python_paths
-from certify.host.remote import Ledger, RemotePlugin
+from certify.host.ledger import Ledger
+from certify.host.plugin import RemotePlugin
 from certify.host.session import Event
 from certify.instruments.findings import safe
 from certify.licensing.opened import Opened, Places, judge, left_behind
@@ -26,15 +27,19 @@ _UNFILTERED = (
 
 @requirement("licence.weights-opened")
 def test_the_weights_that_were_opened_are_declared(
-    candidate: Candidate, run: RunContext, plugin: RemotePlugin, ledger: Ledger, evidence: EvidenceBox
+    candidate: Candidate,
+    measurement: Measurement,
+    plugin: RemotePlugin,
+    ledger: Ledger,
+    evidence: EvidenceBox,
 ) -> None:
     if not ledger.calls:
         raise NotEvidenced("The plugin was asked for nothing in this run.")
-    events = [event for _, event in ledger.events if _counts(event, run.is_filtered)]
+    events = [event for _, event in ledger.events if _counts(event, measurement.is_filtered)]
     told = [(event.detail, event.by == "kernel") for event in events if event.kind == "weights"]
     opened = [one for row in told if (one := Opened.of_event(*row))]
-    evidence.value("how it was watched", _FILTERED if run.is_filtered else _UNFILTERED)
-    places = _places(run, plugin, ledger)
+    evidence.value("how it was watched", _FILTERED if measurement.is_filtered else _UNFILTERED)
+    places = _places(measurement, plugin, ledger)
     evidence.text("Weights opened", "\n".join(sorted({_shown(one, places) for one in opened})) or "none")
     behind = left_behind(plugin.scratch, places.handed)
     expect_nothing_certain(judge(candidate, [*opened, *behind], places), evidence)
@@ -49,12 +54,12 @@ def _counts(event: Event, is_filtered: bool) -> bool:
     return event.by == "kernel" or not is_filtered
 
 
-def _places(run: RunContext, plugin: RemotePlugin, ledger: Ledger) -> Places:
+def _places(measurement: Measurement, plugin: RemotePlugin, ledger: Ledger) -> Places:
     opening = plugin.opening
     model = opening.config.get("model") or {}
     given = [*opening.readable, *filter(None, [model.get("path")]), *python_paths()]
     packages = Path(opening.packages) if opening.packages else None
-    return Places(run.worker_root, packages, tuple(map(Path, given)), frozenset(ledger.handed))
+    return Places(measurement.worker_root, packages, tuple(map(Path, given)), frozenset(ledger.handed))
 
 
 def _shown(one: Opened, places: Places) -> str:

@@ -6,10 +6,11 @@ import pytest
 
 from certify.candidate import Candidate
 from certify.checks import Broken, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.draw import Draw
 from certify.evidence import EvidenceBox
-from certify.host.remote import Generation, RemotePlugin
+from certify.host.generation import Generation
+from certify.host.plugin import RemotePlugin
 from certify.instruments.png import PngError, read_png
 
 LANGUAGES = ("en", "zh", "ja", "ko")
@@ -22,8 +23,10 @@ def gallery() -> dict[str, Generation]:
 
 
 @pytest.fixture
-def pictures(gallery: dict[str, Generation], plugin: RemotePlugin, run: RunContext) -> dict[str, Generation]:
-    draw = Draw(run.seed, "lang.four-pictures")
+def pictures(
+    gallery: dict[str, Generation], plugin: RemotePlugin, measurement: Measurement
+) -> dict[str, Generation]:
+    draw = Draw(measurement.seed, "lang.four-pictures")
     seed = draw.seed()
     for language in LANGUAGES:
         request = draw.request(language, seed=seed)

@@ -9,9 +9,9 @@ import pytest
 
 from certify.candidate import Candidate
 from certify.checks import Broken, NotEvidenced, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.evidence import EvidenceBox
-from certify.host.remote import RemotePlugin
+from certify.host.plugin import RemotePlugin
 from certify.samplers import STEPS, Measured, Once, Trial
 from reference_engine.oracle import Assessment
 
@@ -26,9 +26,13 @@ def once() -> Once:
 
 @pytest.fixture
 def samplers(
-    once: Once, candidate: Candidate, plugin: RemotePlugin, run: RunContext, note: Callable[[str], None]
+    once: Once,
+    candidate: Candidate,
+    plugin: RemotePlugin,
+    measurement: Measurement,
+    note: Callable[[str], None],
 ) -> list[Trial]:
-    return once.get(candidate.manifest.samplers, plugin, run.seed, note)
+    return once.get(candidate.manifest.samplers, plugin, measurement.seed, note)
 
 
 @requirement("sampler.runs")

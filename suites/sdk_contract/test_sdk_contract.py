@@ -9,7 +9,8 @@ from certify.checks import Broken, NotEvidenced, requirement
 from certify.draw import Draw
 from certify.evidence import EvidenceBox
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
-from certify.host.remote import Ledger, RemotePlugin
+from certify.host.ledger import Ledger
+from certify.host.plugin import RemotePlugin
 
 DEFAULTS = (("negative_prompt", ""), ("steps", 28), ("cfg_scale", 7.5))
 # What each remedy of B7 must speak of.

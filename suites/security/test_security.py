@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from certify.candidate import Candidate
 from certify.checks import Broken, NotEvidenced, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.evidence import EvidenceBox
-from certify.host.remote import Ledger
+from certify.host.ledger import Ledger
 from certify.host.session import Event
 from certify.instruments.network import undeclared
 from certify.instruments.places import private_place
@@ -24,58 +24,64 @@ _FILTERED = "the kernel's filter, from outside, and Python audit events inside"
 
 
 @requirement("security.digest-unchanged")
-def test_the_files_are_the_same_after_the_run(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
+def test_the_files_are_the_same_after_the_run(
+    measurement: Measurement, ledger: Ledger, evidence: EvidenceBox
+) -> None:
     _was_asked(ledger)
     try:
-        after = digest_of(run.worker_root)
+        after = digest_of(measurement.worker_root)
     except SubmissionError as error:
         after = error.message
-    assert after == run.candidate.digest, (
-        f"Before the run {run.candidate.digest[:19]}..., after it {after[:200]}."
+    assert after == measurement.candidate.digest, (
+        f"Before the run {measurement.candidate.digest[:19]}..., after it {after[:200]}."
     )
-    tried = [act for act in _seen(ledger, "write") if _is_own(act, run)]
+    tried = [act for act in _seen(ledger, "write") if _is_own(act, measurement)]
     _tell(tried, evidence, "Seen")
     assert not tried, f"{len(tried)} attempts to change its own files, first: {tried[0].event.detail}"
 
 
 @requirement("security.network")
 def test_no_undeclared_host_was_contacted(
-    candidate: Candidate, run: RunContext, ledger: Ledger, evidence: EvidenceBox
+    candidate: Candidate, measurement: Measurement, ledger: Ledger, evidence: EvidenceBox
 ) -> None:
     _was_asked(ledger)
     acts = [(event.kind, event.detail, event.by == "kernel") for _, event in ledger.events]
     beyond = set(undeclared(acts, candidate.manifest.network.hosts))
     _tell(_seen(ledger, "local"), evidence, "Local sockets")
     broken = [act for act in _seen(ledger, "network") if act.event.detail in beyond]
-    _judge(broken, run, ledger, evidence, "network", "undeclared uses of the network")
+    _judge(broken, measurement, ledger, evidence, "network", "undeclared uses of the network")
 
 
 @requirement("security.writes")
-def test_nothing_was_written_elsewhere(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
+def test_nothing_was_written_elsewhere(
+    measurement: Measurement, ledger: Ledger, evidence: EvidenceBox
+) -> None:
     _was_asked(ledger)
-    broken = [act for act in _seen(ledger, "write") if not _is_own(act, run)]
-    _judge(broken, run, ledger, evidence, "write", "writes outside its folders")
+    broken = [act for act in _seen(ledger, "write") if not _is_own(act, measurement)]
+    _judge(broken, measurement, ledger, evidence, "write", "writes outside its folders")
 
 
 @requirement("security.stays-inside")
-def test_it_kept_to_its_own_processes(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
+def test_it_kept_to_its_own_processes(
+    measurement: Measurement, ledger: Ledger, evidence: EvidenceBox
+) -> None:
     _was_asked(ledger)
     for kind, what in (("signal", "signals to other processes"), ("kernel", "calls that lead out")):
-        _judge(_seen(ledger, kind), run, ledger, evidence, kind, what)
+        _judge(_seen(ledger, kind), measurement, ledger, evidence, kind, what)
 
 
 @requirement("security.private-files")
-def test_it_left_private_files_alone(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
+def test_it_left_private_files_alone(measurement: Measurement, ledger: Ledger, evidence: EvidenceBox) -> None:
     _was_asked(ledger)
     looked = [act for act in _seen(ledger, "read") if private_place(act.event.detail)]
     looked += [act for act in _seen(ledger, "local") if private_place(act.event.detail.partition(" ")[2])]
-    _judge(looked, run, ledger, evidence, "read", "looks into private places")
+    _judge(looked, measurement, ledger, evidence, "read", "looks into private places")
 
 
 @requirement("security.programs")
-def test_no_program_was_started(run: RunContext, ledger: Ledger, evidence: EvidenceBox) -> None:
+def test_no_program_was_started(measurement: Measurement, ledger: Ledger, evidence: EvidenceBox) -> None:
     _was_asked(ledger)
-    _judge(_seen(ledger, "process"), run, ledger, evidence, "process", "programs started")
+    _judge(_seen(ledger, "process"), measurement, ledger, evidence, "process", "programs started")
 
 
 class _Act(NamedTuple):
@@ -92,9 +98,9 @@ class _Act(NamedTuple):
         )
 
 
-def _is_own(act: _Act, run: RunContext) -> bool:
+def _is_own(act: _Act, measurement: Measurement) -> bool:
     """Whether a write was aimed at the plugin's own files."""
-    return Path(act.event.detail).is_relative_to(run.worker_root.resolve())
+    return Path(act.event.detail).is_relative_to(measurement.worker_root.resolve())
 
 
 def _was_asked(ledger: Ledger) -> None:
@@ -103,9 +109,9 @@ def _was_asked(ledger: Ledger) -> None:
 
 
 def _judge(
-    broken: list[_Act], run: RunContext, ledger: Ledger, evidence: EvidenceBox, kind: str, what: str
+    broken: list[_Act], measurement: Measurement, ledger: Ledger, evidence: EvidenceBox, kind: str, what: str
 ) -> None:
-    evidence.value("how it was watched", _FILTERED if run.is_filtered else _UNFILTERED)
+    evidence.value("how it was watched", _FILTERED if measurement.is_filtered else _UNFILTERED)
     _tell(broken, evidence, "Seen")
     assert not broken, f"{len(broken)} {what}, first: {broken[0].event.detail}"
     # What was not kept cannot be cleared.

@@ -8,7 +8,7 @@ from certify.checks import NotEvidenced, requirement
 from certify.draw import Draw
 from certify.evidence import EvidenceBox
 from certify.faces import INSTALL, faces_in
-from certify.host.remote import RemotePlugin
+from certify.host.plugin import RemotePlugin
 from certify.instruments.marks.faces import decide
 from certify.marked import made_of
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from certify.candidate import Candidate
 from certify.checks import NotEvidenced, requirement
 from certify.evidence import EvidenceBox
-from certify.host.remote import Ledger
+from certify.host.ledger import Ledger
 from certify.instruments.marks.credentials import replayed
 from certify.instruments.marks.layers import LAYERS, contradictions
 from certify.marked import layers_of, with_usual_word

@@ -8,9 +8,10 @@ import numpy as np
 
 from certify.candidate import Candidate
 from certify.checks import Broken, NotEvidenced, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.evidence import EvidenceBox
-from certify.host.remote import Generation, Ledger
+from certify.host.generation import Generation
+from certify.host.ledger import Ledger
 from certify.instruments.marks.aigc import read_aigc
 from certify.instruments.marks.causes import remarks, why_absent, why_not_whole
 from certify.instruments.marks.invisible import MarkReading, read_mark, together
@@ -46,12 +47,12 @@ def test_the_marks_are_declared(candidate: Candidate) -> None:
 def test_every_image_carries_the_declared_mark(
     candidate: Candidate,
     ledger: Ledger,
-    run: RunContext,
+    measurement: Measurement,
     evidence: EvidenceBox,
     claim: Callable[[str], None],
 ) -> None:
     generations, mark = with_usual_word(ledger), mark_of(candidate)
-    _check_the_reader(generations, mark, run.seed)
+    _check_the_reader(generations, mark, measurement.seed)
     readings: list[tuple[Generation, MarkReading]] = []
     for generation in generations:
         readings.append((generation, read_generation(generation, mark)))

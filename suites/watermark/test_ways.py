@@ -14,10 +14,12 @@ import numpy as np
 
 from certify.candidate import Candidate
 from certify.checks import NotEvidenced, requirement
-from certify.context import RunContext
+from certify.context import Measurement
 from certify.draw import SMALL, Draw
 from certify.evidence import EvidenceBox
-from certify.host.remote import Generation, Ledger, Pixels, RemotePlugin
+from certify.host.generation import Generation, Pixels
+from certify.host.ledger import Ledger
+from certify.host.plugin import RemotePlugin
 from certify.instruments.marks.attacks import NEEDED, attacks_of
 from certify.instruments.marks.causes import why_lost
 from certify.instruments.marks.invisible import read_mark
@@ -67,9 +69,9 @@ def test_every_way_to_an_image_ends_in_the_mark(
 
 @requirement("mark.fresh-payload")
 def test_a_word_drawn_for_this_run_is_carried(
-    plugin: RemotePlugin, candidate: Candidate, draw: Draw, run: RunContext, evidence: EvidenceBox
+    plugin: RemotePlugin, candidate: Candidate, draw: Draw, measurement: Measurement, evidence: EvidenceBox
 ) -> None:
-    word = fresh_word(run.seed)
+    word = fresh_word(measurement.seed)
     with plugin.opened_with(watermark_payload=word) as generate:
         made = made_of(generate, (draw.request() for _ in range(FRESH_IMAGES)))
     mark = replace(mark_of(candidate), payload=word)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from certify.assemble import plan_event
 from certify.candidate import TRAITS
-from certify.plan import Plan, make_plan
+from certify.plan import Plan, make_plan, plan_event
 from certify.profiles import PROFILES
 from certify.record import Isolation, Journal, Outcome, RequirementResult
 from certify.requirements import load_catalogue
@@ -56,10 +55,10 @@ def begin_run(journal: Journal, plan: Plan, level: str = "L2") -> None:
         profile=plan.profile.name,
         demanded=plan.profile.isolation,
         seed="1",
-        order={},
+        order={"plugin": "made-up"},
         environment={"system": "Linux"},
         started="2026-01-01T00:00:00+00:00",
-        suites={"sdk_contract": "SDK contract"},
+        suites={"sdk_contract": "Contract"},
         repeat="certify run made-up",
     )
     journal.write("plan", rows=plan_event(plan.rows))

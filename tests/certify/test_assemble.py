@@ -6,13 +6,14 @@ import json
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certify.assemble import assemble, plan_event
-from certify.plan import make_plan
+from certify.assemble import assemble
+from certify.plan import make_plan, plan_event
 from certify.profiles import PROFILES
 from certify.record import Journal, Outcome, Results, read_journal
 from certify.requirements import load_catalogue
@@ -28,6 +29,15 @@ def whole_journal(first: Outcome = Outcome.PASSED) -> bytes:
     with TemporaryDirectory() as folder:
         outcomes = {plan.to_run[0].requirement.id: first}
         return written(Path(folder) / "j", plan, outcomes).read_bytes()
+
+
+def events_of_a_plan() -> list[dict[str, Any]]:
+    """Nothing of it was measured yet."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "j"
+        with Journal(path) as journal:
+            begin_run(journal, whole_plan())
+        return read_journal(path)
 
 
 def read_bytes(data: bytes) -> Results:
@@ -129,6 +139,20 @@ def test_a_journal_without_run_and_plan_is_told(events: list[dict[str, object]])
 def test_the_plan_in_the_journal_explains_itself() -> None:
     for event in plan_event(whole_plan().rows):
         assert event["title"] and event["sentence"] and event["why"] and event["fix"] and event["source"]
+        assert event["effort"] in ("minutes", "hours", "days")
+
+
+def test_effort_goes_from_the_plan_to_a_result_that_was_not_measured() -> None:
+    events = events_of_a_plan()
+    by_id = {event["id"]: event["effort"] for event in plan_event(whole_plan().rows)}
+    assert {row.id: row.effort for row in assemble(events).requirements} == by_id
+
+
+def test_a_journal_from_before_effort_was_kept_is_still_read() -> None:
+    events = events_of_a_plan()
+    for row in events[1]["rows"]:
+        del row["effort"]
+    assert {row.effort for row in assemble(events).requirements} == {""}
 
 
 def test_an_event_without_what_it_must_have_is_told_as_damage() -> None:

@@ -8,15 +8,14 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from certify import cli
-from certify.cli import main
+from certify.cli.main import main
 from certify.errors import UserError
 from certify.record import Outcome
 from certify.requirements import load_catalogue
+from certify.run.request import RunRequest
 from tests.certify.made_up import whole_plan, written
 from tests.defects.catalogue import SOUND, sound
 
@@ -40,6 +39,7 @@ def test_list_shows_every_requirement(capsys: Captured) -> None:
     rows = load_catalogue().requirements
     assert all(f"  {row.id} " in out for row in rows)
     assert f"{len(rows)} requirements." in out
+    assert all(f"{suite.name}: {suite.summary}\n" in out for suite in load_catalogue().suites)
 
 
 def test_list_as_json_holds_the_whole_catalogue(capsys: Captured) -> None:
@@ -54,6 +54,7 @@ def test_explain_tells_demand_source_reason_and_remedy(capsys: Captured) -> None
     row = load_catalogue().find("leak.memory")
     for text in (row.title, row.sentence, row.why, row.fix, "F1, D5", "every candidate"):
         assert text in out
+    assert f"\nlifecycle  {row.lifecycle}\neffort     {row.effort} to fix\n" in out
 
 
 def test_explain_names_the_traits_that_a_requirement_is_for(capsys: Captured) -> None:
@@ -151,48 +152,48 @@ def test_mistakes_in_the_manifest_are_told_with_their_line(
 def test_a_wrong_option_of_run_is_told_before_anything_starts(
     capfd: Captured, monkeypatch: pytest.MonkeyPatch, words: list[str], sentence: str
 ) -> None:
-    monkeypatch.setattr("certify.run_command.run_cleanly", lambda order: pytest.fail("it started"))
+    monkeypatch.setattr("certify.run.restart.run_cleanly", lambda order: pytest.fail("it started"))
     assert sentence in mistake(capfd, "run", str(SOUND), *words)
 
 
 @pytest.fixture
-def ordered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The orders of the runs that a command would have started; each ends with 0."""
-    orders: list[dict[str, Any]] = []
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[RunRequest]:
+    """The requests of the runs that a command would have started; each ends with 0."""
+    taken: list[RunRequest] = []
 
-    def take(order: dict[str, Any], kept: bool = True) -> int:
-        orders.append(order)
+    def take(request: RunRequest, kept: bool = True) -> int:
+        taken.append(request)
         return 0
 
-    monkeypatch.setattr("certify.run_command.run_cleanly", take)
-    return orders
+    monkeypatch.setattr("certify.run.restart.run_cleanly", take)
+    return taken
 
 
-def test_the_largest_seed_is_taken(ordered: list[dict[str, Any]]) -> None:
+def test_the_largest_seed_is_taken(requests: list[RunRequest]) -> None:
     assert main(["run", str(SOUND), "--seed", str(2**64 - 1)]) == 0
-    assert [order["seed"] for order in ordered] == [str(2**64 - 1)]
+    assert [request.seed for request in requests] == [str(2**64 - 1)]
 
 
 @pytest.mark.parametrize(("gpus", "code"), [([], 2), (["a GPU"], 0)])
 def test_cuda_without_a_gpu_is_a_mistake_of_the_user_and_no_rejection(
     monkeypatch: pytest.MonkeyPatch,
     capfd: Captured,
-    ordered: list[dict[str, Any]],
+    requests: list[RunRequest],
     gpus: list[str],
     code: int,
 ) -> None:
     monkeypatch.setattr("certify.machine.gpu_names", lambda: gpus)
     assert main(["run", str(SOUND), "--device", "cuda"]) == code
-    assert len(ordered) == (code == 0)
+    assert len(requests) == (code == 0)
     assert ("--device cpu" in capfd.readouterr().err) == (code == 2)
 
 
 def test_a_folder_that_holds_something_is_not_written_into(
-    tmp_path: Path, capfd: Captured, ordered: list[dict[str, Any]]
+    tmp_path: Path, capfd: Captured, requests: list[RunRequest]
 ) -> None:
     (tmp_path / "mine.txt").touch()
     assert "is not empty" in mistake(capfd, "run", SOUND, "--out", tmp_path)
-    assert not ordered
+    assert not requests
 
 
 def test_a_folder_that_holds_a_run_is_told_as_such(tmp_path: Path, capfd: Captured) -> None:
@@ -200,19 +201,19 @@ def test_a_folder_that_holds_a_run_is_told_as_such(tmp_path: Path, capfd: Captur
     assert "already holds a run" in mistake(capfd, "run", SOUND, "--out", tmp_path)
 
 
-def test_an_empty_folder_is_taken_for_the_run(tmp_path: Path, ordered: list[dict[str, Any]]) -> None:
+def test_an_empty_folder_is_taken_for_the_run(tmp_path: Path, requests: list[RunRequest]) -> None:
     assert main(["run", str(SOUND), "--out", str(tmp_path)]) == 0
-    assert ordered[0]["out"] == str(tmp_path)
+    assert requests[0].out == str(tmp_path)
 
 
 @pytest.mark.parametrize("within", ["", "sound"])
 def test_a_run_started_in_the_plugins_folder_is_written_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ordered: list[dict[str, Any]], within: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: list[RunRequest], within: str
 ) -> None:
     plugin = sound().build(tmp_path / "plugin")
     monkeypatch.chdir(plugin / within)
     assert main(["run", str(plugin)]) == 0
-    assert ordered[0]["out"] == str(tmp_path / "certify-runs" / "plugin-1")
+    assert requests[0].out == str(tmp_path / "certify-runs" / "plugin-1")
 
 
 def test_an_unknown_command_names_the_nearest(capfd: Captured) -> None:
@@ -248,7 +249,7 @@ def test_replay_of_a_requirement_that_the_run_lacks_names_the_nearest(
 ) -> None:
     path = written(tmp_path / "journal.ndjson", whole_plan())
     order = b'"order": {"plugin": "%s"}' % str(SOUND).encode()
-    path.write_bytes(path.read_bytes().replace(b'"order": {}', order, 1))
+    path.write_bytes(path.read_bytes().replace(b'"order": {"plugin": "made-up"}', order, 1))
     assert 'Did you mean "leak.memory"?' in mistake(capfd, "replay", tmp_path, "leak.memry")
 
 
@@ -258,7 +259,7 @@ def test_a_fault_of_our_own_is_code_4_and_no_rejection(
     def broken(arguments: object) -> int:
         raise RuntimeError("our own fault")
 
-    monkeypatch.setattr(cli, "_list", broken)
+    monkeypatch.setattr("certify.cli.catalogue.run_list", broken)
     assert main(["list"]) == 4
     assert "our own fault" in capsys.readouterr().err
 
@@ -269,7 +270,7 @@ def test_a_users_mistake_without_a_hint_is_one_line(
     def mistaken(arguments: object) -> int:
         raise UserError("Not so.")
 
-    monkeypatch.setattr(cli, "_list", mistaken)
+    monkeypatch.setattr("certify.cli.catalogue.run_list", mistaken)
     assert main(["list"]) == 2
     assert capsys.readouterr().err == "certify: Not so.\n"
 
@@ -323,7 +324,7 @@ def test_a_report_whose_reader_goes_away_keeps_the_verdicts_code(tmp_path: Path)
 @pytest.mark.parametrize("words", [["--help"], ["list"], ["explain", "leak.memory"], ["plan", str(SOUND)]])
 def test_questions_are_answered_quickly_and_without_the_heavy_libraries(words: list[str]) -> None:
     code = (
-        "import sys; from certify.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from certify.cli.main import main; code = main(sys.argv[1:]); "
         "heavy = {'torch', 'diffusers', 'transformers', 'cv2', 'pytest'} & set(sys.modules); "
         "sys.exit(f'{code} {heavy}' if code or heavy else 0)"
     )

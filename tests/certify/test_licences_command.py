@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from certify.candidate import Candidate, read_candidate
-from certify.cli import main
+from certify.cli.main import main
 from certify.instruments.package_metadata import Package
 from certify.licensing.sbom import bill_of_materials
 from certify.licensing.tree import CHECKS, drawn, parts

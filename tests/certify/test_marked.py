@@ -13,7 +13,8 @@ from PIL import Image
 from certify.checks import Broken, NotEvidenced
 from certify.evidence import EvidenceBox
 from certify.host.faults import CallRefused
-from certify.host.remote import Generation, Ledger
+from certify.host.generation import Generation
+from certify.host.ledger import Ledger
 from certify.instruments.marks.words import payload_bits
 from certify.marked import FRESH, fresh_word, layers_of, made_of, with_usual_word
 from certify.policy import load_policy

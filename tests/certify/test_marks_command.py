@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certify.cli import main
+from certify.cli.main import main
 from certify.instruments.marks.rivagan import judge_rivagan
 from reference_engine.marking import Provider, marked_png
 from tests.instruments.marks.pictures import soft

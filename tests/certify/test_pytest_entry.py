@@ -44,7 +44,7 @@ def test_nothing_heavy_came_with_the_entry():
     assert not set({heavy!r}.split()) & set(sys.modules)
 
 def test_the_marks_and_fixtures_of_a_run_are_not_there(request):
-    assert "certify.pytest_plugin" not in sys.modules
+    assert "certify.run.pytest_plugin" not in sys.modules
 """
 
 

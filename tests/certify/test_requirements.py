@@ -7,14 +7,12 @@ import re
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from certify.candidate import TRAITS
 from certify.errors import UserError
 from certify.requirements import CatalogueError, Requirement, load_catalogue, suite_digest, suites_root
-from certify.toml_lines import parse
 from tests.defects.catalogue import all_defects
 
 CATALOGUE = load_catalogue()
@@ -53,14 +51,6 @@ def test_every_folder_of_the_suites_is_in_the_catalogue() -> None:
     assert folders == set(CATALOGUE.titles)
 
 
-def test_every_suite_is_in_the_package_with_its_rows() -> None:
-    content: Any = parse((SPEC.parents[1] / "pyproject.toml").read_text("utf-8"))[0]
-    setuptools = content["tool"]["setuptools"]
-    for suite in CATALOGUE.titles:
-        assert f"certify.suites.{suite}" in setuptools["packages"]
-        assert setuptools["package-data"][f"certify.suites.{suite}"] == ["*.toml"]
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_every_source_is_a_row_of_the_specification_or_names_a_text(row: Requirement) -> None:
     known = set(re.findall(r"^\| ([A-G]\d+) \|", SPEC.read_text("utf-8"), re.MULTILINE))
@@ -79,6 +69,14 @@ def test_every_row_uses_words_that_are_defined(row: Requirement) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_what_runs_the_plugin_needs_a_worker_and_what_is_static_does_not(row: Requirement) -> None:
     assert ("worker" in row.needs) == (row.when != "static")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_every_row_speaks_to_the_author_in_the_projects_words(row: Requirement) -> None:
+    text = " ".join((row.title, row.sentence, row.why, row.fix))
+    other = r"candidates?|pictures?|told|asked|befell|whoever|kin|dearest|the likes of|mend(ed|s)?"
+    assert not re.search(rf"\b({other})\b", text, re.IGNORECASE)
+    assert re.match(r"[A-Z][a-z]+ ", row.fix), "a fix starts with a verb that says what to do first"
 
 
 def test_every_requirement_has_a_defect_that_breaks_it() -> None:
@@ -133,6 +131,29 @@ def test_a_selection_joins_suites_and_ids_and_none_is_everything() -> None:
     assert CATALOGUE.select([], []) == {row.id for row in ROWS}
 
 
+OLD_NAMES = {
+    "sdk.same-seed": "sdk_contract",
+    "mark.declared": "watermark",
+    "leak.memory": "leak_soak",
+    "lang.declared": "multilingual",
+    "platform.native": "cross_platform",
+}
+
+
+@pytest.mark.parametrize("identifier", OLD_NAMES)
+def test_a_suite_is_selected_by_its_earlier_name_too(identifier: str) -> None:
+    suite = CATALOGUE.find(identifier).suite
+    chosen = CATALOGUE.select([OLD_NAMES[identifier]], [])
+    assert chosen == CATALOGUE.select([suite], [])
+    assert identifier in chosen
+
+
+def test_every_suite_has_a_summary_of_one_line_and_a_title_of_one_word() -> None:
+    for suite in CATALOGUE.suites:
+        assert re.fullmatch(r"[A-Z][a-z]+", suite.title)
+        assert suite.summary.endswith(".") and len(suite.summary) <= 90
+
+
 GOOD = """\
 title = "Made up"
 order = 1
@@ -143,6 +164,8 @@ sentence = "It MUST be made up."
 source = ["G2"]
 level = "must"
 introduced = "2026.1"
+lifecycle = "stable"
+effort = "minutes"
 why = "Because the tests need a row."
 fix = "There is nothing to be mended."
 """
@@ -158,11 +181,40 @@ def suites_of(tmp_path: Path, **texts: str) -> Path:
 def test_a_row_takes_the_name_of_its_folder_as_its_suite(tmp_path: Path) -> None:
     (row,) = load_catalogue(suites_of(tmp_path, one=GOOD)).requirements
     assert (row.suite, row.counts_from, row.when) == ("one", "quick", "run")
+    assert (row.lifecycle, row.effort) == ("stable", "minutes")
 
 
 def test_an_id_in_two_suites_breaks_the_catalogue(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"used twice: made\.up"):
         load_catalogue(suites_of(tmp_path, one=GOOD, two=GOOD))
+
+
+def with_aliases(*aliases: str, identifier: str = "made.up") -> str:
+    told = ", ".join(f'"{alias}"' for alias in aliases)
+    return GOOD.replace("order = 1", f"aliases = [{told}]\norder = 1").replace("made.up", identifier)
+
+
+def test_an_alias_selects_its_suite_and_may_be_the_suites_own_name(tmp_path: Path) -> None:
+    two = with_aliases(identifier="made.too")
+    catalogue = load_catalogue(suites_of(tmp_path, one=with_aliases("former", "one"), two=two))
+    for name in ("one", "former"):
+        assert catalogue.select([name], []) == {"made.up"}
+    assert catalogue.titles.keys() == {"one", "two"}
+
+
+@pytest.mark.parametrize(("typo", "near"), [("fromer", "former"), ("contrct", "contract")])
+def test_a_wrong_suite_is_told_with_the_nearest_name_or_alias(tmp_path: Path, typo: str, near: str) -> None:
+    catalogue = load_catalogue(suites_of(tmp_path, contract=with_aliases("former")))
+    with pytest.raises(UserError) as told:
+        catalogue.select([typo], [])
+    assert told.value.hint == f'Did you mean "{near}"?'
+
+
+@pytest.mark.parametrize(("one", "clash"), [("two", "two"), ("former", "former")])
+def test_an_alias_that_another_suite_has_breaks_the_catalogue(tmp_path: Path, one: str, clash: str) -> None:
+    texts = {"one": with_aliases(one), "two": with_aliases("former", identifier="made.too")}
+    with pytest.raises(CatalogueError, match=f"Names of suites used twice: {clash}"):
+        load_catalogue(suites_of(tmp_path, **texts))
 
 
 @pytest.mark.parametrize(
@@ -173,6 +225,11 @@ def test_an_id_in_two_suites_breaks_the_catalogue(tmp_path: Path) -> None:
         ('source = ["G2"]', "source = []"),
         ("It MUST be", "It is"),
         ('introduced = "2026.1"\n', ""),
+        ('lifecycle = "stable"\n', ""),
+        ('lifecycle = "stable"', 'lifecycle = "new"'),
+        ('effort = "minutes"\n', ""),
+        ('effort = "minutes"', 'effort = ""'),
+        ('effort = "minutes"', 'effort = "weeks"'),
         ("fix = ", "fixx = "),
         ("[[requirement]]", "[[requirements]]"),
         ("order = 1", 'order = "first"'),

@@ -15,7 +15,8 @@ import pytest
 from certify import resolution
 from certify.candidate import Candidate, read_candidate
 from certify.licensing.dependencies import resolved_licences, resolved_names
-from certify.resolution import NotResolved, Resolver, find_tool, vulnerabilities
+from certify.machine import find_tool
+from certify.resolution import NotResolved, Resolver, vulnerabilities
 from certify.submission import open_submission
 from tests.defects.catalogue import SOUND
 from tests.defects.index import ADVISORY, advisory_service, build_index

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from certify import restart
-from certify.restart import clean_environment, run_cleanly
+from certify.run import restart
+from certify.run.request import RunRequest
+from certify.run.restart import clean_environment, run_cleanly
 
 FOREIGN = {
     "PYTHONPATH": "/evil",
@@ -49,7 +50,7 @@ def test_what_a_run_needs_comes_through_unchanged(monkeypatch: pytest.MonkeyPatc
 
 def child(monkeypatch: pytest.MonkeyPatch, code: str, out: Path = Path("/nowhere"), kept: bool = True) -> int:
     monkeypatch.setattr(restart, "_CHILD", code)
-    return run_cleanly({"plugin": "/x", "out": str(out)}, kept)
+    return run_cleanly(RunRequest(plugin="/x", out=str(out)), kept)
 
 
 def test_the_child_is_isolated_and_stands_in_an_empty_folder(
@@ -117,7 +118,7 @@ def test_what_escapes_from_a_run_is_a_harness_error_and_no_rejection(
 def test_a_run_that_cannot_even_begin_is_a_harness_error_and_no_rejection(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    broken = restart._CHILD.replace("from certify.run import", "from certify.no_such_module import")
+    broken = restart._CHILD.replace("from certify.run.judge import", "from certify.no_such_module import")
     assert broken != restart._CHILD
     assert child(monkeypatch, broken) == 4
     assert "no_such_module" in capfd.readouterr().err

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from certify.assemble import assemble, plan_event
+from certify.assemble import assemble
 from certify.errors import UserError
+from certify.plan import plan_event
 from certify.record import BusyError, Journal, Outcome, Results, read_journal
-from certify.resume import check_unchanged, recorded_order
+from certify.run.request import RunRequest
+from certify.run.resume import check_unchanged, recorded_request
 from tests.certify.made_up import begin_run, row, whole_plan, written
 
 PLAN = whole_plan()
@@ -79,7 +81,7 @@ def test_a_run_that_is_cut_again_can_be_resumed_again(tmp_path: Path) -> None:
     assert (
         resumed(cut_short(tmp_path, Outcome.PASSED), Outcome.PASSED, ends=False).verdict.name == "INCOMPLETE"
     )
-    recorded_order(tmp_path)
+    recorded_request(tmp_path)
     results = resumed(tmp_path, Outcome.PASSED)
     assert results.verdict.name == "PASSED"
     assert len(results.claims) == 3
@@ -96,31 +98,31 @@ def test_a_requirement_twice_in_one_part_is_an_altered_record(tmp_path: Path) ->
     with Journal(tmp_path / "journal.ndjson") as journal:
         journal.write("requirement", **measured(FIRST, Outcome.PASSED))
     with pytest.raises(UserError, match="twice"):
-        recorded_order(tmp_path)
+        recorded_request(tmp_path)
 
 
 def test_the_order_is_that_of_the_record_with_its_seed(tmp_path: Path) -> None:
-    order = recorded_order(cut_short(tmp_path, Outcome.PASSED))
-    assert order == {"seed": "1", "out": str(tmp_path), "resume": True}
+    request = recorded_request(cut_short(tmp_path, Outcome.PASSED))
+    assert request == RunRequest("made-up", seed="1", out=str(tmp_path), resume=True)
 
 
 def test_a_run_that_came_to_its_end_is_not_resumed(tmp_path: Path) -> None:
     written(tmp_path / "journal.ndjson", PLAN)
     with pytest.raises(UserError, match="came to its end"):
-        recorded_order(tmp_path)
+        recorded_request(tmp_path)
 
 
 def test_a_run_that_the_harness_failed_is_resumed(tmp_path: Path) -> None:
     resumed(cut_short(tmp_path, Outcome.PASSED), Outcome.PASSED, trouble="the supervisor is gone")
-    assert recorded_order(tmp_path)["resume"]
+    assert recorded_request(tmp_path).resume
 
 
 def test_where_there_is_no_run_nothing_is_resumed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not the folder of a run"):
-        recorded_order(tmp_path)
+        recorded_request(tmp_path)
     (tmp_path / "journal.ndjson").touch()
     with pytest.raises(UserError, match="holds no run"):
-        recorded_order(tmp_path)
+        recorded_request(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_a_soak_whose_record_was_altered_is_told_before_anything_runs(tmp_path: 
     cut_short(tmp_path, Outcome.PASSED)
     (tmp_path / "soak-real.ndjson").write_text('{"kind": "begin", "chain": "0"}\n', "utf-8")
     with pytest.raises(UserError, match="was altered"):
-        recorded_order(tmp_path)
+        recorded_request(tmp_path)
 
 
 @pytest.mark.parametrize("between", [Outcome.NOT_EVIDENCED, Outcome.ERROR, Outcome.PASSED])

@@ -15,7 +15,7 @@ from certify.draw import Draw
 from certify.evidence import EvidenceBox
 from certify.host.faults import CallRefused, Hung, WorkerEnded
 from certify.host.launch import Host
-from certify.host.remote import Opening, RemotePlugin
+from certify.host.plugin import Opening, RemotePlugin
 from certify.manifest_samplers import Sampler
 from certify.samplers import ENDS, STEPS, Away, Elsewhere, Measured, Once, Trial, measure
 from reference_engine import oracle, samplers

@@ -18,7 +18,8 @@ from PIL.PngImagePlugin import PngInfo
 from certify.checks import Broken, NotEvidenced
 from certify.evidence import EvidenceBox
 from certify.host.faults import CallRefused, Hung, LoadFailed, WorkerEnded
-from certify.host.remote import Generation, Ledger
+from certify.host.generation import Generation
+from certify.host.ledger import Ledger
 from certify.host.session import Event
 from certify.instruments.leaks import Sample
 from certify.requirements import suites_root

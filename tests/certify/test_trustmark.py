@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certify.cli import main
+from certify.cli.main import main
 from certify.instruments.marks.trustmark import BITS, judge_trustmark, trustmark_bits
 from certify.instruments.marks.words import PayloadError
 from tests.instruments.marks.pictures import soft

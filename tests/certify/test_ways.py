@@ -12,8 +12,8 @@ import numpy as np
 from certify.draw import Draw
 from certify.host.claims import Parameter, Signature
 from certify.host.faults import CallRefused
+from certify.host.generation import Generation
 from certify.host.pictures import Way
-from certify.host.remote import Generation
 from certify.ways import BATCH, REFINED_SIDE, SIZES, USUAL, try_ways
 
 

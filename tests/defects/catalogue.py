@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from certify.jail import calls
+from certify.machine import find_tool
 from certify.record import Outcome
 from certify.requirements import Catalogue, load_catalogue
-from certify.resolution import find_tool
 from tests.defects.lora import lora_file
 
 if sys.version_info >= (3, 11):

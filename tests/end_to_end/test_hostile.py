@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from certify.order import Order
 from certify.progress import PlainLines
-from certify.run import execute
+from certify.run.request import RunRequest
+from certify.run.run import execute
 from certify.summary import last_words
 from tests.decoys import decoys
 from tests.defects.catalogue import hostile_acts
@@ -56,8 +56,8 @@ def test_a_plugins_words_command_no_build_system_terminal_or_reader(
     folder, out = act.build(tmp_path / "plugin"), tmp_path / "out"
     with running_host(walls=True) as host, decoys() as there:
         there.write(folder, {"walls": True})
-        order = Order(plugin=str(folder), out=str(out))
-        results, _ = execute(order, PlainLines(), host=host, profile=PROFILE, selected=WATCHED)
+        request = RunRequest(plugin=str(folder), out=str(out))
+        results, _ = execute(request, PlainLines(), host=host, profile=PROFILE, selected=WATCHED)
     print(last_words(results, out))
     told = "\n".join(capfd.readouterr())
     junit, report = (out / "junit.xml").read_text("utf-8"), (out / "report.html").read_text("utf-8")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from certify.host.launch import Host
-from certify.order import Order
 from certify.progress import Silent
 from certify.record import Outcome, Results
-from certify.run import execute
+from certify.run.request import RunRequest
+from certify.run.run import execute
 from tests.defects.catalogue import sound
 from tests.sensitivity import SHORT
 
@@ -58,8 +58,8 @@ def test_a_fault_at_loading_is_told_once_and_nothing_passes_by_it(
 def _run(tmp_path: Path, host: Host, code: str, deadline: float) -> Results:
     folder = sound().build(tmp_path / "plugin")
     (folder / "sound" / "plugin.py").write_text(code, "utf-8")
-    order = Order(plugin=str(folder), out=str(tmp_path / "out"))
-    results, _ = execute(order, Silent(), host=host, profile=SHORT.with_deadline(deadline))
+    request = RunRequest(plugin=str(folder), out=str(tmp_path / "out"))
+    results, _ = execute(request, Silent(), host=host, profile=SHORT.with_deadline(deadline))
     return results
 
 

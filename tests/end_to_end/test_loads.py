@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from certify.host.launch import Host
-from certify.order import Order
 from certify.profiles import PROFILES
 from certify.progress import Silent
 from certify.record import Outcome, Results
-from certify.run import execute
+from certify.run.request import RunRequest
+from certify.run.run import execute
 from tests.defects.catalogue import sound
 from tests.sensitivity import SHORT
 
@@ -37,9 +37,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 
 def _run(folder: Path, host: Host) -> Results:
-    order = Order(plugin=str(folder), out=str(folder.parent / "out"))
+    request = RunRequest(plugin=str(folder), out=str(folder.parent / "out"))
     selected = {"leak.memory", "leak.handles"}
-    return execute(order, Silent(), host=host, profile=LOADS, selected=selected)[0]
+    return execute(request, Silent(), host=host, profile=LOADS, selected=selected)[0]
 
 
 def _memory(results: Results) -> tuple[Outcome, str]:

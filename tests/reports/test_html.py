@@ -213,6 +213,14 @@ def test_a_long_name_does_not_push_the_verdict_down(tmp_path: Path) -> None:
     assert len(re.sub("<.*?>", "", text[text.index("<header") : text.index("<h1>")])) < 250
 
 
+def test_effort_stands_beside_the_fix_and_only_where_it_is_known(tmp_path: Path) -> None:
+    known = row("sdk.known", Outcome.FAILED, fix="Pass it on.", effort="hours")
+    assert 'Pass it on. <span class="quiet">Usually takes hours.</span>' in page_with(tmp_path, known)
+    assert "Usually takes" not in page_with(tmp_path, known.model_copy(update={"effort": ""}))
+    passed = known.model_copy(update={"outcome": Outcome.PASSED})
+    assert "Usually takes" not in page_with(tmp_path, passed)
+
+
 def test_a_command_to_copy_has_one_line(tmp_path: Path) -> None:
     text = page_with(tmp_path, row("sdk.a", Outcome.FAILED, replay="certify replay a\nrm -rf ~"))
     assert "<code>certify replay a\\nrm -rf ~</code>" in text

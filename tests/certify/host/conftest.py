@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from certify.host.launch import Host
-from certify.host.remote import Opening, RemotePlugin
+from certify.host.plugin import Opening, RemotePlugin
 from certify.host.session import Session, load_candidate
 from tests.certify.made_up import ENTRY, PUPPET
 

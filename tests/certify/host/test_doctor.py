@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from certify.host.doctor import act_lines, diagnose_isolation
+from certify.cli.doctor import act_lines, diagnose_isolation
 from certify.record import Act, Isolation
 
 TOLD = Isolation(

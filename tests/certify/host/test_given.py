@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from certify import run
 from certify.errors import UserError
 from certify.host.given import closed_to_a_worker, with_targets
-from certify.order import Order
+from certify.run import opening
+from certify.run.request import RunRequest
 
 as_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="only root's workers are users of their own"
@@ -45,13 +45,13 @@ def test_what_links_lead_to_is_given_with_the_folder(model: Path) -> None:
 def test_weights_that_a_worker_cannot_read_are_the_users_mistake(
     model: Path, closed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "check_folder", lambda _: None)
-    order = Order(plugin="plugin", out="out", models={"v1.5": str(model)})
-    run._check_models(order)
+    monkeypatch.setattr(opening, "check_folder", lambda _: None)
+    request = RunRequest(plugin="plugin", out="out", models={"v1.5": str(model)})
+    opening.check_models(request)
     path = model.parent.parent / closed
     path.chmod(0o700 if path.is_dir() else 0o600)
     with pytest.raises(UserError, match="is closed to others") as told:
-        run._check_models(order)
+        opening.check_models(request)
     assert str(path) in told.value.message
     # chmod does not follow links that it finds on its way.
     assert told.value.hint == f"chmod -R a+rX {path if path.is_file() else model}"

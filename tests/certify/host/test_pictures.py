@@ -12,7 +12,7 @@ import pytest
 
 from certify.host.faults import CallRefused, Misspoke
 from certify.host.pictures import MOST, Way, parts_of
-from certify.host.remote import RemotePlugin
+from certify.host.plugin import RemotePlugin
 from certify.host.session import Reply
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 128, 0), (0, 0, 255)

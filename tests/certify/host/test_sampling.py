@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from certify.host import sampling
 from certify.host.faults import CallRefused, CandidateFault, Hung, Misspoke, WorkerEnded
-from certify.host.remote import RemotePlugin
+from certify.host.plugin import RemotePlugin
 from certify.host.session import Ring, Session
 from certify.protocol import Frame
 

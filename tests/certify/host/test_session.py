@@ -19,7 +19,7 @@ import pytest
 
 from certify.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
 from certify.host.launch import Host
-from certify.host.remote import Opening, RemotePlugin
+from certify.host.plugin import Opening, RemotePlugin
 from certify.host.session import LOG_LIMIT, MAX_OUTPUT, Ring, Session
 from certify.protocol import pack
 from tests.certify.made_up import ENTRY, PUPPET
@@ -227,7 +227,7 @@ JUDGE = """\
 import sys, time
 from pathlib import Path
 from certify.host.launch import Host
-from certify.host.remote import Opening, RemotePlugin
+from certify.host.plugin import Opening, RemotePlugin
 folder, puppet, entry = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 host = Host(folder / "host", warm=False)
 RemotePlugin(host, folder / "workers", Opening(puppet, "native", entry, {}, 20, 20)).generate("daemon")

@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import certify
+from certify.run.request import RunRequest
 from certify.streams import say
 
 # What escapes from a run is the harness's fault: 4. Python by itself leaves with 1, "rejected".
@@ -22,7 +22,7 @@ import sys
 sys.path.append(sys.argv[1])
 try:
     from certify.streams import settle
-    from certify.run import main_restarted
+    from certify.run.judge import main_restarted
     code = main_restarted(sys.argv[2])
     settle()
 except Exception:
@@ -66,14 +66,14 @@ def clean_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT if name in os.environ}
 
 
-def run_cleanly(order: dict[str, Any], kept: bool = True) -> int:
-    """Starts the run that `order` describes, waits for it, and gives back its exit code.
+def run_cleanly(request: RunRequest, kept: bool = True) -> int:
+    """Starts the run that `request` describes, waits for it, and gives back its exit code.
 
     A run that a signal killed is a harness error, 4; what it measured is pointed to where `kept` says that
     its folder stays.
     """
     parent = str(Path(certify.__path__[0]).resolve().parent)
-    command = [sys.executable, "-I", "-B", "-c", _CHILD, parent, json.dumps(order)]
+    command = [sys.executable, "-I", "-B", "-c", _CHILD, parent, json.dumps(request.to_dict())]
     with tempfile.TemporaryDirectory(prefix="certify-") as empty:
         child = subprocess.Popen(command, env=clean_environment(), cwd=empty)
         # Ctrl-C reaches the child too, which then writes what it has.
@@ -87,7 +87,7 @@ def run_cleanly(order: dict[str, Any], kept: bool = True) -> int:
     if code >= 0:
         # Python's own codes (120: the last flush failed) are none of ours.
         return min(code, 4)
-    say(_ended_by(-code, Path(order["out"]) if kept else None), sys.stderr)
+    say(_ended_by(-code, Path(request.out) if kept else None), sys.stderr)
     return 4
 
 

@@ -7,12 +7,14 @@ to its end in its own journal is not. What was found before the cut stays found.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from certify.assemble import assemble
 from certify.errors import UserError
 from certify.record import read_journal
+from certify.run.request import RunRequest
 from certify.soak.journal import Altered, read_lines
 
 # What must be the same before and after, and what a user calls it.
@@ -25,7 +27,7 @@ _SAME = {
 _ANEW = "Start a new run instead: `certify run PLUGIN`."
 
 
-def recorded_order(folder: Path) -> dict[str, Any]:
+def recorded_request(folder: Path) -> RunRequest:
     """What the run in `folder` was asked for, with its seed.
 
     Raises UserError where there is none, where it came to its end (a fault of the harness is none), and where
@@ -49,7 +51,8 @@ def recorded_order(folder: Path) -> dict[str, Any]:
         except Altered as error:
             raise UserError(f"{error}: it was altered.", _ANEW) from None
     run = next(event for event in events if event["event"] == "run")
-    return {**run["order"], "seed": run["seed"], "out": str(folder.absolute()), "resume": True}
+    recorded = RunRequest.from_dict(run["order"])
+    return replace(recorded, seed=run["seed"], out=str(folder.absolute()), resume=True)
 
 
 def check_unchanged(events: Iterable[Mapping[str, Any]], header: Mapping[str, Any], rows: object) -> None:

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from certify.candidate import Candidate, read_candidate
+from certify.cli.arguments import add_index, add_plugin
+from certify.cli.option_values import index_place
 from certify.errors import UserError
-from certify.instruments.findings import Finding
-from certify.instruments.package_metadata import Package
-from certify.licensing.sbom import bill_of_materials
-from certify.licensing.tree import CHECKS, Part, drawn, parts
-from certify.requirements import Catalogue, load_catalogue
-from certify.resolution import NotResolved, Resolver
-from certify.streams import say
-from certify.submission import open_submission
 
+if TYPE_CHECKING:
+    from certify.candidate import Candidate
+    from certify.cli.arguments import Commands
+    from certify.instruments.findings import Finding
+    from certify.instruments.package_metadata import Package
+    from certify.licensing.tree import Part
+    from certify.requirements import Catalogue
+
+HELP_ORDER = 4
 EXIT_FOUND = 1
+
+
+def add_to(commands: Commands) -> None:
+    licences = commands.add_parser(
+        "licences", help="the licences of a plugin, its model, LoRAs and dependencies; executes nothing of it"
+    )
+    add_plugin(licences)
+    licences.add_argument("--json", action="store_true", help="as JSON")
+    add_index(licences)
+    licences.add_argument("--sbom", default="", metavar="FILE", help="writes a bill of materials (CycloneDX)")
+    licences.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return show(Path(arguments.plugin), index_place(arguments.index), arguments.json, arguments.sbom)
 
 
 def show(plugin: Path, index: str = "", as_json: bool = False, sbom: str = "") -> int:
     """Prints the table; 1 where something certain was found against a MUST that applies, 0 otherwise."""
+    from certify.candidate import read_candidate
+    from certify.licensing.sbom import bill_of_materials
+    from certify.licensing.tree import drawn, parts
+    from certify.requirements import load_catalogue
+    from certify.streams import say
+    from certify.submission import open_submission
+
     catalogue = load_catalogue()
     with tempfile.TemporaryDirectory(prefix="certify-") as scratch:
         candidate = read_candidate(open_submission(plugin, Path(scratch) / "submission"))
@@ -54,6 +79,8 @@ def show(plugin: Path, index: str = "", as_json: bool = False, sbom: str = "") -
 
 def findings(candidate: Candidate, catalogue: Catalogue) -> dict[str, list[Finding]]:
     """By requirement, for those that apply to this candidate."""
+    from certify.licensing.tree import CHECKS
+
     applying = {
         row.id for row in catalogue.requirements if all(trait in candidate.traits for trait in row.applies)
     }
@@ -83,6 +110,8 @@ def _as_json(
 
 def _resolved(candidate: Candidate, index: str) -> tuple[tuple[Package, ...], str]:
     """The packages, or none and why."""
+    from certify.resolution import NotResolved, Resolver
+
     try:
         resolution = Resolver(index).resolve(candidate)
     except NotResolved as error:

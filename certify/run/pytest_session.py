@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
-from certify.context import RunContext
-from certify.pytest_plugin import CertifyPlugin
-from certify.requirements import Catalogue
+from certify.run.pytest_plugin import CertifyPlugin
+
+if TYPE_CHECKING:
+    from certify.run.run import Run
 
 
-def run_suites(context: RunContext, catalogue: Catalogue) -> None:
+def run_suites(run: Run) -> None:
     """pytest in this process, with its own configuration and no conftest and no plugin but ours.
 
-    What goes wrong with it is entered as trouble; raises KeyboardInterrupt where it was interrupted.
+    What goes wrong with it is entered as trouble. Raises KeyboardInterrupt where it was interrupted, and what
+    `Run.plugin` raises.
     """
-    root = catalogue.root
+    root = run.catalogue.root
     arguments = [
         "-c",
         str(root / "pytest.ini"),
@@ -31,15 +34,18 @@ def run_suites(context: RunContext, catalogue: Catalogue) -> None:
     # A test file that does not load is told as trouble, and the others are run.
     arguments += ["--continue-on-collection-errors"]
     arguments += ["-p", "no:warnings", "-p", "no:threadexception", "-p", "no:unraisableexception", "-s"]
-    folders = sorted({str(root / row.requirement.suite) for row in context.plan.to_run})
+    folders = sorted({str(root / row.requirement.suite) for row in run.plan.to_run})
     if not folders:
         return
+    plugin = CertifyPlugin(run)
     with _no_plugins_of_others():
-        code = pytest.main([*arguments, *folders], plugins=[CertifyPlugin(context)])
+        code = pytest.main([*arguments, *folders], plugins=[plugin])
+    if plugin.ended_by is not None:
+        raise plugin.ended_by
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        context.trouble.append(f"pytest ended with {pytest.ExitCode(code).name}")
+        run.trouble.append(f"pytest ended with {pytest.ExitCode(code).name}")
 
 
 @contextmanager

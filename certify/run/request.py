@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from certify.policy import DEFAULT
 
 
 @dataclass(frozen=True)
-class Order:
+class RunRequest:
     """What is asked of a run. Paths are absolute."""
 
     plugin: str
@@ -36,29 +36,29 @@ class Order:
     shown: str = ""
 
     @classmethod
-    def from_json(cls, text: str) -> Order:
-        table: dict[str, Any] = json.loads(text)
-        table["suites"], table["requirements"] = tuple(table["suites"]), tuple(table["requirements"])
-        return cls(**table)
+    def from_dict(cls, table: Mapping[str, Any]) -> RunRequest:
+        """The request that `to_dict` gave, also by way of JSON."""
+        lists = {name: tuple(table.get(name, ())) for name in ("suites", "requirements")}
+        return cls(**{**table, **lists})
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def repeat_command(order: Order, *more: str) -> str:
+def repeat_command(request: RunRequest, *more: str) -> str:
     """The command that does this run again with the same seed; `more` narrows it."""
-    words = ["certify", "run", order.shown or order.plugin, *more]
-    words += ["--seed", order.seed, "--profile", order.profile]
-    if order.policy != DEFAULT:
-        words += ["--policy", order.policy]
-    if order.device != "auto":
-        words += ["--device", order.device]
-    if order.deadline:
-        words += ["--deadline", f"{order.deadline:g}"]
-    if order.soak:
-        words += ["--soak", f"{order.soak:g}"]
-    for name, value in (("--index", order.index), ("--advisories", order.advisories)):
+    words = ["certify", "run", request.shown or request.plugin, *more]
+    words += ["--seed", request.seed, "--profile", request.profile]
+    if request.policy != DEFAULT:
+        words += ["--policy", request.policy]
+    if request.device != "auto":
+        words += ["--device", request.device]
+    if request.deadline:
+        words += ["--deadline", f"{request.deadline:g}"]
+    if request.soak:
+        words += ["--soak", f"{request.soak:g}"]
+    for name, value in (("--index", request.index), ("--advisories", request.advisories)):
         words += [name, value] if value else []
-    for name, folder in order.models.items():
+    for name, folder in request.models.items():
         words += ["--model", f"{name}={folder}"]
     return shlex.join(words)

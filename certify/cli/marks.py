@@ -1,0 +1,122 @@
+"""`certify marks IMAGE...`: every layer of marks of any image, as a table or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from certify.errors import UserError
+from certify.progress import safe
+
+if TYPE_CHECKING:
+    from certify.cli.arguments import Commands
+
+HELP_ORDER = 8
+_SIGNS = {"present": "+", "absent": "-", "malformed": "!", "contradictory": "!", "cannot-carry": "?"}
+
+
+def add_to(commands: Commands) -> None:
+    marks = commands.add_parser("marks", help="the AI marks of any image: PNG, JPEG or WebP")
+    marks.add_argument("images", nargs="+", metavar="IMAGE")
+    marks.add_argument("--json", action="store_true", help="as JSON")
+    marks.add_argument("--payload", default="", metavar="HEX", help="look for this word too")
+    marks.add_argument(
+        "--method", default="", choices=("", "lumaQim", "dwtDctSvd", "dwtDct", "rivaGan"), help="of --payload"
+    )
+    marks.add_argument("--trustmark", default="", metavar="FOLDER", help="read TrustMark by these weights")
+    marks.add_argument("--size", default="", metavar="WxH", help="what the images were made in, where known")
+    marks.add_argument("--trust", default="", metavar="PEM", help="whose signatures of credentials count")
+    marks.add_argument(
+        "--policy", default="", metavar="NAME or FILE", help="judge them; exit code 1 if wrong"
+    )
+    marks.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 0, or 1 where a policy is named and an image is not as it demands. Raises UserError for what
+    cannot be read.
+    """
+    from certify.image_layers import Question, read_layers
+    from certify.instruments.marks.words import PayloadError
+    from certify.policy import load_policy
+    from certify.streams import say
+
+    _check_payload(arguments)
+    policy = load_policy(arguments.policy) if arguments.policy else None
+    question = Question(
+        payload=arguments.payload,
+        method=arguments.method,
+        trustmark=arguments.trustmark,
+        size=_size(arguments.size),
+        anchors=_anchors(arguments.trust) or (policy.anchors if policy else ""),
+    )
+    try:
+        rows = read_layers(arguments.images, question, policy)
+    except PayloadError as error:
+        raise UserError(f"--payload: {error}.") from None
+    if arguments.json:
+        say(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        say("\n\n".join(_table(row) for row in rows))
+    return int(any(row.get("wrong") for row in rows))
+
+
+def _check_payload(arguments: argparse.Namespace) -> None:
+    if arguments.trustmark and (arguments.method or not arguments.payload):
+        raise UserError(
+            "--trustmark needs the word to look for.", "Name it with --payload, without --method."
+        )
+    if arguments.method and not arguments.payload:
+        raise UserError(f"--method {arguments.method} needs a word to look for.", "Name it with --payload.")
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    width, times, height = text.partition("x")
+    if not text:
+        return None
+    if not (times and width.isdigit() and height.isdigit() and 0 < len(text) < 12):
+        raise UserError(f'--size takes WIDTHxHEIGHT in pixels, for instance 512x512, not "{text[:40]}".')
+    if not (8 <= int(width) <= 8192 and 8 <= int(height) <= 8192):
+        raise UserError(f"--size {text}: sides are 8 to 8192 pixels.")
+    return int(width), int(height)
+
+
+def _anchors(trust: str) -> str:
+    if not trust:
+        return ""
+    try:
+        text = Path(trust).read_text("ascii")
+    except OSError as error:
+        raise UserError(f"--trust {trust} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        text = ""
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise UserError(f"--trust {trust} holds no certificates.", "It is a PEM file of CA certificates.")
+    return text
+
+
+def _table(row: Mapping[str, Any]) -> str:
+    lines = [f"{safe(row['image'])}  {row['width']} x {row['height']}"]
+    for name, layer in row["layers"].items():
+        told = layer["value"] if layer["state"] == "present" else layer["reason"]
+        lines.append(f"  {_SIGNS.get(layer['state'], '?')} {name:<12} {layer['state']:<18} {safe(told, 110)}")
+        if found := layer["facts"].get("found"):
+            lines.append(f"    {'':<12} {'':<18} {safe(found, 110)}")
+        lines += [f"    {'':<12} {'warning':<18} {safe(warning, 110)}" for warning in layer["warnings"]]
+    lines += [f"  ! contradiction: {safe(told, 200)}" for told in row["contradictions"]]
+    lines += [f"  ! {safe(told, 200)}" for told in row["warnings"]]
+    if "policy" in row:
+        lines += _policy_lines(row)
+    return "\n".join(lines)
+
+
+def _policy_lines(row: Mapping[str, Any]) -> list[str]:
+    name = row["policy"].rpartition(" (")[0]
+    lines = [f"  ! {name}: {safe(told, 300)}" for told in row["wrong"]]
+    lines += [f"  ? {name}: not checkable here: {safe(told, 300)}" for told in row["open"]]
+    return lines or [
+        f"  + {name}: check passed (of this file's layers; `certify run` tries what they survive)"
+    ]

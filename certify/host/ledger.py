@@ -1,0 +1,51 @@
+"""Every call of a run, so that demands on *every* call are judged over all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from certify.host.faults import CallRefused, CandidateFault, LoadFailed
+from certify.host.generation import Generation
+from certify.host.session import Event
+
+MAX_EVENTS = 1000
+
+
+@dataclass
+class Ledger:
+    """Everything that passed between the run and the plugin."""
+
+    # The requirement in flight, to which calls, faults and events are entered.
+    requirement: str = ""
+    calls: int = 0
+    generations: list[Generation] = field(default_factory=list)
+    faults: list[tuple[str, CandidateFault]] = field(default_factory=list)
+    events: list[tuple[str, Event]] = field(default_factory=list)
+    # SHA-256 of the files that were handed to the plugin.
+    handed: set[str] = field(default_factory=set)
+    _entered: Counter[str] = field(default_factory=Counter, repr=False)
+
+    def enter_event(self, event: Event) -> None:
+        """Keeps MAX_EVENTS of a kind; one more event, `overflow`, says that there were others."""
+        self._entered[event.kind] += 1
+        if self._entered[event.kind] <= MAX_EVENTS:
+            self.events.append((self.requirement, event))
+        elif self._entered[event.kind] == MAX_EVENTS + 1:
+            self.events.append((self.requirement, Event(kind="overflow", detail=event.kind)))
+
+    @contextmanager
+    def entering_faults(self) -> Iterator[None]:
+        """Enters a fault that is raised within; an exception of the plugin is no fault."""
+        try:
+            yield
+        except (CallRefused, LoadFailed):
+            raise
+        except CandidateFault as fault:
+            self.faults.append((self.requirement, fault))
+            raise
+
+    def faults_of(self, *kinds: type[CandidateFault]) -> list[tuple[str, CandidateFault]]:
+        return [(requirement, fault) for requirement, fault in self.faults if isinstance(fault, kinds)]

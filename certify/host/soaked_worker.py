@@ -1,0 +1,76 @@
+"""The worker under a soak: calls that are not kept, and quiet moments to measure it in."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from certify.host.calls import Calls
+from certify.host.claims import SITES, Inside, Site
+from certify.host.faults import Misspoke
+from certify.host.generation import Generation
+from certify.host.pictures import generate
+
+
+class SoakedWorker:
+    """A worker of its own, whose process can be measured from outside."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    @property
+    def pid(self) -> int:
+        return self._calls.session.pid
+
+    @property
+    def folder(self) -> Path:
+        return self._calls.session.folder
+
+    def hand_over(self, suffix: str, data: bytes) -> Path:
+        """Puts a file where the worker can read it. Its name is new: a plugin that owns the folder could have
+        laid a link there."""
+        file = self.folder / "work" / f"{secrets.token_hex(8)}{suffix}"
+        with file.open("xb") as out:
+            out.write(data)
+        file.chmod(0o644)
+        self._calls.ledger.handed.add(hashlib.sha256(data).hexdigest())
+        return file
+
+    def call(self, request: dict[str, Any], keep: bool = False) -> Generation:
+        return generate(self._calls, dict(request), keep=keep)
+
+    def together(self, requests: list[dict[str, Any]]) -> int:
+        """Several calls at once; how many of them raised, by the worker's own count."""
+        errors = self._calls.ask("together", len(requests), requests=requests).body.get("errors")
+        return errors if isinstance(errors, int) else 0
+
+    def cancelled(self, request: dict[str, Any], after: float) -> None:
+        """A call that is cancelled after `after` seconds."""
+        self._calls.ask("cancelled", request=request, after=after)
+
+    def reload(self, request: dict[str, Any]) -> None:
+        """The plugin opened once more, called, closed and let go."""
+        self._calls.ask("reload", request=request)
+
+    def trace(self) -> list[Site]:
+        """The first call starts tracing Python's allocations; the second ends it and gives what is held."""
+        body = self._calls.ask("trace", calls=0).body.get("sites")
+        try:
+            return SITES.validate_python(body)
+        except ValidationError:
+            raise Misspoke("traced sites out of form", "trace") from None
+
+    def freeze(self) -> None:
+        self._calls.ask("freeze", calls=0)
+
+    def quiesce(self) -> Inside:
+        """Collects and trims in the worker; what the worker then states of itself."""
+        body = self._calls.ask("quiesce", calls=0).body
+        try:
+            return Inside.model_validate({name: body.get(name) for name in Inside.model_fields})
+        except ValidationError:
+            raise Misspoke("a quiet moment out of form", "quiesce") from None

@@ -1,0 +1,141 @@
+"""Every layer of marks of image files, as rows of plain data; `certify marks` prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from certify.apart import Missing, NotReadable, read_apart
+from certify.imagefile import ImageFile, open_image, read_credentials
+from certify.instruments.marks.label import PICTURES, read_label
+from certify.instruments.marks.layers import LAYERS, Layer
+from certify.instruments.marks.rivagan import METHOD as RIVAGAN
+from certify.instruments.marks.rivagan import judge_rivagan, rivagan_bits
+from certify.instruments.marks.survey import Survey, survey
+from certify.instruments.marks.trustmark import judge_trustmark, trustmark_bits
+from certify.instruments.marks.words import KNOWN, KnownMark, payload_bits
+from certify.policy import LoadedPolicy, judge
+
+# rivaGan and TrustMark import torch, and read 512 x 512 pixels in seconds.
+SLOW_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to look for. `payload` (hex) is a word of `method`, or of TrustMark where its `trustmark` weights
+    (a folder) are named; `size` (width, height) is what the images were made in; `anchors` (PEM) whose
+    signatures of credentials count.
+    """
+
+    payload: str = ""
+    method: str = ""
+    trustmark: str = ""
+    size: tuple[int, int] | None = None
+    anchors: str = ""
+
+    def known_marks(self) -> tuple[KnownMark, ...]:
+        """The words to look for in the pixels. Raises PayloadError where `payload` is none of its method."""
+        if self.trustmark:
+            trustmark_bits(self.payload)
+            return KNOWN
+        if not self.payload:
+            return KNOWN
+        if self.method == RIVAGAN:
+            rivagan_bits(self.payload)
+            return KNOWN
+        payload_bits(self.payload)
+        return (*KNOWN, KnownMark("the named word", self.method or "lumaQim", self.payload, "--payload"))
+
+
+def read_layers(
+    paths: Sequence[str], question: Question, policy: LoadedPolicy | None
+) -> list[dict[str, Any]]:
+    """A row for each image. Raises UserError for one that cannot be read, PayloadError as `known_marks`."""
+    marks = question.known_marks()
+    files = [open_image(Path(path)) for path in paths]
+    label = _label(files)
+    rows = []
+    for file in files:
+        surveyed = _survey(file, marks, question.size, question.anchors)
+        instead = {"label": label} if label else {}
+        if question.method == RIVAGAN:
+            instead["invisible"] = _rivagan(file, question.payload)
+        if question.trustmark:
+            instead["invisible"] = _trustmark(file, question.payload, question.trustmark)
+        rows.append(_row(file, surveyed, instead, policy))
+    return rows
+
+
+def _survey(
+    file: ImageFile, marks: Sequence[KnownMark], size: tuple[int, int] | None, anchors: str
+) -> Survey:
+    credentials = read_credentials([file.data], file.mime, anchors)[0]
+    return survey(file.pixels, file.texts, credentials, marks, size)
+
+
+def _rivagan(file: ImageFile, payload: str) -> Layer:
+    size = (file.pixels.shape[1], file.pixels.shape[0])
+    try:
+        head, _ = read_apart("rivagan", {"size": size}, file.pixels.tobytes(), SLOW_SECONDS)
+        return judge_rivagan(head["words"], payload)
+    except Missing as missing:
+        reason = f"invisible-watermark and onnxruntime are needed for rivaGan: {missing}"
+    except (NotReadable, KeyError, TypeError, ValueError) as error:
+        reason = f"rivaGan could not be read: {error}"
+    return Layer("invisible", "not-checkable-here", "", reason[:300])
+
+
+def _trustmark(file: ImageFile, payload: str, weights: str) -> Layer:
+    size = (file.pixels.shape[1], file.pixels.shape[0])
+    request = {"size": size, "weights": str(Path(weights).resolve()), "word": trustmark_bits(payload)}
+    try:
+        head, _ = read_apart("trustmark_word", request, file.pixels.tobytes(), SLOW_SECONDS)
+        return judge_trustmark(head["words"], head["packet"])
+    except Missing as missing:
+        reason = f"TrustMark's package is missing: pip install trustmark ({missing})"
+    except (NotReadable, KeyError, TypeError, ValueError) as error:
+        reason = f"TrustMark could not be read: {error}"
+    return Layer("invisible", "not-checkable-here", "", reason[:300])
+
+
+def _label(files: Sequence[ImageFile]) -> Layer | None:
+    """Several different pictures of one size tell their label together."""
+    different = {file.pixels.tobytes(): file.pixels for file in files}
+    pictures = list(different.values())
+    if len(pictures) < PICTURES or len({picture.shape for picture in pictures}) > 1:
+        return None
+    return read_label([np.asarray(picture) for picture in pictures])
+
+
+def _row(
+    file: ImageFile, surveyed: Survey, instead: Mapping[str, Layer], policy: LoadedPolicy | None
+) -> dict[str, Any]:
+    """`instead` are layers that were read otherwise, and stand for those of the survey."""
+    layers = {**surveyed.layers, **instead}
+    row: dict[str, Any] = {
+        "image": file.name,
+        "width": file.pixels.shape[1],
+        "height": file.pixels.shape[0],
+        "layers": {name: _plain(layers[name]) for name in LAYERS},
+        "contradictions": list(surveyed.contradictions),
+        "warnings": list(file.warnings),
+    }
+    if policy:
+        judged = judge(policy.policy, layers)
+        row |= {"policy": policy.label, "wrong": list(judged.wrong), "open": list(judged.open)}
+    return row
+
+
+def _plain(layer: Layer) -> dict[str, Any]:
+    return {
+        "state": layer.state,
+        "value": layer.value,
+        "reason": layer.reason,
+        "mend": layer.mend,
+        "warnings": list(layer.warnings),
+        "facts": dict(layer.facts),
+    }
