@@ -156,7 +156,7 @@ def _make(file: Path, size: int) -> str:
 
 @contextmanager
 def _server(served: Path, drip: float = 0.0) -> Iterator[str]:
-    command = [sys.executable, "-c", SERVER, served, str(drip)]
+    command = [sys.executable, "-c", SERVER, str(served), str(drip)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:

@@ -131,9 +131,9 @@ def main() -> None:
             apart = float((made - plain(theirs, one)).abs().max() / made.abs().max())
             plain_still = all(type(layer) is AttnProcessor2_0 for layer in theirs.attn_processors.values())
             assert plain_still, "the peer must be plain diffusers"
-            arms = {
-                "ours": lambda side=side: render(side, 1),
-                "diffusers": lambda one=one: plain(theirs, one),
+            arms: dict[str, Callable[[], Any]] = {
+                "ours": lambda side=side: render(side, 1),  # type: ignore[misc]
+                "diffusers": lambda one=one: plain(theirs, one),  # type: ignore[misc]
             }
             found = in_turns(arms, ROUNDS)
             each = {name: 1000 * value / STEPS for name, value in found.items()}

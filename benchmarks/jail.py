@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 from certify.sandbox.host.faults import CallRefused
 from certify.sandbox.host.host import Host
 from certify.sandbox.host.session import Session, load_candidate
-from certify.sandbox.protocol import FrameParser, pack, read_frame, write_all
+from certify.sandbox.protocol import Frame, FrameParser, pack, read_frame, write_all
 
 STARTS, CALLS, ROUNDS = 30, 100, 15
 IMAGE = os.urandom(512 * 512 * 3)
@@ -187,7 +187,8 @@ def protocol() -> None:
 
     def by_frames(read: int, write: int) -> None:
         write_all(write, pack({"op": "generate", "nonce": "0" * 32}))
-        parser, frames = FrameParser(), []
+        parser = FrameParser()
+        frames: list[Frame] = []
         while not frames:
             frames = parser.feed(os.read(read, 1 << 20))
         assert len(frames[0].payload) == len(IMAGE)
@@ -205,10 +206,11 @@ def protocol() -> None:
         asked.send_bytes(b"x")
         assert len(told.recv_bytes()) == len(IMAGE)
 
+    acts: tuple[Callable[[int, int], None], ...] = (by_frames, by_peer, bare)
     rows: list[tuple[float, ...]] = []
     for _ in range(CALLS):
         row = []
-        for act, (read, write, _) in zip((by_frames, by_peer, bare), links, strict=True):
+        for act, (read, write, _) in zip(acts, links, strict=True):
             started = time.perf_counter()
             act(read, write)
             row.append(time.perf_counter() - started)

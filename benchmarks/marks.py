@@ -127,8 +127,8 @@ def times(photos: dict[str, Pixels]) -> None:
     print("\ndecoding at 512 x 512, 48 bits              library      ours   ratio")
     for method, kind in (("dwtDct", EmbedMaxDct), ("dwtDctSvd", EmbedDwtDctSvd)):
         arms: list[Callable[[], object]] = [
-            lambda kind=kind: kind(wmLen=48).decode(bgr),
-            lambda method=method: classic.decode(pixels, method, 48),
+            lambda kind=kind: kind(wmLen=48).decode(bgr),  # type: ignore[misc]
+            lambda method=method: classic.decode(pixels, method, 48),  # type: ignore[misc]
         ]
         theirs, ours = _best_times(arms, 7)
         print(f"  {method:<36} {theirs * 1e3:8.1f} ms {ours * 1e3:6.1f} ms {ours / theirs:7.2f}")
@@ -200,7 +200,7 @@ def forgeries(photos: dict[str, Pixels]) -> None:
     )
     random = np.random.default_rng(5)
     for method, (word, write) in MARKERS.items():
-        cases = _forged(photos, lambda pixels, word=word, write=write: write(pixels, word))
+        cases = _forged(photos, lambda pixels, word=word, write=write: write(pixels, word))  # type: ignore[misc]
         for case, forged in cases.items():
             originals = [*photos.values()] if case == HONEST else _others(photos)
             drawn = random.permutation(word)

@@ -81,10 +81,11 @@ def dry(model: Path, side: int, tile: int = 0, decoder_tile: int = 0) -> int:
     from reference_engine.render import memory
     from reference_engine.render.calibration import Calibration
     from reference_engine.render.dryrun import law
+    from reference_engine.render.tiles import DECODER_OVERLAP
 
     areas = (
         memory._area(side // 8, side // 8, tile),
-        memory._area(side // 8, side // 8, decoder_tile, memory.DECODER_OVERLAP),
+        memory._area(side // 8, side // 8, decoder_tile, DECODER_OVERLAP),
     )
     stages = zip(("unet", "decode"), (2, 1), areas, strict=True)
     peaks = [law(model, stage, rows, copies=False).peak(area) for stage, rows, area in stages]
@@ -95,8 +96,8 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}")
     if sys.platform.startswith("linux"):
         peaks = {}
-        whole = [(side, 0, 0) for side in SIDES]
-        for side, tile, decoder_tile in (*whole, (1024, 640, 512)):
+        untiled = [(side, 0, 0) for side in SIDES]
+        for side, tile, decoder_tile in (*untiled, (1024, 640, 512)):
             got, told, weights = real(side, tile, decoder_tile)
             peaks[side, tile] = got
             how = f"tiles of {tile} and {decoder_tile}" if tile else "whole"

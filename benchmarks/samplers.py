@@ -88,6 +88,7 @@ def moments() -> None:
             ("diffusers", oracle.run_of_diffusers(scheduler(kind, config), **parameters)),
         ):
             result = oracle.assess_moments(run, name, parameters=parameters, steps=STEPS)
+            assert result.drawn is not None, "both arms draw"
             verdict = "right" if not result.problems() else " ".join(result.problems())
             print(
                 f"{label(name, parameters, config)} {arm:10}{result.output.deviation:7.3f} "

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tests.lint import CHECKS
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
@@ -56,6 +59,8 @@ APART = ("guest", "decoders")
 BESIDE = tuple(f"certify/sandbox/{part}" for part in ("guest", "jail", "heap.py", "protocol.py"))
 GUEST_MAY = ("numpy", "PIL", "reference_engine", "torch", "memray")
 LOOSE = {"__init__.py", "__main__.py", "pytest_entry.py", "errors.py", "text.py"}
+# Calls that hold a test to something, as `assert` does: of pytest, and of its fixture `pytester`.
+ASSERTING = {"raises", "warns", "fail", "assert_outcomes", "fnmatch_lines"}
 
 
 def modules(room: str) -> Iterator[Path]:
@@ -200,3 +205,43 @@ def test_every_file_of_data_is_packed() -> None:
             is_source = path.suffix == ".py" or "__pycache__" in path.parts or path.is_dir()
             is_named = path.suffix in patterns or path.name in ("NOTICE", "py.typed")
             assert is_source or is_named or path.parent.name == "data", path
+
+
+def test_nothing_but_what_the_user_names_can_be_contacted() -> None:
+    """SECURITY.md says so. Both modules take the address from their caller, who has it from the user."""
+    clients = ("urllib.request", "http.client", "requests", "urllib3", "httpx", "aiohttp", "huggingface_hub")
+    files = [path for room in ("certify", "suites", "reports", "reference_engine") for path in modules(room)]
+    users = {path.name for path in files for name in imported(path) if is_in(name, clients)}
+    assert users == {"resolution.py", "download_http.py"}
+
+
+def test_no_test_asserts_nothing() -> None:
+    """That something does not raise is no result; what it gives back is."""
+    files = [file for file in (ROOT / "tests").rglob("test_*.py") if "defects" not in file.parts]
+    tests = [(file, node) for file in files for node in found_in(file)]
+    assert len(tests) > 1000
+    assert [f"{file.relative_to(ROOT)}: {node.name}" for file, node in tests if not holds(node)] == []
+
+
+def found_in(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"):
+            yield node
+
+
+def holds(test: ast.AST) -> bool:
+    return any(
+        isinstance(node, ast.Assert)
+        or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ASSERTING
+        )
+        for node in ast.walk(test)
+    )
+
+
+def test_the_hooks_of_a_commit_are_the_checks_of_lint() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    hooks = {hook["id"]: hook["entry"] for repo in config["repos"] for hook in repo["hooks"]}
+    assert hooks == {name: f"python -m tests.lint {name}" for name in CHECKS}

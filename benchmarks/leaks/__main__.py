@@ -114,7 +114,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", metavar="PYTHON", default="")
     arguments = parser.parse_args()
-    detectors = {"certify": ours, "naive Mann-Kendall on RSS": naive}
+    detectors: dict[str, Callable[[str], tuple[bool | None, int]]] = {
+        "certify": ours,
+        "naive Mann-Kendall on RSS": naive,
+    }
     if arguments.peers:
         detectors["psleak"] = peer(arguments.peers, "psleak")
         detectors["pytest-memray limit_leaks(16 KB)"] = peer(arguments.peers, "memray")

@@ -104,7 +104,7 @@ LEAKING: dict[str, Shape] = {
 
 def said(shape: Shape, seed: int) -> str:
     rng = np.random.default_rng(seed)
-    calls = np.arange(1, SAMPLES + 1) * (CALLS / SAMPLES)
+    calls = np.arange(1, SAMPLES + 1, dtype=np.float64) * (CALLS / SAMPLES)
     values = BASE + shape(calls, rng) + rng.normal(0, NOISE, SAMPLES)
     return judge_memory(
         [Sample(int(call), 0.0, rss_anon=int(value)) for call, value in zip(calls, values, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,13 +14,11 @@ from certify.plan.policy import LoadedPolicy
 from certify.plan.profiles import Profile
 from certify.record.evidence import EvidenceBox
 from certify.run.outcomes import Judges, OpenRequirement, classify, keep_fault
+from certify.run.state import Run
 from certify.sandbox.host.faults import CandidateFault, HostError
 from certify.sandbox.host.ledger import Ledger
 from certify.sandbox.host.plugin import RemotePlugin
 from certify.terms.outcomes import Outcome
-
-if TYPE_CHECKING:
-    from certify.run.run import Run
 
 _WHEN = ("static", "run", "end")
 

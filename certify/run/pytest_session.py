@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 
 from certify.run.pytest_plugin import CertifyPlugin
-
-if TYPE_CHECKING:
-    from certify.run.run import Run
+from certify.run.state import Run
 
 
 def run_suites(run: Run) -> None:

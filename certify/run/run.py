@@ -5,100 +5,33 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Set
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timezone
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from certify import SPEC_REVISION, __version__
-from certify.candidate.candidate import Candidate, read_candidate
+from certify.candidate.candidate import read_candidate
 from certify.errors import UserError
-from certify.measure.context import Measurement
-from certify.measure.licensing.resolution import Resolver
 from certify.measure.randomness import fresh_root_seed
 from certify.outputs.write import write_outputs
-from certify.plan.catalogue import Catalogue, harness_digest, load_catalogue, suite_digest
+from certify.plan.catalogue import harness_digest, load_catalogue, suite_digest
 from certify.plan.machine import capabilities, environment
-from certify.plan.plan import Plan, make_plan, plan_event
-from certify.plan.policy import LoadedPolicy, load_policy
+from certify.plan.plan import make_plan, plan_event
+from certify.plan.policy import load_policy
 from certify.plan.profiles import Profile, profile_named
 from certify.record.journal import BusyError, Journal
 from certify.record.results import Isolation, Results
-from certify.run.opening import check_models, device_of, model_type_of, opening_of
+from certify.run.opening import check_models, device_of, model_type_of
 from certify.run.pytest_session import run_suites
 from certify.run.request import RunRequest, repeat_command
 from certify.run.resume import check_unchanged
+from certify.run.state import Run
 from certify.sandbox.host.faults import CandidateFault, HostError
 from certify.sandbox.host.host import Host
-from certify.sandbox.host.isolation import measure_isolation
-from certify.sandbox.host.plugin import RemotePlugin
 from certify.submission.submission import open_submission
 from certify.terminal.progress import Progress
 from certify.verdict.assemble import assemble
-
-
-@dataclass
-class Run:
-    """What one run keeps while it works. `host` is lent by who runs several candidates one after another."""
-
-    request: RunRequest
-    policy: LoadedPolicy
-    catalogue: Catalogue
-    candidate: Candidate
-    plan: Plan
-    journal: Journal
-    progress: Progress
-    out: Path
-    scratch: Path
-    host: Host | None = None
-    claims: list[str] = field(default_factory=list)
-    # What went wrong in the harness itself, outside any requirement.
-    trouble: list[str] = field(default_factory=list)
-    _ending: ExitStack = field(default_factory=ExitStack)
-
-    def replay(self, requirement: str) -> str:
-        """The command that repeats this requirement."""
-        return repeat_command(self.request, "--requirement", requirement)
-
-    @cached_property
-    def measurement(self) -> Measurement:
-        return Measurement(
-            candidate=self.candidate,
-            profile=self.plan.profile,
-            policy=self.policy,
-            seed=self.request.seed,
-            out=self.out,
-            worker_root=self.scratch / "plugin",
-            resolver=Resolver(self.request.index),
-            advisories=self.request.advisories,
-        )
-
-    @cached_property
-    def plugin(self) -> RemotePlugin:
-        """The candidate behind walls that were measured first; opened when a requirement first asks for it.
-
-        Raises HostError where no worker can be had, CandidateFault where the self-test's worker ended.
-        """
-        host = self.start_host()
-        isolation = measure_isolation(host, self.scratch, self.plan.profile.isolation)
-        self.journal.write("isolation", **isolation.model_dump(mode="json"))
-        self.measurement.is_filtered = "seccomp" in isolation.walls
-        opening = opening_of(self.request, self.candidate, self.plan.profile, host, self.scratch)
-        return RemotePlugin(host, self.scratch / "workers", opening)
-
-    def start_host(self) -> Host:
-        """The host. It warms up in processes of its own, so the earlier it starts, the less is waited for."""
-        if self.host is None:
-            self.host = self._ending.enter_context(Host(self.scratch / "host"))
-        return self.host
-
-    def close(self) -> None:
-        """Ends the plugin's worker, and the host where it is this run's own."""
-        if "plugin" in vars(self):
-            self.plugin.close()
-        self._ending.close()
 
 
 def execute(

@@ -6,6 +6,7 @@ import io
 import pickle
 import struct
 import zipfile
+from collections.abc import Mapping
 
 
 def text(value: str) -> bytes:
@@ -36,14 +37,14 @@ def inside(value: object, hidden: bytes, protocol: int = 2) -> bytes:
     return body[:2] + hidden.removeprefix(hidden[:2] if hidden[0] == 0x80 else b"")[:-1] + b"0" + body[2:]
 
 
-def torch_archive(data: bytes, top: str = "archive", **members: bytes) -> bytes:
+def torch_archive(data: bytes, top: str = "archive", members: Mapping[str, bytes] | None = None) -> bytes:
     """A zip as torch.save writes it."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as packed:
         packed.writestr(f"{top}/data.pkl", data)
         packed.writestr(f"{top}/version", "3\n")
         packed.writestr(f"{top}/data/0", bytes(64))
-        for name, content in members.items():
+        for name, content in (members or {}).items():
             packed.writestr(f"{top}/{name}", content)
     return stream.getvalue()
 

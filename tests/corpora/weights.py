@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from tests.corpora.pickling import call, inside, plain, tensors, text, torch_archive
 
-ARRAYS = {
+ARRAYS: dict[str, np.ndarray] = {
     "unet.attn2.to_k.lora_A.weight": np.linspace(-1, 1, 4 * 768, dtype=np.float32).reshape(4, 768),
     "unet.attn2.to_k.lora_B.weight": np.ones((320, 4), np.float16),
 }
@@ -195,7 +195,7 @@ BAD: dict[str, Callable[[], bytes]] = {
     "extension.pkl": lambda: _EXTENSION,
     "sets-attribute.pkl": lambda: _SETS_ATTRIBUTE,
     "torchscript.pt": lambda: torch_archive(
-        tensors(), **{"code/__torch__/m.py": b"def forward(self): ...\n"}
+        tensors(), members={"code/__torch__/m.py": b"def forward(self): ...\n"}
     ),
     "lambda.keras": lambda: keras("Lambda"),
     "foreign-module.keras": lambda: keras("Layer", "subprocess"),
@@ -225,7 +225,9 @@ GOOD_FILES: dict[str, Callable[[], bytes]] = {
     "state-dict.pt": lambda: torch_archive(tensors()),
     "state-dict.bin": lambda: torch_archive(tensors(("unet.weight", "os.system")), top="pytorch_model"),
     "legacy.pth": lambda: legacy(tensors()),
-    "textual-inversion.pt": lambda: torch_archive(tensors(("*",)), **{".data/serialization_id": b"1" * 40}),
+    "textual-inversion.pt": lambda: torch_archive(
+        tensors(("*",)), members={".data/serialization_id": b"1" * 40}
+    ),
     "lightning.ckpt": lambda: torch_archive(
         inside(STATE, b"\x80\x02cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\n.")
     ),

@@ -171,7 +171,7 @@ JUDGED: tuple[Callable[..., None], ...] = (
     logic.test_errors_shrink_with_steps_as_the_order_says,
     logic.test_the_final_error_is_small,
 )
-SEVERAL = {"kinds": ("epsilon", "sample")}
+SEVERAL: dict[str, Any] = {"kinds": ("epsilon", "sample")}
 
 
 @pytest.mark.parametrize("test", JUDGED)

@@ -13,8 +13,8 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 def layers(**states):
     """Every layer present, unless told otherwise."""
-    made = {name: Layer(name, states.get(name, "present"), reason="so it is") for name in LAYERS}
-    return {name: layer for name, layer in made.items() if layer.state != "gone"}
+    stated = {name: states.get(name, "present") for name in LAYERS}
+    return {name: Layer(name, state, reason="so it is") for name, state in stated.items() if state != "gone"}
 
 
 def test_there_are_the_four_policies():

@@ -59,8 +59,13 @@ def test_a_gpu_without_torch_tensorrt_is_told(monkeypatch: pytest.MonkeyPatch) -
         accel.require("none", 2, "cpu")
 
 
-def test_nothing_asked_for_is_never_refused() -> None:
-    accel.require("none", 1, "cpu")
+def test_nothing_asked_for_is_never_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the machine looked at."""
+    looked: list[str] = []
+    monkeypatch.setattr(capabilities_module, "capabilities", lambda: looked.append("") or ())
+    for device in ("cpu", "cuda"):
+        accel.require("none", 1, device)
+    assert looked == []
 
 
 @pytest.mark.parametrize(
@@ -148,9 +153,15 @@ def test_each_task_has_a_stream_and_as_many_run_as_there_are(monkeypatch: pytest
     assert sum(one.synchronized for one in made) == sum(one.waited for one in made) == 3
 
 
-def test_on_the_cpu_a_lane_is_nothing() -> None:
-    with lane("cpu", 4):
-        pass
+@pytest.mark.parametrize(("device", "count"), [("cpu", 4), ("cuda", 1)])
+def test_on_the_cpu_and_for_one_stream_a_lane_is_nothing(
+    monkeypatch: pytest.MonkeyPatch, device: str, count: int
+) -> None:
+    made: list[int] = []
+    monkeypatch.setattr("reference_engine.accel.streams._lanes", made.append)
+    with lane(device, count):
+        made.append(0)
+    assert made == [0]
 
 
 # Where a GPU is

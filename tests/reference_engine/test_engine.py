@@ -89,7 +89,7 @@ def test_the_latents_are_those_of_a_plain_diffusers_pipeline(model_type: str, al
     )
     model = plugin._load_locked()
     scheduler = {"DDIM": diffusers.DDIMScheduler, "Euler": diffusers.EulerDiscreteScheduler}[algorithm]
-    pipeline = diffusers.StableDiffusionPipeline(
+    pipeline: Any = diffusers.StableDiffusionPipeline(
         vae=model.vae,
         text_encoder=model.text_encoder,
         tokenizer=model.tokenizer,

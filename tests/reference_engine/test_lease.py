@@ -142,7 +142,11 @@ def test_plugins_and_pools_hold_leases_while_they_are_loaded(
     assert loader.references(model) == 1
     two.close()
     assert loader.references(model) == 0
-    with SDK.create_pool({"device": "cpu"}, threads=1, setup=lambda own: own._load_locked() and None) as pool:
+
+    def load_now(own: Any) -> None:
+        own._load_locked()
+
+    with SDK.create_pool({"device": "cpu"}, threads=1, setup=load_now) as pool:
         with pytest.raises(AttributeError):  # `Parts` makes no image
             pool.submit("a", width=64, height=64).result(60)
         assert loader.references(loader._leases.models()[0]) == 1

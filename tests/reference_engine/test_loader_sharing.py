@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import shutil
 import threading
 import weakref
@@ -77,7 +78,11 @@ def test_who_asks_after_the_last_has_gone_loads_again(model: Path, loads: list[P
 
 def test_devices_and_precisions_are_models_of_their_own(model: Path, loads: list[Path]) -> None:
     loader = ModelLoader()
-    held = [loader.load_local(model, half=half, device=device) for half in (0, 1) for device in ("cpu", "x")]
+    held = [
+        loader.load_local(model, half=half, device=device)
+        for half in (False, True)
+        for device in ("cpu", "x")
+    ]
     assert len({id(one) for one in held}) == len(loads) == 4
     assert loader.in_use() == (model.resolve(),) * 4
 
@@ -112,14 +117,14 @@ def test_many_askers_hash_and_load_once(
     sha256 = folder_digest(model)
     monkeypatch.setattr(hashes, "_known", {})
     read: list[str] = []
-    real = hashes.hashlib.sha256
+    real = hashlib.sha256
 
     def counted(*data: bytes) -> Any:
         read.append("")
         return real(*data)
 
     files = sum(file.is_file() for file in model.rglob("*"))
-    monkeypatch.setattr(hashes.hashlib, "sha256", counted)
+    monkeypatch.setattr(hashlib, "sha256", counted)
     monkeypatch.setattr(hashes, "_CLOCK_TICK", 0)
     loader, got, together = ModelLoader(), [], threading.Barrier(8)
 

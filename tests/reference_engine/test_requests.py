@@ -20,6 +20,15 @@ def check(prompt: Any = "a lake", negative_prompt: Any = "", **changed: Any) -> 
     SDK.check_request(prompt, negative_prompt, **{"width": 64, "height": 64, **changed}, config=config)
 
 
+def refusal(prompt: Any = "a lake", negative_prompt: Any = "", **changed: Any) -> str:
+    """Why a request is refused; empty where it is not."""
+    try:
+        check(prompt, negative_prompt, **changed)
+    except (InvalidParameter, InvalidPrompt) as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize(
     "good",
     [
@@ -34,7 +43,9 @@ def check(prompt: Any = "a lake", negative_prompt: Any = "", **changed: Any) -> 
 )
 def test_the_ends_of_every_range_are_accepted(good: dict[str, Any]) -> None:
     """A7"""
-    check(**good)
+    assert refusal(**good) == ""
+    # It is looked at at all: the same with one parameter that is wrong.
+    assert "steps must" in refusal(**{**good, "steps": 4})
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
@@ -130,11 +141,13 @@ def test_a_sensitive_word_is_refused_however_it_is_written(prompt: str) -> None:
 @pytest.mark.parametrize("prompt", ["unforbidden", "forbiddens", "mondlicht", "a gate", "禁煙と停止"])
 def test_a_word_inside_another_is_not_that_word(prompt: str) -> None:
     """B6"""
-    check(prompt, config=WORDS)
+    assert refusal(prompt, config=WORDS) == ""
+    assert "sensitive word" in refusal(f"{prompt}, forbidden", config=WORDS)
 
 
 def test_a_negative_prompt_may_name_what_it_keeps_away() -> None:
-    check("a lake", "forbidden", config=WORDS)
+    assert refusal("a lake", "forbidden", config=WORDS) == ""
+    assert "sensitive word" in refusal("forbidden", "a lake", config=WORDS)
 
 
 @pytest.mark.parametrize("prompt", ["child porn", "儿童色情", "児童ポルノ", "아동포르노", "아동 포르노"])
@@ -146,7 +159,8 @@ def test_there_are_words_refused_by_default_in_four_languages(prompt: str) -> No
 
 @pytest.mark.parametrize("prompt", ["a child in a park", "수간호사", "人兽交流", "a black cat", "裸麦畑"])
 def test_innocent_prompts_pass_the_default_words(prompt: str) -> None:
-    check(prompt)
+    assert refusal(prompt) == ""
+    assert "sensitive word" in refusal(f"{prompt}, child porn")
 
 
 @given(st.text(), st.text())

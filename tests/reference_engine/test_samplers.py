@@ -112,7 +112,7 @@ def test_every_run_goes_down_in_noise_and_ends_finite(
     name: str, steps: int, strength: float, spacing: str
 ) -> None:
     takes = samplers.SAMPLERS[name].parameters
-    parameters = {"timestep_spacing": spacing} if "timestep_spacing" in takes else {}
+    parameters: dict[str, Any] = {"timestep_spacing": spacing} if "timestep_spacing" in takes else {}
     sampler = samplers.build(name, parameters, SD)
     sigmas = [level.sigma for level in sampler.levels(steps, strength)]
     assert sigmas == sorted(set(sigmas), reverse=True)

@@ -79,8 +79,8 @@ def test_the_advice_of_the_page_is_that_of_the_data() -> None:
     """D1, D2, D5"""
     for name, advice in guidance.MODELS.items():
         assert f"| {name} | {advice.native_size} x {advice.native_size} |" in section("Advice")
-    for advice in guidance.STEPS.values():
-        assert f"{advice.low} to {advice.high} " in section("Advice").replace("\n", " ")
+    for steps in guidance.STEPS.values():
+        assert f"{steps.low} to {steps.high} " in section("Advice").replace("\n", " ")
 
 
 def test_the_stages_are_those_of_the_page() -> None:

@@ -41,12 +41,25 @@ def test_every_sampler_begins_in_pure_noise_as_its_reference_does(
     assert assess(run, name, parameters=parameters, scheduler_config=config).problems() == ()
 
 
+# What each does where the rescaling is overlooked: another first level, fewer noise, a call too many.
+OVERLOOKED = {
+    "DDIM": "Its latents differ from DDIM by 0.061 on the Gaussian law at 28 steps",
+    "PNDM": "It tells the network a timestep that is off by 35 on the Gaussian law at 28 steps",
+    "Euler": "first at call 0: see how the first latents are scaled",
+    "Euler a": "Its first latents are off by 0.0085; see how the noise is scaled",
+    "DPM++ 2M Karras": "It tells the network a timestep that is off by 276 on the Gaussian law at 28 steps",
+    "UniPC Karras": "It tells the network a timestep that is off by 276 on the Gaussian law at 28 steps",
+    "LMS": "first at call 0: see how the first latents are scaled",
+    "Heun": "It calls the network 55 times on the Gaussian law at 28 steps; Heun 54 times.",
+}
+
+
 @pytest.mark.parametrize("name", samplers.SAMPLERS)
 def test_one_that_overlooks_the_pure_noise_is_caught(name: str) -> None:
     blind = {**ZERO_SNR, "rescale_betas_zero_snr": False}
     run = oracle.run_of_sampler(samplers.build(name, {}, blind))
     assess: Any = oracle.assess_moments if oracle.is_stochastic(name) else oracle.assess
-    assert assess(run, name, scheduler_config=ZERO_SNR).problems()
+    assert OVERLOOKED[name] in assess(run, name, scheduler_config=ZERO_SNR).problems()[0]
 
 
 def test_25_steps_are_those_of_diffusers() -> None:

@@ -94,7 +94,7 @@ def hostile_results(text: str):
 def test_every_requirement_appears_once_as_a_row_of_its_own(tmp_path: Path) -> None:
     results = sample()
     page = Page(render_report(results, tmp_path))
-    rows = [tag["id"] for tag in page.all("details") if "data-outcome" in tag]
+    rows = [str(tag["id"]) for tag in page.all("details") if "data-outcome" in tag]
     assert sorted(rows) == sorted(f"r-{found.id}" for found in results.requirements)
 
 

@@ -61,7 +61,10 @@ def a_soak(seconds: float = 86_400.0, leak: float = 0.0, fds: float = 0.0, sampl
 
 
 def test_a_day_without_a_leak_passes() -> None:
-    soak_suite.test_a_day_without_a_leak(a_soak())
+    day = a_soak()
+    soak_suite.test_a_day_without_a_leak(day)
+    assert day.real.seconds == 86_400
+    assert {verdict.verdict for verdict in day.real.verdicts} == {"CLEAN"}
 
 
 def test_a_day_with_a_leak_is_broken() -> None:
@@ -218,7 +221,7 @@ def test_a_write_elsewhere_is_told_with_its_path(tmp_path: Path) -> None:
     run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
     with pytest.raises(AssertionError, match="1 writes outside its folders, first: /etc/x"):
         security_suite.test_nothing_was_written_elsewhere(
-            run, ledger, EvidenceBox(tmp_path, "security_suite.writes")
+            run, ledger, EvidenceBox(tmp_path, "security.writes")
         )
 
 
@@ -226,14 +229,12 @@ def test_a_write_to_its_own_files_is_an_attempt_to_change_itself(tmp_path: Path)
     event = Event(kind="write", detail=str(tmp_path / "plugin.py"), by="kernel", refused=True)
     run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
     ledger = Ledger(calls=1, events=[("sdk.same-seed", event)])
-    security_suite.test_nothing_was_written_elsewhere(
-        run, ledger, EvidenceBox(tmp_path, "security_suite.writes")
-    )
+    security_suite.test_nothing_was_written_elsewhere(run, ledger, EvidenceBox(tmp_path, "security.writes"))
     assert security_suite._is_own(security_suite._seen(ledger, "write")[0], run)
 
 
 @pytest.mark.parametrize("kind", ["signal", "kernel"])
-def test_what_leads_out_of_its_process_is_told(tmp_path: Path, kind: str) -> None:
+def test_what_leads_out_of_its_process_is_told(tmp_path: Path, kind: Any) -> None:
     event = Event(kind=kind, detail="ptrace of process 1", by="kernel", refused=True)
     ledger = Ledger(calls=1, events=[("", event)])
     run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)

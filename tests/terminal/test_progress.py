@@ -18,7 +18,6 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from certify.plan.catalogue import load_catalogue
-from certify.terminal import progress
 from certify.terminal.progress import Live, PlainLines, Silent, choose_progress, log_line, sign
 from certify.terminal.streams import say
 from certify.terms.outcomes import Outcome
@@ -71,7 +70,7 @@ def test_a_sign_of_life_comes_once_a_minute(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     plain = PlainLines()
     told = []
     for second in range(0, 300, 5):
@@ -86,7 +85,7 @@ def test_a_sign_of_life_waits_a_minute_after_any_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     plain = PlainLines()
     now = 59.0
     plain.finish(row())
@@ -96,7 +95,7 @@ def test_a_sign_of_life_waits_a_minute_after_any_line(
     assert not capsys.readouterr().out
     now = 120.0
     plain.note("\x1b[2Jsoak")
-    assert capsys.readouterr().out == "  ... \\x1b[2Jsoak\n"
+    assert capsys.readouterr().out == "  ... \\u{1b}[2Jsoak\n"
 
 
 def test_the_live_display_shows_results_and_takes_markup_for_text() -> None:
@@ -109,7 +108,7 @@ def test_the_live_display_shows_results_and_takes_markup_for_text() -> None:
     live.finish(row(Outcome.PASSED, "c.d", message="not shown"))
     live.end()
     shown = stream.getvalue()
-    assert "✗ a.b  [red]broke[/nothing] \\x1b[2J" in shown
+    assert "✗ a.b  [red]broke[/nothing] \\u{1b}[2J" in shown
     assert "✓ c.d" in shown
     assert "not shown" not in shown
 

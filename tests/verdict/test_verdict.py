@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certify.record.results import Isolation, RequirementResult, VerdictRow
+from certify.record.results import Isolation, RequirementResult
 from certify.terms.isolation import LEVELS, meets
 from certify.terms.outcomes import Outcome
-from certify.verdict.verdict import decide
+from certify.verdict.verdict import Verdict, decide
 from tests.made_up import ISOLATED, row, whole_plan
 
 BAD = {Outcome.FAILED, Outcome.ERROR, Outcome.NOT_EVIDENCED, Outcome.FLAKY}
 SUCCESS = {"PASSED", "CERTIFIED"}
 
 
-def judge(*rows: RequirementResult, planned: int | None = None, **more: Any) -> VerdictRow:
+def judge(*rows: RequirementResult, planned: int | None = None, **more: Any) -> Verdict:
     ran = sum(result.attempts > 0 for result in rows)
     told = {"profile": "quick", "isolation": ISOLATED, **more}
     return decide(rows, ran if planned is None else planned, **told)

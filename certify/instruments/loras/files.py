@@ -18,7 +18,7 @@ from typing import Any
 
 from certify.instruments.findings import CERTAIN, NOTED, SUSPICIOUS, Band, Finding
 from certify.instruments.weights import SafetensorsHeader, WeightsError, read_safetensors_header
-from certify.instruments.weights.sniff import ADAPTER
+from certify.instruments.weights.first_bytes import ADAPTER
 
 Family = str  # "v1", "v2", "sdxl" or another model's name
 

@@ -18,7 +18,7 @@ from typing import IO, Literal
 
 from certify.candidate.candidate import Candidate
 from certify.instruments.findings import CERTAIN, NOTED, SUSPICIOUS, Band, Finding
-from certify.instruments.weights.sniff import What, glance
+from certify.instruments.weights.first_bytes import What, glance
 from certify.text import safe
 
 MAX_FILES = 20_000

@@ -8,7 +8,7 @@ import hashlib
 import os
 from typing import IO
 
-from certify.instruments.weights.sniff import glance
+from certify.instruments.weights.first_bytes import glance
 
 NOT_HASHED = "-"
 # A call waits, and with it whoever else the supervisor listens to.

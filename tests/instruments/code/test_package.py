@@ -260,4 +260,5 @@ def test_no_bytes_cause_an_exception(tmp_path_factory, seed, name, data):
     folder = tmp_path_factory.mktemp("any")
     (folder / name).write_bytes(changed[: data.draw(st.integers(0, len(changed)))])
     for found in check_package(folder, {name: ""}):
-        assert found.told.replace("\n", "").isprintable()
+        assert found.text.replace("\n", "").isprintable()
+        assert found.file.startswith(name) and found.rule in RULES

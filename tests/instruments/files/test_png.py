@@ -4,6 +4,7 @@ import io
 import struct
 import tracemalloc
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,11 @@ def picture(width, height, seed=0):
     return Image.fromarray(((smooth + rng.integers(0, 24, smooth.shape)) % 256).astype(np.uint8))
 
 
-def written(image, **options):
+def with_a_filter(row: bytes) -> st.SearchStrategy[bytes]:
+    return st.integers(0, 5).map(lambda kind: bytes([kind]) + row)
+
+
+def written(image: Image.Image, **options: Any) -> bytes:
     stream = io.BytesIO()
     image.save(stream, "PNG", **options)
     return stream.getvalue()
@@ -48,7 +53,7 @@ def written(image, **options):
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (1, 40), (40, 1), (64, 48)])
-def test_pixels_are_those_that_pillow_reads(mode, size):
+def test_pixels_are_those_that_pillow_reads(mode: str, size: tuple[int, int]) -> None:
     image = picture(*size).convert(mode)
     if mode in ("LA", "RGBA"):
         image.putalpha(picture(*size, seed=1).convert("L"))
@@ -208,12 +213,20 @@ def test_mutated_files_raise_nothing_but_png_error(sound, changes, data):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=200))
+@given(
+    st.binary(max_size=200)
+    # As many as belong there, with filters of rows that exist and one that does not.
+    | st.lists(st.binary(min_size=9, max_size=9).flatmap(with_a_filter), min_size=3, max_size=3).map(b"".join)
+)
 def test_arbitrary_pixel_data_raises_nothing_but_png_error(raw):
+    rows = [raw[at : at + 10] for at in range(0, len(raw), 10)]
+    sound = len(raw) == 30 and all(row[0] <= 4 for row in rows)
     try:
-        read_png(png(header(3, 3), chunk(b"IDAT", zlib.compress(raw))))
+        read = read_png(png(header(3, 3), chunk(b"IDAT", zlib.compress(raw))))
     except PngError as error:
-        assert str(error)
+        assert str(error) and not sound
+    else:
+        assert read.pixels.shape == (3, 3, 3) and sound
 
 
 def _with_right_checksums(data):

@@ -200,6 +200,7 @@ def test_r_min_is_the_slack_the_noise_or_the_budget_whichever_is_most():
     restless = judge_memory(samples(BASE + np.random.default_rng(0).normal(0, 1e9, 120).clip(-BASE), calls))
     assert quiet.r_min == SURE * MEMORY_BUDGET
     assert short.r_min == pytest.approx(SURE * 2 * MEMORY_SLACK / 595)
+    assert restless.r_min is not None
     assert restless.r_min > 18 * 2e8 / 120_000
     assert judge_memory(samples(np.full(120, BASE), calls), budget=0, slack=0).r_min == SURE
 

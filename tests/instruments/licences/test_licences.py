@@ -1,5 +1,6 @@
 """Licence expressions, licence texts and the base model's terms."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,24 @@ def test_invalid_expressions_are_told(expression, problem):
 @settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_expression_is_judged_without_an_exception(expression):
-    assert all(check_expression(expression))
-    is_non_commercial(expression)
+    forms = r'the licence expression is empty$|this is no licence expression: .|".+" is no SPDX identifier'
+    assert all(re.match(forms, problem, re.DOTALL) for problem in check_expression(expression))
+    assert is_non_commercial(expression) in (True, False)
+
+
+KNOWN = ("MIT", "apache-2.0", "OpenRAIL++-M", "LicenseRef-Ours")
+UNKNOWN = ("Mine", "Apache-9.9", "LicenseRef-")
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([*KNOWN, *UNKNOWN]), st.sampled_from(["AND", "OR"])), min_size=1))
+def test_each_unknown_identifier_is_a_problem_and_no_known_one_is(rows):
+    rows = rows[:20]
+    expression = " ".join(f"{name} {joint}" for name, joint in rows).rpartition(" ")[0]
+    wrong = {name for name, _ in rows if name in UNKNOWN}
+    problems = check_expression(expression)
+    assert {problem.split('"')[1] for problem in problems} == wrong
+    assert len(problems) == len(wrong)
 
 
 @pytest.mark.parametrize(

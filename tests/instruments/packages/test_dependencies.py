@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from certify.instruments.licences.package_metadata import read_metadata
 from certify.instruments.packages.dependencies import (
@@ -117,7 +118,17 @@ def test_a_file_of_endless_size_is_told(tmp_path):
 @given(st.text(max_size=200))
 def test_any_text_is_read_without_an_exception(tmp_path_factory, text):
     found = read(tmp_path_factory.mktemp("any"), **{"requirements.txt": text})
-    assert isinstance(found.findings, tuple)
+    last = len(text.splitlines()) + 1
+    for row in (*found.declared, *found.findings):
+        assert row.file == "requirements.txt" and 0 <= row.line <= last
+    assert set(rules(found)) <= {
+        "invalid-requirement",
+        "unreadable",
+        "direct-url",
+        "local-path",
+        "foreign-index",
+    }
+    assert all(row.name == canonicalize_name(row.requirement.name) for row in found.declared)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,12 @@ from certify.instruments.portability.source import check_source
 POSIX = "import fcntl\n"
 
 
+def source_of(text: str | bytes) -> Source:
+    parsed = parse_source(text, "plugin.py")
+    assert isinstance(parsed, Source)
+    return parsed
+
+
 def package(**texts):
     sources = [parse_source(text, file.replace("__", "/") + ".py") for file, text in texts.items()]
     assert all(isinstance(source, Source) for source in sources)
@@ -76,10 +82,10 @@ def test_without_an_entry_that_is_there_everything_counts():
     ],
 )
 def test_a_question_about_the_system_guards_an_import_however_it_is_put(guard):
-    source = parse_source(guard + "    import fcntl\n", "plugin.py")
+    source = source_of(guard + "    import fcntl\n")
     assert check_source(source) == []
 
 
 def test_another_question_guards_nothing():
-    source = parse_source("FAST = True\nif FAST:\n    import fcntl\n", "plugin.py")
+    source = source_of("FAST = True\nif FAST:\n    import fcntl\n")
     assert [found.rule for found in check_source(source)] == ["one-platform-import"]

@@ -72,8 +72,15 @@ def test_a_script_that_is_no_python_is_told():
 
 @given(st.text(max_size=200))
 def test_no_text_trips_the_readers(text):
-    read_setup_config(text)
-    script(text)
+    for found in (read_setup_config(text), script(text)):
+        assert (found.requirements, found.links, found.computed) == ((), (), ())
+
+
+@given(st.text(max_size=100))
+def test_of_setup_cfg_nothing_is_declared_but_what_stands_in_it(text):
+    found = read_setup_config("[options]\ninstall_requires = " + text)
+    assert found.problem == "" or found.requirements == ()
+    assert all(row in text and row == row.strip() != "" for row, _ in found.requirements)
 
 
 def test_the_options_of_setup_cfg_are_read():

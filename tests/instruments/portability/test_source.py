@@ -173,7 +173,13 @@ def test_a_missing_source_is_a_finding(tmp_path):
     assert rules(read_sources(tmp_path, ["gone.py"])[1]) == ["unreadable"]
 
 
+OF_PATHS = {"name-refused", "name-reserved", "name-ending", "name-not-nfc", "name-long", "name-twin"}
+
+
 @settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=20)))
 def test_any_names_are_judged_without_an_exception(names):
-    assert all(finding.file in names for finding in check_paths(names))
+    found = check_paths(names)
+    assert {finding.file for finding in found} <= set(names)
+    assert {finding.rule for finding in found} <= OF_PATHS
+    assert check_paths(names + names) == found, "a name that is given twice is judged once"

@@ -31,7 +31,7 @@ from certify.instruments.weights.scanners import second_opinions
 from tests.corpora import weights as corpus
 from tests.corpora.pickling import call, tensors, torch_archive
 
-TENSORS = {
+TENSORS: dict[str, np.ndarray] = {
     "unet.attn2.to_k.lora_A.weight": np.zeros((4, 768), np.float32),
     "unet.attn2.to_k.lora_B.weight": np.ones((320, 4), np.float16),
 }
@@ -223,7 +223,8 @@ def test_a_file_with_bytes_changed_is_judged_without_a_surprise(tmp_path_factory
     for content in (changed, changed[:cut]):
         (folder / name).write_bytes(content)
         for found in check_weights(folder, [name]):
-            assert found.message.isprintable()
+            assert found.message.isprintable() and found.snippet.isprintable()
+            assert found.file == name and found.rule and found.band in "AB"
 
 
 def test_nothing_of_a_pickle_is_run(put, tmp_path, monkeypatch):

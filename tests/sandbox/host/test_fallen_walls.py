@@ -87,7 +87,7 @@ def test_where_no_jail_at_all_stands_there_is_no_worker(tmp_path: Path, monkeypa
     monkeypatch.setattr(launch, "jail_of", without_a_place_for_a_root)
     monkeypatch.setattr(launch, "weaker", lambda jail: [jail])
     with Host(tmp_path / "host", warm=False) as host:
-        supervisor = psutil.Process(host._system._supervisor.pid)
+        supervisor = psutil.Process(host._system._supervisor.pid)  # type: ignore[attr-defined]
         for _ in range(2):
             with pytest.raises(HostError, match="no worker could be started"):
                 Session(host, tmp_path / "worker")
@@ -110,17 +110,15 @@ def without_namespaces(folder: Path, *given: Any) -> Jail:
 
 
 @pytest.fixture(params=["all walls", "no namespaces"])
-def hung(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: Patch
-) -> Iterator[Callable[[str], float]]:
-    """Kills one of a hung worker's keepers; the seconds until the call came back by the error raised."""
+def hung(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: Patch) -> Iterator[Callable[..., None]]:
+    """Kills one of a hung worker's keepers; the call comes back within half of its deadline, by an error."""
     if request.param == "no namespaces":
         monkeypatch.setattr(launch, "jail_of", without_namespaces)
     with Host(tmp_path / "host", warm=False) as host:
         session = Session(host, tmp_path / "worker", readable=[str(PUPPET)])
         order = {"root": str(PUPPET), "kind": "native", "entry": ENTRY, "config": {}}
         load_candidate(session, 30, **order, allowed=[])
-        supervisor = psutil.Process(host._system._supervisor.pid)
+        supervisor = psutil.Process(host._system._supervisor.pid)  # type: ignore[attr-defined]
         victims = {
             "supervisor": supervisor.pid,
             "nursery": supervisor.children()[0].pid,
@@ -150,14 +148,14 @@ def hung(
                 Session(host, tmp_path / "next")
 
 
-def test_a_killed_keeper_is_a_worker_that_ended(hung: Callable[[str], None]) -> None:
+def test_a_killed_keeper_is_a_worker_that_ended(hung: Callable[..., None]) -> None:
     with pytest.raises(WorkerEnded, match="killed by SIGKILL"):
         hung("keeper")
 
 
 @pytest.mark.parametrize("victim", ["nursery", "supervisor"])
 def test_a_killed_nursery_or_supervisor_is_the_hosts_own_error(
-    hung: Callable[[str], None], victim: str
+    hung: Callable[..., None], victim: str
 ) -> None:
     with pytest.raises(HostError, match=r"nursery|keepers ended"):
         hung(victim)
@@ -180,7 +178,7 @@ def lose_the_supervisor(folder):
         session = Session(host, Path(folder) / "worker", readable=[str(PUPPET)])
         load_candidate(session, 30, root=str(PUPPET), kind="native", entry=ENTRY, config={}, allowed=[])
         session.ask("generate", 30, request={"prompt": "daemon"})
-        supervisor = psutil.Process(host._system._supervisor.pid)
+        supervisor = psutil.Process(host._system._supervisor.pid)  # type: ignore[attr-defined]
         print(json.dumps([row.pid for row in supervisor.children(recursive=True)]), flush=True)
         supervisor.kill()
     return 0

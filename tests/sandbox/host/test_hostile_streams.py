@@ -43,7 +43,7 @@ FOR_SEVERAL_EXAMPLES = settings(suppress_health_check=[HealthCheck.function_scop
 
 @pytest.fixture(autouse=True)
 def known_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions.secrets, "token_hex", lambda _: NONCE)
+    monkeypatch.setattr("secrets.token_hex", lambda _: NONCE)
 
 
 class Told:

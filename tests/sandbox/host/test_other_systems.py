@@ -15,7 +15,7 @@ from certify.sandbox.host.systems.macos import profile, quoted
 from certify.sandbox.host.systems.windows import BasicLimits, Counters, ExtendedLimits, limits_of
 from certify.sandbox.jail.plan import Jail, weaker
 
-paths = st.text(st.characters(exclude_characters="\0/", exclude_categories=("Cs",)), min_size=1).map(
+paths = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1).map(
     lambda name: "/" + name
 )
 

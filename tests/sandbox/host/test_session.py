@@ -215,7 +215,7 @@ def test_closing_the_host_leaves_no_process(tmp_path: Path) -> None:
         RemotePlugin(host, tmp_path / "workers", Opening(PUPPET, "native", ENTRY, {}, 20, 20)).generate(
             "daemon"
         )
-        supervisor = psutil.Process(host._system._supervisor.pid)
+        supervisor = psutil.Process(host._system._supervisor.pid)  # type: ignore[attr-defined]
         pids = [supervisor.pid, *(row.pid for row in supervisor.children(recursive=True))]
         assert len(pids) in (5, 6), (
             "supervisor, nursery, keeper, worker, its daemon, and in namespaces their first"

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,10 @@ def file_acts(place: Path) -> dict[str, Callable[[], Any]]:
         folder = place / name
         acts |= {
             f"read {name}": (folder / "file").read_text,
-            f"list {name}": lambda folder=folder: os.listdir(folder),  # noqa: PTH208
-            f"write {name}": lambda folder=folder: (folder / "file").write_text("y"),
-            f"make {name}": lambda folder=folder: (folder / "new").write_text("y"),
-            f"remove {name}": lambda folder=folder: (folder / "new").unlink(),
+            f"list {name}": partial(os.listdir, folder),
+            f"write {name}": partial((folder / "file").write_text, "y"),
+            f"make {name}": partial((folder / "new").write_text, "y"),
+            f"remove {name}": (folder / "new").unlink,
         }
     return acts
 
@@ -303,7 +304,16 @@ WALLS = ("namespaces", "landlock", "seccomp")
 
 @pytest.mark.parametrize("user", [None, 5])
 def test_every_step_down_has_fewer_walls_and_the_last_has_none(user: int | None) -> None:
-    strongest = Jail("/x", True, True, True, user, ("/usr",), ("/x/work",), ("/dev/null",))
+    strongest = Jail(
+        "/x",
+        namespaces=True,
+        landlock=True,
+        seccomp=True,
+        user=user,
+        readable=("/usr",),
+        writable=("/x/work",),
+        devices=("/dev/null",),
+    )
     ladder = [strongest, *weaker(strongest)]
     for above, below in itertools.pairwise(ladder):
         assert below != above

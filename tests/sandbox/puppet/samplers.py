@@ -6,6 +6,9 @@ import threading
 
 import numpy as np
 
+# What a sampler keeps from one call to the next.
+_KEPT: dict = {}
+
 
 def honest(network, noise, steps, seed):
     latents = noise
@@ -58,8 +61,8 @@ def nothing(network, noise, steps, seed):
 def late(network, noise, steps, seed):
     """A call after the run's end, of a network that was kept."""
     if seed == 0:
-        late.kept = network
-    return late.kept(noise, 9)
+        _KEPT["network"] = network
+    return _KEPT["network"](noise, 9)
 
 
 def _nonce(network):
@@ -87,8 +90,8 @@ def asks_in_advance(network, noise, steps, seed):
         question = {"nonce": _nonce(network), "turn": turn, "shape": [1], "timestep": 9.0}
         text = json.dumps(question).encode()
         frame = len(text).to_bytes(4, "little") + (4).to_bytes(4, "little") + text + bytes(4)
-        asks_in_advance.frames = getattr(asks_in_advance, "frames", b"") + frame
-    os.write(4, asks_in_advance.frames)
+        _KEPT["frames"] = _KEPT.get("frames", b"") + frame
+    os.write(4, _KEPT["frames"])
     return noise
 
 
