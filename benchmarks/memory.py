@@ -43,7 +43,7 @@ import asyncio, json, sys
 from reference_engine import SDK
 from reference_engine.preprocess import Request
 from reference_engine.render import calibration, memory
-from reference_engine.render.plan import Plan
+from reference_engine.preprocess.request import RenderPlan
 from dataclasses import replace
 side, tile, decoder_tile = map(int, sys.argv[1:])
 plugin = SDK.create_plugin({"device": "cpu"})
@@ -51,9 +51,9 @@ engine = lambda: plugin._engine()
 def go(side, plan):
     prepared = plugin.pipeline.run(Request("a", steps=5, width=side, height=side, seed=1))
     engine().render(replace(prepared, plan=plan))
-go(64, Plan(tight=True))
+go(64, RenderPlan(tight=True))
 known = calibration.calibrate(plugin._load_locked(), "cpu")
-real = calibration._resident_peak(lambda: go(side, Plan(1, tile, decoder_tile)))
+real = calibration._resident_peak(lambda: go(side, RenderPlan(1, tile, decoder_tile)))
 told = memory.estimate(plugin._folder(), side, side, tile=tile, decoder_tile=decoder_tile)
 print(json.dumps([real, told.activations, told.weights]))
 """

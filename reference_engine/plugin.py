@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import accel
+from .calls import Call, GenerationOptions, accepts, lora_list, make_call
 from .config import PluginConfig
 from .delivery import deliver_all, parameter_table
 from .errors import ModelNotLoaded
@@ -23,11 +24,12 @@ from .models.loader import LoadedModel, ModelLoader
 from .models.lora import Lora, check_lora, with_loras
 from .models.remote import fetch_model
 from .models.tiny import tiny_model
-from .orders import LoraSpec, Order, Progress, lora_list, make_order
 from .preprocess import InitialLatents, ParameterCheck, PreprocessPipeline, PromptCheck, Request, TextEncoding
+from .preprocess.request import RenderPlan
+from .progress import Progress
 from .render import calibration, caps, memory
 from .render.engine import RenderEngine, use_threads
-from .render.plan import Plan, PlanCheck
+from .render.plan import PlanCheck
 from .result import ImageResult
 from .waiting import in_thread
 
@@ -39,7 +41,7 @@ class Plugin:
     """What `SDK.create_plugin` returns. Safe to use from several threads and tasks: images are made one after
     another, in a thread of its own (`SDK.create_pool` makes several at a time).
 
-    `pipeline` is the chain of preprocessing stages, to insert into, replace and reorder. `postprocess` holds
+    `pipeline` is the chain of preprocessing stages, to insert into, replace and recall. `postprocess` holds
     functions from image to image that run before the mark is written; nothing can run after it.
     """
 
@@ -81,23 +83,8 @@ class Plugin:
         """Loads the model now, and not at the first image. Raises ModelNotLoaded."""
         await asyncio.to_thread(self._load_locked)
 
-    async def generate_image(
-        self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
-        *,
-        seed: int | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        init_image: Image | None = None,
-        strength: float = 0.75,
-        num_images: int = 1,
-        loras: Sequence[LoraSpec] = (),
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> ImageResult:
+    @accepts(GenerationOptions)
+    async def generate_image(self, options: GenerationOptions) -> ImageResult:
         """One marked image, or several; the event loop goes on meanwhile.
 
         `steps` 5 to 50; `cfg_scale` 0 to 30 (1: the prompt alone, without the negative prompt); `seed` 0 to
@@ -114,30 +101,17 @@ class Plugin:
 
         Raises InvalidParameter, InvalidPrompt, ModelNotLoaded, OutOfMemory, TimedOut.
         """
-        order = make_order(
-            self.config,
-            prompt,
-            negative_prompt,
-            steps,
-            cfg_scale,
-            seed=seed,
-            width=width,
-            height=height,
-            init_image=init_image,
-            strength=strength,
-            num_images=num_images,
-            loras=loras,
-        )
+        call = make_call(self.config, options)
         return await in_thread(
             self._worker,
-            lambda cancelled, tell: self.carry_out(order, cancelled, tell),
-            timeout=timeout,
-            progress=progress,
+            lambda cancelled, report: self.carry_out(call, cancelled, report),
+            timeout=options.timeout,
+            progress=options.progress,
         )
 
     def carry_out(
         self,
-        order: Order,
+        call: Call,
         cancelled: Callable[[], bool] = lambda: False,
         progress: Progress | None = None,
     ) -> ImageResult:
@@ -147,7 +121,7 @@ class Plugin:
         with self._lock:
             try:
                 prepared, images, timings, notes = memory.out_of_memory_told(
-                    lambda: self._make(order, cancelled, progress)
+                    lambda: self._make(call, cancelled, progress)
                 )
             finally:
                 self._active, self._cancelled = (), _never
@@ -155,8 +129,8 @@ class Plugin:
                     self._let_go()
         return deliver_all(
             images,
-            prompt=order.request.prompt,
-            negative_prompt=order.request.negative_prompt,
+            prompt=call.request.prompt,
+            negative_prompt=call.request.negative_prompt,
             seed=prepared.seed,
             parameters=parameter_table(prepared, self.config),
             config=self.config,
@@ -188,7 +162,7 @@ class Plugin:
 
     @property
     def loras(self) -> tuple[Lora, ...]:
-        """The LoRAs that `load_lora` added, in that order."""
+        """The LoRAs that `load_lora` added, in that call."""
         return self._loras
 
     def close(self) -> None:
@@ -198,11 +172,11 @@ class Plugin:
             self._let_go()
 
     def _make(
-        self, order: Order, cancelled: Callable[[], bool], progress: Progress | None
+        self, call: Call, cancelled: Callable[[], bool], progress: Progress | None
     ) -> tuple[Request, Sequence[Image], dict[str, float], Sequence[str]]:
         started = time.perf_counter()
-        self._active, self._cancelled = self._loras + order.loras, cancelled
-        prepared = self.pipeline.run(order.request)
+        self._active, self._cancelled = self._loras + call.loras, cancelled
+        prepared = self.pipeline.run(call.request)
         unet = self._with_loras().unet if self._active else None
         ready = time.perf_counter()
         images, timings, notes = self._engine().render(
@@ -212,7 +186,7 @@ class Plugin:
             images = tuple(change(image) for image in images)
         return prepared, images, {"preprocess": ready - started, **timings}, notes
 
-    def _offload(self, plan: Plan | None = None) -> bool | None:
+    def _offload(self, plan: RenderPlan | None = None) -> bool | None:
         """Whether parts leave the GPU when they are not in use: True, False, or None where `plan` may decide.
         A model that others may share stays where it is.
         """
@@ -222,7 +196,7 @@ class Plugin:
             return None
         return self._medvram
 
-    def _memory_needed(self, request: Request, plan: Plan) -> memory.Estimate:
+    def _memory_needed(self, request: Request, plan: RenderPlan) -> memory.Estimate:
         import_libraries()
         return memory.estimate(
             self._folder(),

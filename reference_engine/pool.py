@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
 
+from .calls import Call, CallOptions, GenerationOptions, accepts, make_call
 from .config import PluginConfig
 from .errors import InvalidParameter
-from .orders import Order, Progress, make_order
 from .plugin import Plugin
+from .progress import Progress
 from .result import ImageResult
 from .waiting import in_thread, started
 
@@ -56,41 +56,25 @@ class PluginPool:
         self._closing = threading.Event()
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="sdk-pool")
 
-    def submit(
-        self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
-        *,
-        progress: Progress | None = None,
-        **keywords: Any,
-    ) -> Future[ImageResult]:
-        """Queues an image, with the keywords of `Plugin.generate_image` (but `timeout`: give it to the
-        future's `result`). `progress` is called in the worker's thread. The future raises what
-        `generate_image` raises; `future.cancel()` works as long as the image is not begun.
+    @accepts(CallOptions)
+    def submit(self, options: CallOptions) -> Future[ImageResult]:
+        """Queues an image, with the parameters of `Plugin.generate_image` except `timeout`, which the
+        future's `result` takes. `progress` is called in the worker's thread. The future raises the errors of
+        `generate_image`. `future.cancel()` works until the image is begun.
         """
-        order = make_order(self.config, prompt, negative_prompt, steps, cfg_scale, **keywords)
-        return started(self._executor, self._carry_out, order, _never, progress)
+        return started(
+            self._executor, self._carry_out, make_call(self.config, options), _never, options.progress
+        )
 
-    async def generate_image(
-        self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
-        *,
-        progress: Progress | None = None,
-        timeout: float | None = None,
-        **keywords: Any,
-    ) -> ImageResult:
-        """As `Plugin.generate_image`, keywords and errors included, but several calls run at a time."""
-        order = make_order(self.config, prompt, negative_prompt, steps, cfg_scale, **keywords)
+    @accepts(GenerationOptions)
+    async def generate_image(self, options: GenerationOptions) -> ImageResult:
+        """As `Plugin.generate_image`, parameters and errors included, but several calls run at a time."""
+        call = make_call(self.config, options)
         return await in_thread(
             self._executor,
-            lambda cancelled, tell: self._carry_out(order, cancelled, tell),
-            timeout=timeout,
-            progress=progress,
+            lambda cancelled, report: self._carry_out(call, cancelled, report),
+            timeout=options.timeout,
+            progress=options.progress,
         )
 
     def close(self, *, cancel: bool = False) -> None:
@@ -111,23 +95,21 @@ class PluginPool:
     ) -> None:
         self.close(cancel=kind is not None)
 
-    def _carry_out(
-        self, order: Order, cancelled: Callable[[], bool], progress: Progress | None
-    ) -> ImageResult:
+    def _carry_out(self, call: Call, cancelled: Callable[[], bool], progress: Progress | None) -> ImageResult:
         def stop() -> bool:
             return self._closing.is_set() or cancelled()
 
         if not self.config.persistent_workers:
             plugin = self._plugin()
             try:
-                return plugin.carry_out(order, stop, progress)
+                return plugin.carry_out(call, stop, progress)
             finally:
                 plugin.close()
         if not hasattr(self._own, "plugin"):
             self._own.plugin = self._plugin()
             self._kept.append(self._own.plugin)
         own: Plugin = self._own.plugin
-        return own.carry_out(order, stop, progress)
+        return own.carry_out(call, stop, progress)
 
     def _plugin(self) -> Plugin:
         plugin = Plugin(self.config)

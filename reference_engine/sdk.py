@@ -11,6 +11,7 @@ from .delivery import deliver
 from .plugin import Plugin
 from .pool import PluginPool
 from .preprocess import ParameterCheck, PromptCheck, Request
+from .preprocess.request import DEFAULT_CFG_SCALE, DEFAULT_STEPS
 from .result import ImageResult
 from .version import __version__
 
@@ -83,8 +84,8 @@ class SDK:
     def check_request(
         prompt: str,
         negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
+        steps: int = DEFAULT_STEPS,
+        cfg_scale: float = DEFAULT_CFG_SCALE,
         seed: int = 0,
         width: int = 512,
         height: int = 512,

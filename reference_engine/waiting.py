@@ -12,7 +12,7 @@ from numbers import Real
 from typing import TypeVar
 
 from .errors import InvalidParameter, SDKError, TimedOut
-from .orders import Progress
+from .progress import Progress
 
 Result = TypeVar("Result")
 

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from .orders import Progress
+from .calls import GenerationOptions, accepts
+from .preprocess.request import DEFAULT_CFG_SCALE, DEFAULT_STEPS
+from .progress import Progress
 from .result import ImageResult
 
 
 class Generator(Protocol):
     """A plugin or a pool: whatever has the SDK's `generate_image`."""
 
-    async def generate_image(
-        self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
-        *,
-        seed: int | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        init_image: Any = None,
-        strength: float = 0.75,
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> ImageResult: ...
+    @accepts(GenerationOptions)
+    async def generate_image(self, options: GenerationOptions) -> ImageResult: ...
 
 
 @dataclass(frozen=True)
@@ -44,8 +33,8 @@ async def draft_then_refine(
     negative_prompt: str = "",
     *,
     draft_steps: int = 20,
-    steps: int = 28,
-    cfg_scale: float = 7.5,
+    steps: int = DEFAULT_STEPS,
+    cfg_scale: float = DEFAULT_CFG_SCALE,
     strength: float = 0.4,
     seed: int | None = None,
     draft_size: tuple[int, int] = (512, 512),

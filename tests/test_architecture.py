@@ -86,6 +86,86 @@ def test_nothing_but_the_front_doors_imports_the_command_line() -> None:
     assert set(users) <= set(FRONT_DOORS)
 
 
+def import_graph(folder: Path) -> dict[str, set[str]]:
+    """For each module of the package in `folder`, the modules of the package that it imports.
+
+    Imports in functions and under TYPE_CHECKING count. So does the `__init__` of each package around an
+    imported module, unless the importer is in that package itself.
+    """
+    package = folder.name
+    names: dict[str, Path] = {}
+    for path in folder.rglob("*.py"):
+        parts = (package, *path.relative_to(folder).with_suffix("").parts)
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        here = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+        targets: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                targets |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                base = ".".join(here[: len(here) - node.level + 1]) if node.level else ""
+                module = ".".join(part for part in (base, node.module) if part)
+                members = {f"{module}.{alias.name}" for alias in node.names}
+                # `from package import module` needs the package for its path alone.
+                targets |= members & set(names) or {module}
+                targets |= {module} if members - set(names) else set()
+        parents = {
+            target.rsplit(".", depth)[0] for target in targets for depth in range(1, target.count(".") + 1)
+        }
+        around = {".".join(here[: length + 1]) for length in range(len(here))}
+        graph[name] = ((targets | (parents - around)) & set(names)) - {name}
+    return graph
+
+
+def import_circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or through others, sorted."""
+
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            for name in graph[waiting.pop()] - seen:
+                seen.add(name)
+                waiting.append(name)
+        return seen
+
+    reach = {name: reachable(name) for name in graph}
+    circles = {
+        tuple(sorted(other for other in reach[name] if name in reach[other]))
+        for name in graph
+        if name in reach[name]
+    }
+    return [list(circle) for circle in sorted(circles)]
+
+
+def test_import_circles_are_recognised(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    (package / "inner").mkdir(parents=True)
+    (package / "other").mkdir()
+    for name, text in {
+        "__init__.py": "from .a import x",
+        "a.py": "from . import b",
+        "b.py": "def later():\n    from package.inner.c import x",
+        "inner/__init__.py": "from ..a import x",
+        "inner/c.py": "import json",
+        "inner/d.py": "from .c import x",
+        "other/__init__.py": "from .e import y",
+        "other/e.py": "from . import y",
+    }.items():
+        (package / name).write_text(text, "utf-8")
+    assert import_circles(import_graph(package)) == [
+        ["package.a", "package.b", "package.inner"],
+        ["package.other", "package.other.e"],
+    ]
+
+
+@pytest.mark.parametrize("room", ["reference_engine"])
+def test_no_modules_import_each_other_in_a_circle(room: str) -> None:
+    assert import_circles(import_graph(ROOT / room)) == []
+
+
 @pytest.mark.parametrize("room", ["certify", "reference_engine", "reports", "suites"])
 def test_no_module_is_long(room: str) -> None:
     assert [str(path) for path in modules(room) if len(path.read_text("utf-8").splitlines()) > 400] == []

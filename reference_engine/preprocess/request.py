@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..render.plan import Plan
+DEFAULT_STEPS = 28
+DEFAULT_CFG_SCALE = 7.5
+DEFAULT_STRENGTH = 0.75
+
+TILES = (1152, 768, 512)
+"""Sides of the UNet's tiles in pixels, largest first: four of 1152 make 2048 x 2048."""
+DECODER_TILE = 512
+
+
+@dataclass(frozen=True)
+class RenderPlan:
+    """`batch` images at once; `tile` and `decoder_tile` are sides in pixels, 0 for the whole image; with
+    `medvram` only the part of the model that works is on the GPU. `tight` where the limit is under twice the
+    estimate: the heap of the process is then held still (`caps.steady_heap`), which costs some time.
+    """
+
+    batch: int = 1
+    tile: int = 0
+    decoder_tile: int = 0
+    medvram: bool = False
+    tight: bool = field(default=False, compare=False)
+
+    def leaner(self, request: Request) -> RenderPlan:
+        """The plan for a second try after the first ran out of memory; the same one where nothing is left
+        to give up.
+        """
+        side = max(request.width, request.height)
+        smaller = [tile for tile in TILES if tile < (self.tile or side)]
+        return replace(
+            self,
+            batch=1,
+            tile=smaller[0] if smaller else self.tile,
+            decoder_tile=min(
+                self.decoder_tile or side, DECODER_TILE // 2 if self.decoder_tile else DECODER_TILE
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -22,20 +56,20 @@ class Request:
 
     prompt: str
     negative_prompt: str = ""
-    steps: int = 28
-    cfg_scale: float = 7.5
+    steps: int = DEFAULT_STEPS
+    cfg_scale: float = DEFAULT_CFG_SCALE
     seed: int = 0
     width: int = 512
     height: int = 512
     init_image: Any = None
-    strength: float = 0.75
+    strength: float = DEFAULT_STRENGTH
     num_images: int = 1
     embeddings: Any = None
     negative_embeddings: Any = None
     latents: Any = None
     clean: Any = None
     generators: tuple[Any, ...] = ()
-    plan: Plan | None = None
+    plan: RenderPlan | None = None
     kept: str = ""
     lost: str = ""
     warnings: tuple[str, ...] = field(default_factory=tuple)

@@ -12,19 +12,17 @@ from .. import accel, samplers
 from ..config import SamplerConfig
 from ..errors import OutOfMemory, SDKError
 from ..models.loader import LoadedModel
-from ..preprocess.request import Request
+from ..preprocess.request import RenderPlan, Request
+from ..progress import Progress
 from . import autoencoder
 from .attention import prompt_kept
 from .caps import steady_heap
 from .memory import attempted
-from .plan import Plan
+from .plan import grid, note
 from .tiles import Grid, Window, blended
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-Progress = Callable[[int, int], None]
-"""Called with the steps that are done and the steps there are."""
 
 
 def use_threads(count: int) -> None:
@@ -73,7 +71,7 @@ class RenderEngine:
         memory runs out, one more try is made by a leaner plan; then OutOfMemory is raised. Raises Cancelled.
         """
         use_threads(self.threads)
-        plan = request.plan or Plan(request.num_images)
+        plan = request.plan or RenderPlan(request.num_images)
         if plan.tight:
             steady_heap()
         states = [generator.get_state() for generator in request.generators]
@@ -87,15 +85,15 @@ class RenderEngine:
             done, failure = attempted(lambda: self._render(request, leaner, unet, cancelled, progress))
         if done is None:
             raise OutOfMemory(f"The machine has no memory left for this generation: {failure}")
-        note = leaner.note(request).replace("To stay within memory_limit", "After memory ran out,")
-        return *done, (note,) if note else ()
+        sentence = note(leaner, request).replace("To stay within memory_limit", "After memory ran out,")
+        return *done, (sentence,) if sentence else ()
 
     def encode(self, request: Request, pixels: Any) -> Any:
         """Latents of an initial image's pixels (1, 3, height, width), -1 to 1; see `autoencoder.encode`."""
         import torch
 
         use_threads(self.threads)
-        plan = request.plan or Plan()
+        plan = request.plan or RenderPlan()
         vae = self.model.vae
         with torch.inference_mode(), self._at_work(vae, plan):
             return autoencoder.encode(vae, pixels.to(self.device), plan.decoder_tile).cpu()
@@ -103,7 +101,7 @@ class RenderEngine:
     def _render(
         self,
         request: Request,
-        plan: Plan,
+        plan: RenderPlan,
         unet: Any,
         cancelled: Callable[[], bool],
         progress: Progress | None,
@@ -134,7 +132,7 @@ class RenderEngine:
     ) -> Any:
         import torch
 
-        plan = request.plan or Plan()
+        plan = request.plan or RenderPlan()
         sampler = samplers.build(self.sampler.algorithm, self.sampler.parameters, self.model.scheduler_config)
         partial = request.clean is not None and request.strength < 1.0
         schedule = sampler.schedule(request.steps, request.strength if partial else 1.0)
@@ -147,7 +145,7 @@ class RenderEngine:
         rows = [text for text in texts for _ in range(len(noise))]
         context = torch.cat(rows).to(self.device, unet.dtype)
         moments = torch.tensor(schedule.timesteps, dtype=torch.float32, device=self.device)
-        grid = plan.grid(request)
+        tiles = grid(plan, request)
         kept = prompt_kept(unet) if self.acceleration == "none" else nullcontext()
         with self._at_work(unet, plan), kept:
             network = accel.network(unet, self.acceleration)
@@ -165,11 +163,11 @@ class RenderEngine:
                     without, with_prompt = told.chunk(2)
                     return without + request.cfg_scale * (with_prompt - without)
 
-                latents = schedule.step(_whole(guess, grid), index, latents, request.generators)
+                latents = schedule.step(_whole(guess, tiles), index, latents, request.generators)
                 progress(index + 1, len(moments))
         return latents
 
-    def _decode(self, latents: Any, plan: Plan) -> list[Image]:
+    def _decode(self, latents: Any, plan: RenderPlan) -> list[Image]:
         """One image after another: the decoder takes the most memory of all parts."""
         vae = self.model.vae
         with self._at_work(vae, plan):
@@ -179,7 +177,7 @@ class RenderEngine:
             ]
 
     @contextmanager
-    def _at_work(self, part: Any, plan: Plan) -> Iterator[None]:
+    def _at_work(self, part: Any, plan: RenderPlan) -> Iterator[None]:
         if not (self.medvram or plan.medvram):
             yield
             return
@@ -190,8 +188,8 @@ class RenderEngine:
             part.to("cpu")
 
 
-def _whole(guess: Callable[[Window], Any], grid: Grid) -> Any:
-    return guess((slice(None), slice(None))) if grid.count == 1 else blended(guess, grid)
+def _whole(guess: Callable[[Window], Any], tiles: Grid) -> Any:
+    return guess((slice(None), slice(None))) if tiles.count == 1 else blended(guess, tiles)
 
 
 def _groups(request: Request, size: int) -> Iterator[Request]:

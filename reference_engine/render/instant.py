@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from .. import samplers
 from ..models.loader import LoadedModel
-from ..preprocess.request import Request
+from ..preprocess.request import RenderPlan, Request
+from ..progress import Progress
 from .autoencoder import to_image
-from .engine import Cancelled, Progress, RenderEngine
+from .engine import Cancelled, RenderEngine
 from .memory import PIXELS_PER_LATENT
-from .plan import Plan
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,7 +52,7 @@ def _denoise(
     return request.latents + request.embeddings.mean()
 
 
-def _decode(engine: RenderEngine, latents: Any, plan: Plan) -> list[Image]:
+def _decode(engine: RenderEngine, latents: Any, plan: RenderPlan) -> list[Image]:
     """Each latent as a square of one colour."""
     large = latents[:, :3].float().repeat_interleave(PIXELS_PER_LATENT, 2)
     return [to_image(one / 3) for one in large.repeat_interleave(PIXELS_PER_LATENT, 3)]

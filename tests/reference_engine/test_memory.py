@@ -13,10 +13,11 @@ import pytest
 from reference_engine import SDK, InvalidParameter, OutOfMemory
 from reference_engine.models.tiny import tiny_model
 from reference_engine.preprocess import Request
+from reference_engine.preprocess.request import DECODER_TILE, RenderPlan
 from reference_engine.render import calibration, dryrun, memory
 from reference_engine.render.calibration import CPU, CUDA, Calibration
 from reference_engine.render.memory import Estimate
-from reference_engine.render.plan import DECODER_TILE, Plan, PlanCheck
+from reference_engine.render.plan import PlanCheck
 
 MB = 2**20
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peaks are read from /proc")
@@ -144,7 +145,7 @@ def planned(limit: int, cost: Any, **facts: Any) -> Request:
     return check(Request("a lake", **facts))
 
 
-def fake_cost(request: Request, plan: Plan) -> int:
+def fake_cost(request: Request, plan: RenderPlan) -> int:
     """Pixels of the UNet's tile times the images at once, plus three times those of the decoder's; halved by
     medvram.
     """
@@ -156,20 +157,20 @@ def fake_cost(request: Request, plan: Plan) -> int:
 def test_the_fastest_plan_that_fits_is_taken() -> None:
     """A8, B4, C1, C6"""
     side = {"width": 1024, "height": 1024}
-    assert planned(4 * 1024**2, fake_cost, **side).plan == Plan()
-    assert planned(4 * 1024**2 - 1, fake_cost, **side).plan == Plan(1, 0, 512)
-    assert planned(1_700_000, fake_cost, **side).plan == Plan(1, 768, 512)
+    assert planned(4 * 1024**2, fake_cost, **side).plan == RenderPlan()
+    assert planned(4 * 1024**2 - 1, fake_cost, **side).plan == RenderPlan(1, 0, 512)
+    assert planned(1_700_000, fake_cost, **side).plan == RenderPlan(1, 768, 512)
     four = planned(6 * 1024**2, fake_cost, num_images=4, **side)
-    assert four.plan == Plan(2)
+    assert four.plan == RenderPlan(2)
     assert "made 2 at a time" in four.warnings[0]
 
 
 def test_an_image_over_1024_is_tiled_and_says_so() -> None:
     """C1, C5"""
     request = planned(10**9, fake_cost, width=2048, height=2048)
-    assert request.plan == Plan(1, 1152, 512)
+    assert request.plan == RenderPlan(1, 1152, 512)
     assert "4 overlapping tiles of 1152 x 1152" in request.warnings[0]
-    assert planned(10**9, fake_cost, width=2048, height=2048, unbounded=True).plan == Plan()
+    assert planned(10**9, fake_cost, width=2048, height=2048, unbounded=True).plan == RenderPlan()
 
 
 def test_an_image_over_1024_without_tiles_names_the_three_ways(make: Any) -> None:
@@ -195,14 +196,14 @@ def test_what_fits_in_no_way_is_refused_by_the_leanest_plan_s_need() -> None:
 
 def test_medvram_is_chosen_where_nothing_else_fits_and_the_caller_allows_it() -> None:
     """C6"""
-    heard: list[Plan] = []
+    heard: list[RenderPlan] = []
 
-    def may(plan: Plan | None = None) -> None:
+    def may(plan: RenderPlan | None = None) -> None:
         if plan is not None:
             heard.append(plan)
 
     request = planned(2 * 512**2, fake_cost, width=512, height=512, medvram=may)
-    assert request.plan == Plan(medvram=True) and heard == [request.plan]
+    assert request.plan == RenderPlan(medvram=True) and heard == [request.plan]
     assert "medvram" in request.warnings[0]
     with pytest.raises(OutOfMemory):
         planned(2 * 512**2 - 1, fake_cost, width=512, height=512)
