@@ -80,14 +80,14 @@ def dry(model: Path, side: int, tile: int = 0, decoder_tile: int = 0) -> int:
     """Live bytes of activations in float16, as on a GPU."""
     from reference_engine.render import memory
     from reference_engine.render.calibration import Calibration
-    from reference_engine.render.dryrun import law
+    from reference_engine.render.dryrun import allocation_model
 
     areas = (
         memory._area(side // 8, side // 8, tile),
         memory._area(side // 8, side // 8, decoder_tile, memory.DECODER_OVERLAP),
     )
     stages = zip(("unet", "decode"), (2, 1), areas, strict=True)
-    peaks = [law(model, stage, rows, copies=False).peak(area) for stage, rows, area in stages]
+    peaks = [allocation_model(model, stage, rows, copies=False).peak(area) for stage, rows, area in stages]
     return memory._peak(peaks, True, Calibration(1.0, 0))
 
 

@@ -145,8 +145,8 @@ def _from_table(table: Mapping[str, Any]) -> PluginConfig:
             continue
         try:
             name, parsed = reader(value)
-        except _Mistakes as found:
-            mistakes.extend(found.sentences)
+        except _Mistakes as error:
+            mistakes.extend(error.sentences)
         except ValueError as error:
             mistakes.append(f"{key}: {error}")
         else:

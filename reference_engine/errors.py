@@ -33,7 +33,7 @@ def _bare(kind: type[SDKError]) -> SDKError:
     return kind.__new__(kind)
 
 
-class _Listed(SDKError):
+class _MistakesError(SDKError):
     """An error about several mistakes at once: `mistakes` has a sentence for each, beginning with its
     name.
     """
@@ -41,8 +41,8 @@ class _Listed(SDKError):
     def __init__(self, what: str, mistakes: Iterable[str], remedies: Iterable[str] = ()) -> None:
         self.mistakes = tuple(mistakes)
         count = "a mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
-        told = f"{what} has {count}: {' '.join(self.mistakes)}" if self.mistakes else what
-        super().__init__(told, remedies)
+        message = f"{what} has {count}: {' '.join(self.mistakes)}" if self.mistakes else what
+        super().__init__(message, remedies)
 
 
 class ModelNotLoaded(SDKError):
@@ -71,13 +71,13 @@ class InvalidPrompt(SDKError):
     code = "ERR_INVALID_PROMPT"
 
 
-class InvalidParameter(_Listed):
+class InvalidParameter(_MistakesError):
     """One or more generation parameters are out of range; all of them are named."""
 
     code = "ERR_INVALID_PARAMETER"
 
 
-class ConfigError(_Listed):
+class ConfigError(_MistakesError):
     """The configuration has one or more mistakes; all of them are named."""
 
     code = "ERR_INVALID_CONFIG"

@@ -120,7 +120,7 @@ class Plugin:
         """
         with self._lock:
             try:
-                prepared, images, timings, notes = memory.out_of_memory_told(
+                prepared, images, timings, notes = memory.raising_out_of_memory(
                     lambda: self._make(call, cancelled, progress)
                 )
             finally:

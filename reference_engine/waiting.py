@@ -40,11 +40,11 @@ async def in_thread(
         if progress is not None and not stop.is_set():
             progress(done, total)
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         with suppress(RuntimeError):  # the loop was closed: nobody is there to be told
             loop.call_soon_threadsafe(show, done, total)
 
-    waiter = asyncio.wrap_future(started(executor, work, stop.is_set, tell if progress else None))
+    waiter = asyncio.wrap_future(started(executor, work, stop.is_set, report if progress else None))
     try:
         await asyncio.wait({waiter}, timeout=timeout)
         if not waiter.done():

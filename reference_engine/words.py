@@ -72,9 +72,9 @@ def _letters() -> dict[int, int]:
     return {ord(form): ord(group[0]) for group in groups for form in group[1:]} | _KATAKANA
 
 
-def _kept_mark(found: regex.Match[str]) -> str:
+def _kept_mark(match: regex.Match[str]) -> str:
     # Marks stay until normalization had its chance to compose them; what is ignorable may not come between.
-    return "".join(char for char in found[0] if "\u0300" <= char <= "\u036f" and char != "\u034f")
+    return "".join(char for char in match[0] if "\u0300" <= char <= "\u036f" and char != "\u034f")
 
 
 class WordFilter:
@@ -90,8 +90,8 @@ class WordFilter:
 
     def find(self, text: str) -> str | None:
         """The word of the list that `text` contains, as the list has it; None where there is none."""
-        found = self._pattern.search(folded(text)) if self._words else None
-        return None if found is None else self._words[(found.lastindex or 1) - 1]
+        match = self._pattern.search(folded(text)) if self._words else None
+        return None if match is None else self._words[(match.lastindex or 1) - 1]
 
 
 def read_word_list(path: str | Path) -> tuple[str, ...]:

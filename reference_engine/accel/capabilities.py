@@ -46,22 +46,22 @@ def require(acceleration: str = "none", streams: int = 1, device: str = "cpu") -
     ("cpu" or "cuda", the one that will be used).
     """
     wanted = [
-        name for name, asked in (("streams", streams > 1), (acceleration, acceleration != "none")) if asked
+        name for name, needed in (("streams", streams > 1), (acceleration, acceleration != "none")) if needed
     ]
     if not wanted:
         return
     known = {one.name: one for one in capabilities()}
     lacking = [known[name] for name in wanted if not known[name].available]
-    told = [f"{one.name}: {one.detail}" for one in lacking]
+    problems = [f"{one.name}: {one.detail}" for one in lacking]
     remedies = [one.remedy for one in lacking]
     if device != "cuda":
         for name in wanted:
             if name != "compile" and known[name].available:
-                told.append(f"{name}: works on a GPU alone, and device is {device}")
+                problems.append(f"{name}: works on a GPU alone, and device is {device}")
                 remedies.append('Set device to "cuda".')
-    if told:
+    if problems:
         raise CapabilityMissing(
-            f"This machine cannot do what the configuration asks for: {'; '.join(told)}.", remedies
+            f"This machine cannot do what the configuration asks for: {'; '.join(problems)}.", remedies
         )
 
 
@@ -69,8 +69,8 @@ def _cuda() -> Capability:
     import torch
 
     if torch.cuda.is_available():
-        found = torch.cuda.get_device_properties(0)
-        return Capability("cuda", True, f"{found.name}, {found.total_memory / 2**30:.0f} GB")
+        properties = torch.cuda.get_device_properties(0)
+        return Capability("cuda", True, f"{properties.name}, {properties.total_memory / 2**30:.0f} GB")
     built = torch.version.cuda
     if built is None:
         return Capability("cuda", False, "this torch is built without CUDA", "Install a CUDA build of torch.")
@@ -88,15 +88,15 @@ def _compile(cuda: Capability) -> Capability:
             )
         return Capability("compile", True, "torch.compile with CUDA graphs")
     compiler = os.environ.get("CXX") or ("cl" if sys.platform == "win32" else "g++")
-    found = shutil.which(compiler) or shutil.which("clang++")
-    if found is None:
+    path = shutil.which(compiler) or shutil.which("clang++")
+    if path is None:
         return Capability(
             "compile",
             False,
             f"torch.compile needs a C++ compiler on the CPU, and there is no {compiler}",
             'Install one, or set acceleration to "none".',
         )
-    return Capability("compile", True, f"torch.compile for the CPU, with {found}")
+    return Capability("compile", True, f"torch.compile for the CPU, with {path}")
 
 
 def _tensorrt(cuda: Capability) -> Capability:

@@ -24,18 +24,18 @@ def network(unet: Any, acceleration: str) -> Network:
     return _compiled(unet) if acceleration == "compile" else _by_tensorrt(unet)
 
 
-class _Kept(dict[Any, Any]):
+class _FasterForms(dict[Any, Any]):
     """A UNet's faster forms, held by itself so that they go when it goes; a copy of it (with LoRAs in it) has
     none yet.
     """
 
-    def __deepcopy__(self, memo: Any) -> _Kept:
-        return _Kept()
+    def __deepcopy__(self, memo: Any) -> _FasterForms:
+        return _FasterForms()
 
 
 def _once(unet: Any, key: Any, make: Callable[[], Any]) -> Any:
     with _making:
-        kept = unet.__dict__.setdefault("_faster_forms", _Kept())
+        kept = unet.__dict__.setdefault("_faster_forms", _FasterForms())
         if key not in kept:
             kept[key] = make()
         return kept[key]

@@ -65,8 +65,8 @@ def samples(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     import numpy as np
 
     probe = kernel() + MEAN_SHARE / BLOCK
-    found: NDArray[np.float64] = np.einsum("rcij,ij->rc", blocks_of(plane), probe, optimize=True)
-    return found
+    values: NDArray[np.float64] = np.einsum("rcij,ij->rc", blocks_of(plane), probe, optimize=True)
+    return values
 
 
 def places(rows: int, columns: int, bits: int) -> NDArray[np.int64]:
@@ -103,8 +103,8 @@ def embed_luma(pixels: NDArray[np.uint8], word: NDArray[np.bool_]) -> NDArray[np
 
     rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
     wanted = np.where(word[places(rows, columns, word.size)], 0.75, 0.25) * STEP
-    found = samples(luma_of(pixels))
-    aim = found + (wanted - found + STEP / 2) % STEP - STEP / 2
+    current = samples(luma_of(pixels))
+    aim = current + (wanted - current + STEP / 2) % STEP - STEP / 2
     exact, out = pixels.astype(np.float64), pixels
     for _ in range(ROUNDS):
         missing = aim - samples(luma_of(out))

@@ -78,7 +78,9 @@ def policy_mistakes(value: object) -> list[str]:
         elif not isinstance(item, Mapping):
             mistakes.append(f"marking.text: must be a table of keyword to text, not {item!r}.")
         else:
-            mistakes += [told for keyword, text in item.items() if (told := _text_mistake(keyword, text))]
+            mistakes += [
+                mistake for keyword, text in item.items() if (mistake := _text_mistake(keyword, text))
+            ]
     return mistakes
 
 

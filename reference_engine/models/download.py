@@ -13,11 +13,11 @@ from pathlib import Path
 
 from .cache import locked
 from .download_http import (
-    Answer,
     Client,
     DownloadCancelled,
     DownloadError,
     Interrupted,
+    Response,
     check_url,
     shown,
 )
@@ -26,7 +26,7 @@ from .download_part import Meta, Part, source_name
 
 __all__ = ["Download", "DownloadCancelled", "DownloadError", "HTTPDownloader"]
 
-Progress = Callable[[int, "int | None"], None]
+ByteProgress = Callable[[int, "int | None"], None]
 """Called with the bytes that are there and the bytes of the whole file (None where nobody knows)."""
 
 _READ = 2**20
@@ -97,7 +97,7 @@ class HTTPDownloader:
         *,
         sha256: str | None = None,
         max_size: int | None = None,
-        progress: Progress | None = None,
+        progress: ByteProgress | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Download:
         """The file of `url` at `target`, which is replaced where it is there already.
@@ -141,10 +141,10 @@ class HTTPDownloader:
             if job.sha256 in (None, part.sha256):
                 break
             pieced = part.inherited or part.pieces > 1
-            found = part.sha256
+            actual = part.sha256
             part.discard_bytes()
             if from_scratch or not pieced:
-                raise _wrong_bytes(job, found)
+                raise _wrong_bytes(job, actual)
             from_scratch = True  # the pieces did not fit each other; in one piece they may
         job.report(part, at_once=True)
         size, digest = part.size, part.sha256
@@ -162,9 +162,9 @@ class HTTPDownloader:
             part.discard_bytes()  # nothing could tell whether the rest belongs to it
         job.requests += 1
         try:
-            with self._client.get(job.url, part.size, known) as answer:
-                self._take_up(job, part, answer, source)
-                self._copy(job, part, answer)
+            with self._client.get(job.url, part.size, known) as response:
+                self._take_up(job, part, response, source)
+                self._copy(job, part, response)
         except Interrupted as broken:
             if broken.reason in ("range", "part"):
                 part.discard_bytes()
@@ -173,41 +173,41 @@ class HTTPDownloader:
         if total is not None and part.size < total:
             raise Interrupted("short", f"it ended after {part.size} of {total} bytes")
 
-    def _take_up(self, job: _Job, part: Part, answer: Answer, source: str) -> None:
+    def _take_up(self, job: _Job, part: Part, response: Response, source: str) -> None:
         """Makes the part one that the answer's body continues."""
-        meta = Meta(source, answer.validator, answer.total)
-        if job.max_size is not None and (answer.total or 0) > job.max_size:
+        meta = Meta(source, response.validator, response.total)
+        if job.max_size is not None and (response.total or 0) > job.max_size:
             raise _too_large(job)
-        if answer.start:
+        if response.start:
             if part.meta is None or not _same_file(part.meta, meta):
                 raise Interrupted("part", "its file is another one than before")
-            part.meta = replace(part.meta, total=part.meta.total or answer.total)
+            part.meta = replace(part.meta, total=part.meta.total or response.total)
         else:
             part.restart(meta)
-        if not answer.framed and job.sha256 is None:
+        if not response.framed and job.sha256 is None:
             raise DownloadError(
                 "short",
                 f"{shown(job.url)} does not say how long it is, so a part could pass for the whole.",
                 ("Give the file's sha256.",),
             )
         room = shutil.disk_usage(part.target.parent).free
-        if answer.total is not None and answer.total - part.size > room:
+        if response.total is not None and response.total - part.size > room:
             raise DownloadError(
                 "disk",
-                f"{shown(job.url)} needs {answer.total - part.size} bytes more, but only {room} are free in "
-                f"{part.target.parent}.",
+                f"{shown(job.url)} needs {response.total - part.size} more bytes, but only {room} are free "
+                f"in {part.target.parent}.",
                 ("Make room on the disk, or choose another folder.",),
             )
         part.pieces += 1
 
-    def _copy(self, job: _Job, part: Part, answer: Answer) -> None:
+    def _copy(self, job: _Job, part: Part, response: Response) -> None:
         bucket = self._bucket
         most = min(_READ, bucket.chunk) if bucket else _READ
         if bucket:
             bucket.begin()
         total = part.meta.total if part.meta else None
         while total is None or part.size < total:
-            data = answer.read(most if total is None else min(most, total - part.size))
+            data = response.read(most if total is None else min(most, total - part.size))
             if not data:
                 return
             part.append(data)
@@ -238,7 +238,7 @@ class _Job:
         url: str,
         sha256: str | None,
         max_size: int | None,
-        progress: Progress | None,
+        progress: ByteProgress | None,
         cancelled: Callable[[], bool],
     ) -> None:
         self.url, self.sha256, self.max_size = url, sha256, max_size
@@ -272,23 +272,23 @@ def _same_file(before: Meta, now: Meta) -> bool:
 def _given_up(job: _Job, part: Part, broken: Interrupted) -> DownloadError:
     reason = {"range": "short", "part": "http"}.get(broken.reason, broken.reason)
     if reason == "short":
-        told = "breaks off again and again"
+        problem = "breaks off again and again"
         remedies = ("Get the file from another address: this server does not give it whole.",)
     elif broken.wait:
-        told = f"asks to wait for {broken.wait:.0f} seconds"
+        problem = f"asks to wait for {broken.wait:.0f} seconds"
         remedies = ("Try again after that time.",)
     else:
-        told = "cannot be had"
+        problem = "cannot be had"
         remedies = ("Check the network, the proxy settings and the address, and try again.",)
     kept = f" {part.size} bytes are kept, and the next try goes on from there." if part.size else ""
-    return DownloadError(reason, f"{shown(job.url)} {told}: {broken}.{kept}", remedies)
+    return DownloadError(reason, f"{shown(job.url)} {problem}: {broken}.{kept}", remedies)
 
 
-def _wrong_bytes(job: _Job, found: str) -> DownloadError:
+def _wrong_bytes(job: _Job, actual: str) -> DownloadError:
     return DownloadError(
         "hash",
-        f"{shown(job.url)} is not the file asked for: its sha256 is {found}, not {job.sha256}. What came was "
-        "deleted.",
+        f"{shown(job.url)} is not the requested file: its sha256 is {actual}, not {job.sha256}. The received "
+        "bytes were deleted.",
         (
             "Check the address and the sha256 against where both were published.",
             "If both are right, the server or a proxy gives out a changed file: use another one.",

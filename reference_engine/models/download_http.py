@@ -54,7 +54,7 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An open body. Its first byte is byte `start` of a file of `total` bytes, where the server said so."""
 
     start: int
@@ -100,7 +100,7 @@ class Client:
             self._opener.add_handler(handler)
 
     @contextmanager
-    def get(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Answer]:
+    def get(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Response]:
         """Asks for `url` from byte `start` on, if it still has that `validator`.
 
         Raises Interrupted where asking again may help, DownloadError where it cannot.
@@ -128,7 +128,7 @@ class Client:
                 ) from None
             raise _interrupted(error) from error
         with response:
-            yield _read_answer(url, response, start)
+            yield _read_response(url, response, start)
 
 
 def check_url(url: str) -> str:
@@ -162,7 +162,7 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _read_answer(url: str, response: http.client.HTTPResponse, start: int) -> Answer:
+def _read_response(url: str, response: http.client.HTTPResponse, start: int) -> Response:
     headers = response.headers
     encoding = headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
@@ -174,14 +174,14 @@ def _read_answer(url: str, response: http.client.HTTPResponse, start: int) -> An
     framed = response.length is not None or headers.get("Transfer-Encoding", "").lower() == "chunked"
     validator = _validator(headers)
     if response.status == 200:
-        return Answer(0, response.length, validator, framed, response)
+        return Response(0, response.length, validator, framed, response)
     if response.status != 206:
         raise _refusal(url, response.status, headers, ranged=False)
-    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    if found is None or int(found[1]) != start or not start:
+    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    if match is None or int(match[1]) != start or not start:
         raise Interrupted("part", "it answered with another part of the file than the one asked for")
-    total = None if found[3] == "*" else int(found[3])
-    return Answer(start, total, validator, framed, response)
+    total = None if match[3] == "*" else int(match[3])
+    return Response(start, total, validator, framed, response)
 
 
 def _refusal(url: str, status: int, headers: Message, *, ranged: bool) -> Exception:
@@ -234,14 +234,14 @@ def _date(text: str) -> datetime | None:
 def _interrupted(error: Exception) -> Interrupted:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):  # socket.timeout is the same since Python 3.10
-        told = "nothing came in time"
+        reason = "nothing came in time"
     elif isinstance(cause, socket.gaierror):
-        told = "there is no such host, or no network"
+        reason = "there is no such host, or no network"
     elif isinstance(cause, http.client.HTTPException) and not isinstance(cause, ConnectionError):
-        told = "the connection was broken off, or what came is not HTTP"
+        reason = "the connection was broken off, or what came is not HTTP"
     else:
-        told = str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
-    return Interrupted("network", told)
+        reason = str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
+    return Interrupted("network", reason)
 
 
 def _certificate_problem(error: Exception) -> str | None:

@@ -58,9 +58,9 @@ def check_folder(path: Path, sha256: str | None = None, *, force: bool = False) 
             f"The model in {path} is not whole; missing: {', '.join(missing)}.",
             ["Copy or download the folder again, all of it."],
         )
-    if sha256 is not None and (found := folder_digest(path, force=force)) != sha256.lower():
+    if sha256 is not None and (actual := folder_digest(path, force=force)) != sha256.lower():
         raise ModelNotLoaded(
-            f"The model in {path} is not the one asked for: its sha256 is {found}, not {sha256.lower()}.",
+            f"The model in {path} is not the one asked for: its sha256 is {actual}, not {sha256.lower()}.",
             [
                 "Get the model again from where its sha256 was published.",
                 "If the change is wanted, put the new sha256 into the configuration.",
@@ -72,9 +72,9 @@ def check_folder(path: Path, sha256: str | None = None, *, force: bool = False) 
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of one component. Raises ModelNotLoaded where there are none, or only pickles."""
-    found = sorted(file for file in folder.glob("*.safetensors") if ".fp16." not in file.name)
-    if found:
-        return found
+    files = sorted(file for file in folder.glob("*.safetensors") if ".fp16." not in file.name)
+    if files:
+        return files
     pickles = sorted(file.name for file in folder.glob("*") if file.suffix in PICKLES)
     if pickles:
         raise ModelNotLoaded(

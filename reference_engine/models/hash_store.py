@@ -52,7 +52,7 @@ def store(identity: Identity, sha256: str, begun: int) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _ours(file.parent.stat()):
             return
-        with locked(file.with_name(f"{file.name}.lock"), _patience()):
+        with locked(file.with_name(f"{file.name}.lock"), _deadline()):
             hashes = _read(file)
             hashes.pop(identity, None)
             hashes[identity] = sha256
@@ -67,11 +67,11 @@ def _kept(identity: Identity) -> bool:
     return sys.platform != "win32" and identity[2] >= WORTH
 
 
-def _patience() -> _Patience:
-    return _Patience(time.monotonic() + 2.0)
+def _deadline() -> _Deadline:
+    return _Deadline(time.monotonic() + 2.0)
 
 
-class _Patience:
+class _Deadline:
     """Gives up at `end`: who holds the lock for so long does more than write this file."""
 
     def __init__(self, end: float) -> None:
@@ -105,13 +105,13 @@ def _parsed(content: Mapping[str, object]) -> dict[Identity, str]:
     entries = content["hashes"]
     if content["format"] != _FORMAT or not isinstance(entries, dict):
         raise ValueError("another format")
-    found: dict[Identity, str] = {}
+    hashes: dict[Identity, str] = {}
     for key, sha256 in entries.items():
         device, inode, size, changed, status_changed = map(int, key.split(" "))
         if not _SHA256.fullmatch(sha256):
             raise ValueError("no sha256")
-        found[device, inode, size, changed, status_changed] = sha256
-    return found
+        hashes[device, inode, size, changed, status_changed] = sha256
+    return hashes
 
 
 def _write(file: Path, hashes: Mapping[Identity, str]) -> None:

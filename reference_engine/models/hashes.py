@@ -44,13 +44,13 @@ def file_digest(file: Path, *, force: bool = False) -> str:
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
-    found = digest.hexdigest()
+    sha256 = digest.hexdigest()
     young = begun - max(before[3], before[4]) < _CLOCK_TICK
     if not young and identity(file) == before:
         with _lock:
-            _known[before] = found
-        store(before, found, begun)
-    return found
+            _known[before] = sha256
+        store(before, sha256, begun)
+    return sha256
 
 
 def remember(file: Path, sha256: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelNotLoaded, SDKError
-from .download import HTTPDownloader, Progress
+from .download import ByteProgress, HTTPDownloader
 from .folder import check_folder
 from .hash_store import Identity
 from .hashes import fingerprint
@@ -46,9 +46,11 @@ class LoadedModel:
         """The ids, from start mark to padding, and the part of `text` they cover and the part they do not."""
         limit = int(self.text_encoder.config.max_position_embeddings)
         with self._tokenizing:  # the tokenizer under it allows one user at a time
-            found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        kept, lost = split_at_limit(text, found["offset_mapping"], limit - 2)
-        ids = [self.tokenizer.bos_token_id, *found["input_ids"][: limit - 2], self.tokenizer.eos_token_id]
+            encoding = self.tokenizer(
+                text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            )
+        kept, lost = split_at_limit(text, encoding["offset_mapping"], limit - 2)
+        ids = [self.tokenizer.bos_token_id, *encoding["input_ids"][: limit - 2], self.tokenizer.eos_token_id]
         return ids + [self.tokenizer.pad_token_id] * (limit - len(ids)), kept, lost
 
     def encode(self, ids: list[int]) -> Any:
@@ -70,7 +72,7 @@ class ModelLoader:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._places: dict[tuple[Path, str, bool], _Place] = {}
+        self._slots: dict[tuple[Path, str, bool], _ModelSlot] = {}
         self._leases: Leases[LoadedModel] = Leases()
 
     def acquire(
@@ -110,19 +112,19 @@ class ModelLoader:
         """
         folder = Path(path).resolve()
         with self._guard:
-            place = self._places.setdefault((folder, device, half), _Place())
-        with place.lock:
+            slot = self._slots.setdefault((folder, device, half), _ModelSlot())
+        with slot.lock:
             files = fingerprint(folder)
             check_folder(folder, sha256, force=force)
-            model = place.model
-            if model is None or place.files != files:
+            model = slot.model
+            if model is None or slot.files != files:
                 model = _load(folder, device, half)
                 if fingerprint(folder) != files:
                     raise ModelNotLoaded(
                         f"The model in {folder} was changed while it was being loaded.",
                         ["Load it again when nothing writes there any more."],
                     )
-                place.keep(model, files)
+                slot.keep(model, files)
             return model
 
     def load_remote(
@@ -133,7 +135,7 @@ class ModelLoader:
         device: str = "cpu",
         half: bool = False,
         downloader: HTTPDownloader | None = None,
-        progress: Progress | None = None,
+        progress: ByteProgress | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> LoadedModel:
         """The model in the folder under `url` (see `models.remote`), downloaded into the cache once.
@@ -146,16 +148,16 @@ class ModelLoader:
     def in_use(self) -> tuple[Path, ...]:
         """The folders of the models that somebody holds, once for each device and precision."""
         with self._guard:
-            places = list(self._places.values())
-        return tuple(sorted(model.path for place in places if (model := place.model) is not None))
+            slots = list(self._slots.values())
+        return tuple(sorted(model.path for slot in slots if (model := slot.model) is not None))
 
     def forget(self) -> None:
         """The next asker loads anew; models in use stay until their users are done."""
         with self._guard:
-            self._places.clear()
+            self._slots.clear()
 
 
-class _Place:
+class _ModelSlot:
     """Where the askers for one model meet."""
 
     def __init__(self) -> None:

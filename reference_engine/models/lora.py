@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelNotLoaded
 from .folder import read_header
-from .lora_names import COMPONENTS, Adapted, fitted, read_names
+from .lora_names import COMPONENTS, AdaptedModule, fitted, read_names
 
 if TYPE_CHECKING:
     from .loader import LoadedModel
@@ -28,7 +28,7 @@ class Lora:
     scale: float = 1.0
 
 
-def check_lora(lora: Lora, model: LoadedModel) -> list[Adapted]:
+def check_lora(lora: Lora, model: LoadedModel) -> list[AdaptedModule]:
     """What the LoRA adapts in `model`, told by its header alone.
 
     Raises ModelNotLoaded unless every tensor of it fits; a LoRA made for another base model is told by the
@@ -71,7 +71,7 @@ def with_loras(model: LoadedModel, loras: Sequence[Lora]) -> LoadedModel:
     return replace(model, **changed)
 
 
-def _adapted_twin(module: Any, plans: Sequence[tuple[Lora, list[Adapted]]]) -> Any:
+def _adapted_twin(module: Any, plans: Sequence[tuple[Lora, list[AdaptedModule]]]) -> Any:
     from peft import inject_adapter_in_model, set_peft_model_state_dict
     from peft.tuners.lora import LoraLayer
 
@@ -97,7 +97,7 @@ def _adapted_twin(module: Any, plans: Sequence[tuple[Lora, list[Adapted]]]) -> A
     return twin.requires_grad_(False).eval()
 
 
-def _peft_config(plan: Sequence[Adapted], tensors: dict[str, Any]) -> Any:
+def _peft_config(plan: Sequence[AdaptedModule], tensors: dict[str, Any]) -> Any:
     from peft import LoraConfig
 
     ranks = {item.module: item.rank for item in plan}
@@ -110,7 +110,9 @@ def _peft_config(plan: Sequence[Adapted], tensors: dict[str, Any]) -> Any:
     )
 
 
-def _tensors(lora: Lora, plan: Sequence[Adapted], weights: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+def _tensors(
+    lora: Lora, plan: Sequence[AdaptedModule], weights: dict[str, tuple[int, ...]]
+) -> dict[str, Any]:
     from safetensors import safe_open
 
     # Reading is native: without this nobody who listens (PEP 578) would hear of the file.

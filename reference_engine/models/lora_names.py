@@ -44,7 +44,7 @@ _OTHER_KINDS = {
 
 
 @dataclass(frozen=True)
-class Adapted:
+class AdaptedModule:
     """One module that a LoRA changes, by `up @ down`, times alpha / rank where the file has an `alpha`.
     `down`, `up` and `alpha` are names in the file.
     """
@@ -63,7 +63,7 @@ def text_width(modules: Mapping[str, Shape]) -> int | None:
     return min(widths, default=None)
 
 
-def read_names(shapes: Mapping[str, Shape], modules: Modules) -> tuple[list[Adapted], list[str]]:
+def read_names(shapes: Mapping[str, Shape], modules: Modules) -> tuple[list[AdaptedModule], list[str]]:
     """What the file's tensors adapt, and what is wrong with them, one sentence each."""
     if not shapes:
         return [], ["It has no tensors."]
@@ -71,14 +71,14 @@ def read_names(shapes: Mapping[str, Shape], modules: Modules) -> tuple[list[Adap
     mistakes = []
     for name in sorted(shapes):
         other = next((kind for sign, kind in _OTHER_KINDS.items() if sign in name), None)
-        found = _NAME.fullmatch(name)
+        match = _NAME.fullmatch(name)
         if other:
             mistakes.append(f"{name} belongs to a {other}, not to a plain LoRA.")
-        elif found is None:
+        elif match is None:
             mistakes.append(f"{name} is not a name of the kind unet.<module>.lora_A.weight.")
         else:
-            kind = next(group for group in ("down", "up", "alpha") if found[group])
-            stems.setdefault(found["stem"], {})[kind] = name
+            kind = next(group for group in ("down", "up", "alpha") if match[group])
+            stems.setdefault(match["stem"], {})[kind] = name
     if mistakes:
         return [], mistakes
     mistakes += _wrong_base(stems, shapes, modules)
@@ -98,7 +98,9 @@ def read_names(shapes: Mapping[str, Shape], modules: Modules) -> tuple[list[Adap
             mistakes.append(mistake)
         else:
             rank = shapes[names["down"]][0]
-            adapted.append(Adapted(component, module, rank, names["down"], names["up"], names.get("alpha")))
+            adapted.append(
+                AdaptedModule(component, module, rank, names["down"], names["up"], names.get("alpha"))
+            )
     return adapted, mistakes
 
 
@@ -135,8 +137,8 @@ def _place(stem: str, modules: Modules, flat: Mapping[str, Mapping[str, str]]) -
         if stem.startswith(prefix):
             known = flat.get(component, {})
             name = stem.removeprefix(prefix)
-            found = next((known[other] for other in _spellings(name, "_") if other in known), None)
-            return None if found is None else (component, found)
+            module = next((known[other] for other in _spellings(name, "_") if other in known), None)
+            return None if module is None else (component, module)
     name = _bare(stem)
     for component in COMPONENTS:
         if stem.startswith(f"{component}."):

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from ..errors import ModelNotLoaded
 from .cache import ENVIRONMENT_VARIABLE, cache_folder, locked
-from .download import DownloadCancelled, HTTPDownloader, Progress
+from .download import ByteProgress, DownloadCancelled, HTTPDownloader
 from .download_http import shown
 from .folder import (
     CHECKSUMS,
@@ -49,7 +49,7 @@ def fetch_model(
     *,
     downloader: HTTPDownloader | None = None,
     bandwidth_limit: int | None = None,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Path:
     """The folder of the model under `url`, downloaded into the cache unless it is there already.
@@ -91,8 +91,8 @@ def read_list(text: str, url: str) -> dict[str, str]:
     for line in text.splitlines():
         match = _LINE.fullmatch(line)
         if match is None or (mistake := _name_mistake(match[2])):
-            told = f"{match[2]!r} {mistake}" if match else f"{line[:100]!r} is not `<sha256>  <path>`"
-            raise _bad_list(url, told)
+            problem = f"{match[2]!r} {mistake}" if match else f"{line[:100]!r} is not `<sha256>  <path>`"
+            raise _bad_list(url, problem)
         files[match[2]] = match[1]
     if len(files) > _MAX_FILES:
         raise _bad_list(url, f"it has {len(files)} files, which is no model")
@@ -125,7 +125,7 @@ def _fill(
     url: str,
     sha256: str,
     downloader: HTTPDownloader,
-    progress: Progress | None,
+    progress: ByteProgress | None,
     cancelled: Callable[[], bool],
 ) -> None:
     listed = workshop / CHECKSUMS
@@ -194,9 +194,9 @@ def _name_mistake(name: str) -> str | None:
     return None
 
 
-def _bad_list(url: str, told: str) -> ModelNotLoaded:
+def _bad_list(url: str, problem: str) -> ModelNotLoaded:
     return ModelNotLoaded(
-        f"The {CHECKSUMS} of {shown(url)} cannot be used: {told}.",
+        f"The {CHECKSUMS} of {shown(url)} cannot be used: {problem}.",
         [f"Make it anew: `find * -type f ! -name {CHECKSUMS} | LC_ALL=C sort | xargs sha256sum`."],
     )
 

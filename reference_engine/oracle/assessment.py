@@ -106,64 +106,64 @@ class Assessment:
         )
 
     def repetition_problems(self) -> tuple[str, ...]:
-        told = [] if self.same_seed_repeats else ["Two runs from the same noise and seed differ."]
+        problems = [] if self.same_seed_repeats else ["Two runs from the same noise and seed differ."]
         if self.other_seed_differs and self.same_seed_repeats:
-            told.append("Another seed gives other latents, though no noise is to be drawn.")
-        return tuple(told)
+            problems.append("Another seed gives other latents, though no noise is to be drawn.")
+        return tuple(problems)
 
     def trajectory_problems(self) -> tuple[str, ...]:
         """Where it is not the algorithm, call by call; nothing for a sampler of its own kind."""
         if self.algorithm is None:
             return ()
-        told = []
+        problems = []
         for row, wanted in zip(self.measured, self.expected, strict=True):
             where = f"on the {row.law} law at {self.steps} steps"
             if row.calls != wanted.calls:
-                told.append(
+                problems.append(
                     f"It calls the network {row.calls} times {where}; {self.algorithm} {wanted.calls} times."
                 )
                 continue
             if row.timesteps > TIMESTEP_TOLERANCE:
-                told.append(
+                problems.append(
                     f"It tells the network a timestep that is off by {row.timesteps:.3g} {where}; see that "
                     "timesteps match the noise of the latents, fractions included."
                 )
             first = row.first_apart(self.tolerance)
             if first is not None:
                 call = "the output" if first == row.calls else f"call {first}"
-                told.append(
+                problems.append(
                     f"Its latents differ from {self.algorithm} by {row.trajectory:.2g} {where} (at most "
                     f"{self.tolerance:g}), first at {call}: {_likely_cause(first, row.calls)}."
                 )
-        return tuple(told)
+        return tuple(problems)
 
     def order_problems(self) -> tuple[str, ...]:
-        told = []
+        problems = []
         for row, wanted in zip(self.measured, self.expected, strict=True):
             if self.algorithm is not None and row.order < wanted.order - ORDER_SLACK:
-                told.append(f"Its order on the {row.law} law is {row.order:.2f}, not {wanted.order:.2f}.")
+                problems.append(f"Its order on the {row.law} law is {row.order:.2f}, not {wanted.order:.2f}.")
             least = FIRST_ORDER if wanted.order <= 1 else wanted.order * ORDER_SHARE
             if self.algorithm is None and row.order < least:
-                told.append(
+                problems.append(
                     f"Its order on the {row.law} law is {row.order:.2f}; of order {wanted.order:g} at least "
                     f"{least:.2f} is seen."
                 )
-        return tuple(told)
+        return tuple(problems)
 
     def error_problems(self) -> tuple[str, ...]:
-        told = []
+        problems = []
         for row, wanted in zip(self.measured, self.expected, strict=True):
             where = f"on the {row.law} law at {self.steps} steps"
             if row.final > ERROR_SLACK * wanted.final + FLOOR:
-                told.append(
+                problems.append(
                     f"Its error is {row.final:.2g} {where}; {self.algorithm or YARDSTICK} leaves "
                     f"{wanted.final:.2g}."
                 )
             if self.algorithm is None and row.begins < NOISE_ALONE:
-                told.append(
+                problems.append(
                     f"It begins {row.begins:.0%} up the timesteps {where}, where latents are not noise alone."
                 )
-        return tuple(told)
+        return tuple(problems)
 
 
 YARDSTICK = "Euler"
@@ -245,8 +245,8 @@ def compare_predictions(
             )
             for kind in kinds
         }
-        for kind, found in worst.items():
-            worst[kind] = max(found, *apart(traces[kind], traces[kinds[0]]))
+        for kind, difference in worst.items():
+            worst[kind] = max(difference, *apart(traces[kind], traces[kinds[0]]))
     return worst
 
 

@@ -86,7 +86,7 @@ class MomentAssessment:
         return (*self.repetition_problems(), *self.trajectory_problems(), *self.moment_problems())
 
     def repetition_problems(self) -> tuple[str, ...]:
-        return _told(
+        return _failed(
             (self.other_seed_differs, "Another seed gives the same latents, though noise is to be drawn."),
             (self.same_seed_repeats, "Two runs from the same noise and seed differ."),
         )
@@ -95,27 +95,27 @@ class MomentAssessment:
         """Where its steps are not the algorithm's, the noise aside."""
         if self.drawn is None:
             return ()
-        found, name = self.drawn, self.algorithm
-        return _told(
+        noise, name = self.drawn, self.algorithm
+        return _failed(
             (
                 self.calls == self.steps,
                 f"It calls the network {self.calls} times at {self.steps} steps; {name} {self.steps} times.",
             ),
             (
-                found.timesteps <= 1e-3,
-                f"It tells the network a timestep off by {found.timesteps:.3g}; see that timesteps match the "
+                noise.timesteps <= 1e-3,
+                f"It tells the network a timestep off by {noise.timesteps:.3g}; see that timesteps match the "
                 "noise of the latents.",
             ),
             (
-                found.start <= EXACT,
-                f"Its first latents are off by {found.start:.2g}; see how the noise is scaled (the network "
+                noise.start <= EXACT,
+                f"Its first latents are off by {noise.start:.2g}; see how the noise is scaled (the network "
                 "takes alpha x0 + sigma noise).",
             ),
             (
-                found.trajectory <= EXACT,
-                f"A step's coefficients are not {name}'s: off by {found.trajectory:.2g}.",
+                noise.trajectory <= EXACT,
+                f"A step's coefficients are not {name}'s: off by {noise.trajectory:.2g}.",
             ),
-            (found.drift <= EXACT, f"A step without noise is off by {found.drift:.2g} (at most {EXACT:g})."),
+            (noise.drift <= EXACT, f"A step without noise is off by {noise.drift:.2g} (at most {EXACT:g})."),
         )
 
     def moment_problems(self) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ class MomentAssessment:
                 leeway.mean + 1.1 * abs(self.expected.mean - target.mean),
                 leeway.deviation + 1.1 * abs(self.expected.deviation / target.deviation - 1),
             )
-        told = _told(
+        problems = _failed(
             (
                 abs(self.output.mean - target.mean) <= leeway.mean,
                 f"The output's mean is {self.output.mean:.3f} {at}, not {target.mean:.3f}.",
@@ -146,15 +146,15 @@ class MomentAssessment:
             ),
         )
         if self.drawn is None:
-            return told
-        return told + _told(
+            return problems
+        return problems + _failed(
             (self.drawn.mean <= SPREAD, "The noise drawn has not a mean of 0."),
             (self.drawn.deviation <= SPREAD, f"The noise drawn is not as large as {name}'s."),
             (self.drawn.again <= SPREAD, "Noise is drawn once and used at two steps."),
         )
 
 
-def _told(*checks: tuple[bool, str]) -> tuple[str, ...]:
+def _failed(*checks: tuple[bool, str]) -> tuple[str, ...]:
     return tuple(sentence for right, sentence in checks if not right)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..samplers.noise import PREDICTION_TYPES
 from ..samplers.schedule import Sampler
 from .laws import Array, Law
-from .references import SD_SCHEDULE, Schedule, Trace
+from .references import SD_SCHEDULE, RatioSchedule, Trace
 
 
 class NotASampler(ValueError):
@@ -36,7 +36,7 @@ class Network:
     def __init__(self, law: Law, scheduler_config: Mapping[str, Any] = SD_SCHEDULE) -> None:
         self.law = law
         self.scheduler_config = dict(scheduler_config)
-        self.schedule = Schedule(scheduler_config)
+        self.schedule = RatioSchedule(scheduler_config)
         self._kind = PREDICTION_TYPES[scheduler_config.get("prediction_type", "epsilon")]
         self.timesteps: list[float] = []
         self.inputs: list[Array] = []
@@ -179,11 +179,11 @@ def as_array(latents: Any) -> Array:
     return np.array(latents.detach().double().cpu().numpy())
 
 
-def in_kind(answer: Array, asked: Any) -> Any:
+def in_kind(answer: Array, like: Any) -> Any:
     """An answer in the type and precision of the array or tensor that was asked with."""
-    if isinstance(asked, np.ndarray):
+    if isinstance(like, np.ndarray):
         with np.errstate(over="ignore"):
-            return answer.astype(asked.dtype)
+            return answer.astype(like.dtype)
     import torch
 
-    return torch.from_numpy(answer).to(asked.device, asked.dtype)
+    return torch.from_numpy(answer).to(like.device, like.dtype)

@@ -74,13 +74,13 @@ def _processors() -> tuple[Any, Any]:
                 return super().__call__(
                     attn, hidden_states, encoder_hidden_states, attention_mask, temb, *args, **kwargs
                 )
-            found = kept.get(attn)
-            if found is None or found[0] is not encoder_hidden_states:
+            cached = kept.get(attn)
+            if cached is None or cached[0] is not encoder_hidden_states:
                 keys, values = attn.to_k(encoder_hidden_states), attn.to_v(encoder_hidden_states)
-                found = encoder_hidden_states, _by_head(keys, attn), _by_head(values, attn)
-                kept[attn] = found
+                cached = encoder_hidden_states, _by_head(keys, attn), _by_head(values, attn)
+                kept[attn] = cached
             query = _by_head(attn.to_q(hidden_states), attn)
-            return _left(attn, hidden_states, _attended(query, found[1], found[2]))
+            return _left(attn, hidden_states, _attended(query, cached[1], cached[2]))
 
     class EqualHalves(AttnProcessor2_0):
         def __call__(

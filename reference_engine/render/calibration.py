@@ -23,7 +23,7 @@ from typing import Any
 
 from ..models.cache import cache_folder
 from .caps import steady_heap
-from .dryrun import law
+from .dryrun import allocation_model
 
 MARGIN = 1.1
 """On what was measured: peaks of equal runs differ by that much."""
@@ -74,15 +74,15 @@ def calibrate(model: Any, device: str, *, unet: Any = None) -> Calibration:
         for stage in ("unet", "decode"):
             run = partial(_unet, unet or model.unet) if stage == "unet" else partial(_decode, model.vae)
             run(_SIDES[0], device)  # what is set up once does not count
-            rule = law(model.path, stage, 2 if stage == "unet" else 1, copies=not cuda)
+            model_of_stage = allocation_model(model.path, stage, 2 if stage == "unet" else 1, copies=not cuda)
             for side in _SIDES:
-                live, real = rule.peak(side * side), _peak(partial(run, side, device), cuda)
+                live, real = model_of_stage.peak(side * side), _peak(partial(run, side, device), cuda)
                 if real is None:
                     return CUDA if cuda else CPU
                 points.append((live.total / 2, real) if cuda else (live.small, real - live.large))
-    found = _fitted_on_cuda(points) if cuda else _fitted_on_cpu(points)
-    _store(_file(model.path, cuda), found)
-    return found
+    calibration = _fitted_on_cuda(points) if cuda else _fitted_on_cpu(points)
+    _store(_file(model.path, cuda), calibration)
+    return calibration
 
 
 def _fitted_on_cuda(points: Sequence[tuple[float, float]]) -> Calibration:
@@ -157,10 +157,10 @@ def _resident_peak(run: Callable[[], Any]) -> int | None:
 
 def _status(key: str) -> int:
     text = Path("/proc/self/status").read_text()
-    found = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
-    if found is None:
+    match = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
+    if match is None:
         raise OSError(f"no {key} in /proc/self/status")
-    return int(found[1]) * 1024
+    return int(match[1]) * 1024
 
 
 def _file(model: Path, cuda: bool) -> Path:
@@ -184,11 +184,11 @@ def _stored(file: Path) -> Calibration | None:
         return None
 
 
-def _store(file: Path, found: Calibration) -> None:
+def _store(file: Path, calibration: Calibration) -> None:
     with suppress(OSError):  # a cache that cannot be written to costs accuracy, no more
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=file.parent)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(asdict(found), stream)
+            json.dump(asdict(calibration), stream)
         Path(name).replace(file)
     _stored.cache_clear()

@@ -36,7 +36,7 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class Trace:
+class AllocationTrace:
     """Allocations of one run in their order; `sizes` are bytes by storage number."""
 
     events: tuple[Event, ...]
@@ -44,11 +44,11 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Law:
+class AllocationModel:
     """Allocations at any number of pixels, from traces of the same module at two."""
 
-    near: Trace
-    far: Trace
+    near: AllocationTrace
+    far: AllocationTrace
     near_pixels: int
     far_pixels: int
 
@@ -67,7 +67,9 @@ class Law:
         return Peak(*(int(peak) for peak in peaks))
 
 
-def trace(build: Callable[[], Any], call: Callable[[Any], Any], *, copies: bool) -> Trace:
+def trace_allocations(
+    build: Callable[[], Any], call: Callable[[Any], Any], *, copies: bool
+) -> AllocationTrace:
     """Builds a module and runs `call(module)` without data; its weights do not count.
 
     With `copies` a convolution also holds what those of the CPU do, which repack their input, weights and
@@ -84,7 +86,7 @@ def trace(build: Callable[[], Any], call: Callable[[Any], Any], *, copies: bool)
         with watch:
             call(module)
         watch.closed = True
-    return Trace(tuple(watch.events), tuple(watch.sizes))
+    return AllocationTrace(tuple(watch.events), tuple(watch.sizes))
 
 
 def _watcher(copies: bool) -> Any:
@@ -172,7 +174,7 @@ _NEAR, _FAR = 16, 32
 
 
 @lru_cache(maxsize=64)
-def law(model: Path, stage: str, rows: int, copies: bool) -> Law:
+def allocation_model(model: Path, stage: str, rows: int, copies: bool) -> AllocationModel:
     """The law of one stage of the model in the folder `model` (diffusers layout), of which only the
     config.json is read: "unet", "decode" or "encode", with a batch of `rows`, counted in latents and in
     float32.
@@ -180,10 +182,10 @@ def law(model: Path, stage: str, rows: int, copies: bool) -> Law:
     near, far = (_run(model, stage, rows, copies, side) for side in (_NEAR, _FAR))
     if near.events != far.events:
         raise ValueError(f"The {stage} of {model} takes another path at another size.")
-    return Law(near, far, _NEAR**2, _FAR**2)
+    return AllocationModel(near, far, _NEAR**2, _FAR**2)
 
 
-def _run(model: Path, stage: str, rows: int, copies: bool, side: int) -> Trace:
+def _run(model: Path, stage: str, rows: int, copies: bool, side: int) -> AllocationTrace:
     import diffusers
     import torch
 
@@ -200,4 +202,4 @@ def _run(model: Path, stage: str, rows: int, copies: bool, side: int) -> Trace:
             return module.decode(torch.empty(rows, 4, side, side), return_dict=False)
         return module.encode(torch.empty(rows, 3, side * 8, side * 8), return_dict=False)
 
-    return trace(lambda: kind.from_config(config).requires_grad_(False), call, copies=copies)
+    return trace_allocations(lambda: kind.from_config(config).requires_grad_(False), call, copies=copies)

@@ -115,8 +115,8 @@ class RenderEngine:
         with torch.inference_mode(), accel.lane(self.device, self.streams):
             for number, group in enumerate(groups):
                 started = time.perf_counter()
-                tell = _part_of(progress, number, len(groups))
-                latents = self._denoise(group, self.model.unet if unet is None else unet, cancelled, tell)
+                report = _part_of(progress, number, len(groups))
+                latents = self._denoise(group, self.model.unet if unet is None else unet, cancelled, report)
                 denoised = time.perf_counter()
                 images += self._decode(latents, plan)
                 seconds["denoise"] += denoised - started
@@ -157,10 +157,12 @@ class RenderEngine:
                 def guess(window: Window, seen: Any = seen, moment: Any = moments[index]) -> Any:
                     part = seen[(..., *window)]
                     part = torch.cat([part] * len(texts)) if guided else part
-                    told = network(part, moment, encoder_hidden_states=context, return_dict=False)[0].float()
+                    predicted = network(part, moment, encoder_hidden_states=context, return_dict=False)[
+                        0
+                    ].float()
                     if not guided:
-                        return told
-                    without, with_prompt = told.chunk(2)
+                        return predicted
+                    without, with_prompt = predicted.chunk(2)
                     return without + request.cfg_scale * (with_prompt - without)
 
                 latents = schedule.step(_whole(guess, tiles), index, latents, request.generators)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from ..errors import OutOfMemory
 from ..models.folder import COMPONENTS, weight_shapes
 from .calibration import Calibration
-from .dryrun import Peak, law
+from .dryrun import Peak, allocation_model
 from .tiles import DECODER_OVERLAP, Grid
 
 Result = TypeVar("Result")
@@ -61,12 +61,16 @@ def estimate(
     stages = [("unet", rows, _area(high, wide, tile)), ("decode", 1, decoded)]
     if encode:
         stages.append(("encode", 1, _area(high, wide, decoder_tile, DECODER_OVERLAP)))
-    peak = _peak([law(model, stage, n, copies=not cuda).peak(area) for stage, n, area in stages], cuda, known)
+    peak = _peak(
+        [allocation_model(model, stage, n, copies=not cuda).peak(area) for stage, n, area in stages],
+        cuda,
+        known,
+    )
     parts = _parts(model)
     held = max(parts) if medvram and cuda else sum(parts)
-    picture = 4 * 3 * width * height * (2 if decoder_tile else 1)
-    """The picture in float32, and where there are tiles the one that they are put into."""
-    return Estimate(held * (2 if cuda else 4), peak + picture + known.base)
+    image = 4 * 3 * width * height * (2 if decoder_tile else 1)
+    """The image in float32, and where there are tiles the one that they are put into."""
+    return Estimate(held * (2 if cuda else 4), peak + image + known.base)
 
 
 def _area(height: int, width: int, tile: int, overlap: int | None = None) -> int:
@@ -98,7 +102,7 @@ def refusal(needed: Estimate, limit: int) -> OutOfMemory:
     )
 
 
-def out_of_memory_told(work: Callable[[], Result]) -> Result:
+def raising_out_of_memory(work: Callable[[], Result]) -> Result:
     """What `work()` returns; an allocation that the machine refuses becomes OutOfMemory."""
     result, failure = attempted(work)
     if failure:

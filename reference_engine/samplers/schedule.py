@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .noise import Level, NoiseSchedule
-from .solvers import STAY, Call, Combination, Solver
+from .solvers import STAY, Combination, NetworkCall, Solver
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Schedule:
     All maths is in the latents' dtype, on their device; the coefficients were computed in float64.
     """
 
-    def __init__(self, start: Level, calls: Sequence[Call], sampler: Sampler) -> None:
+    def __init__(self, start: Level, calls: Sequence[NetworkCall], sampler: Sampler) -> None:
         self._start, self._calls, self._sampler = start, calls, sampler
         self.timesteps: tuple[float, ...] = tuple(
             call.level.timestep for call in calls if call.level.timestep is not None

@@ -27,9 +27,9 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peaks a
 def test_the_law_of_two_dry_runs_is_exact_at_another_size(stage: str) -> None:
     """A8"""
     model, rows = tiny_model("v1.5"), 2 if stage == "unet" else 1
-    law = dryrun.law(model, stage, rows, True)
+    model_of_stage = dryrun.allocation_model(model, stage, rows, True)
     direct = dryrun._run(model, stage, rows, True, 64)
-    assert law.peak(64 * 64) == dryrun.Law(direct, direct, 0, 1).peak(0)
+    assert model_of_stage.peak(64 * 64) == dryrun.AllocationModel(direct, direct, 0, 1).peak(0)
 
 
 def test_a_dry_run_allocates_nothing_and_reads_no_weights(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_dry_run_allocates_nothing_and_reads_no_weights(tmp_path: Path) -> Non
         (tmp_path / part / "config.json").write_bytes(
             (tiny_model("v1.5") / part / "config.json").read_bytes()
         )
-    peak = dryrun.law(tmp_path, "decode", 1, True).peak(256 * 256)
+    peak = dryrun.allocation_model(tmp_path, "decode", 1, True).peak(256 * 256)
     assert peak.large > 1000 * MB
 
 
@@ -54,8 +54,8 @@ def test_a_dry_run_counts_live_storages_and_not_views_or_weights() -> None:
             made = seen @ self.weight.t()
             return made.view(-1).relu().view(10, 1000) + 1
 
-    traced = dryrun.trace(Layer, lambda layer: layer(torch.empty(10, 1000)), copies=False)
-    peak = dryrun.Law(traced, traced, 0, 1).peak(0)
+    traced = dryrun.trace_allocations(Layer, lambda layer: layer(torch.empty(10, 1000)), copies=False)
+    peak = dryrun.AllocationModel(traced, traced, 0, 1).peak(0)
     assert peak.total == 4 * 40_000  # the input, and what matmul, relu and sum made
 
 
@@ -67,7 +67,7 @@ def test_a_dry_run_counts_what_a_convolution_repacks(inside: int, outside: int) 
     import torch
 
     side, each = 64, 4 * 64 * 64
-    traced = dryrun.trace(
+    traced = dryrun.trace_allocations(
         lambda: torch.nn.Conv2d(inside, outside, 3, padding=1),
         lambda layer: layer(torch.empty(1, inside, side, side)),
         copies=True,
@@ -75,7 +75,7 @@ def test_a_dry_run_counts_what_a_convolution_repacks(inside: int, outside: int) 
     weight = 4 * 9 * inside * outside
     taken, given = (inside if inside >= 16 else 0), 16
     expected = (inside + max(taken + given, given + outside)) * each + weight
-    assert dryrun.Law(traced, traced, 0, 1).peak(0).total == expected
+    assert dryrun.AllocationModel(traced, traced, 0, 1).peak(0).total == expected
 
 
 def test_the_heap_of_one_stage_stays_while_another_has_its_large_blocks() -> None:
