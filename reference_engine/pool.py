@@ -1,9 +1,9 @@
-"""Several images at a time: a pool of threads, each with a pipeline of its own, over one copy of the weights.
+"""A pool of threads that makes several images at a time. Each thread has its own pipeline; all share one copy
+of the weights.
 
-A generation keeps state: the sampler's between two steps, the text encoding's between two prompts. One
-pipeline for several threads therefore mixes them up; each thread of this pool has a whole plugin to itself,
-and only the weights, which nobody writes to, are common. An image is bit for bit the one that a single plugin
-makes.
+A generation has state: the sampler's between two steps, the text encoding's between two prompts. Several
+threads in one pipeline would mix these states. Each thread of this pool therefore has its own plugin, and
+shares only the weights, which are never written to. Images are bit for bit those of a single plugin.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def _never() -> bool:
 
 
 class PluginPool:
-    """What `SDK.create_pool` returns; safe to use from any thread and any event loop. A context manager,
-    which waits for what was submitted.
+    """What `SDK.create_pool` returns. It is safe to use from any thread and any event loop. As a context
+    manager it waits for submitted work at the end.
 
     With persistent workers (the default) a thread keeps its plugin, the loaded model and the encoded prompts
-    between tasks; without, each task starts from nothing and leaves nothing behind. `memory_limit` holds for
-    each image by itself.
+    between tasks. Without, each task starts from nothing and keeps nothing. `memory_limit` applies to each
+    image separately.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PluginPool:
             raise InvalidParameter(
                 f"threads must be a whole number from 1 to {MAX_THREADS}, not {threads!r}.", ()
             )
-        Plugin(config).close()  # tells a wrong model now, and not at the first image
+        Plugin(config).close()  # raises for a wrong model now, and not at the first image
         self.config = config
         self.threads = threads
         self._setup = setup
@@ -78,13 +78,13 @@ class PluginPool:
         )
 
     def close(self, *, cancel: bool = False) -> None:
-        """Takes no more work and waits for the work there is; with `cancel` drops what has not begun, and
-        stops the rest at the next step.
+        """Takes no more work, and waits for the work in progress. With `cancel` it drops tasks that have not
+        begun, and stops the others at the next step.
         """
         if cancel:
             self._closing.set()
         self._executor.shutdown(wait=True, cancel_futures=cancel)
-        while self._kept:  # now, and not when the collector of garbage comes by
+        while self._kept:  # now, and not at some later garbage collection
             self._kept.pop().close()
 
     def __enter__(self) -> PluginPool:

@@ -1,4 +1,4 @@
-"""Ways to use several models for one image."""
+"""Workflows that use several models for one image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .result import ImageResult
 
 
 class Generator(Protocol):
-    """A plugin or a pool: whatever has the SDK's `generate_image`."""
+    """A plugin, a pool, or another object with the SDK's `generate_image`."""
 
     @accepts(GenerationOptions)
     async def generate_image(self, options: GenerationOptions) -> ImageResult: ...
@@ -20,7 +20,7 @@ class Generator(Protocol):
 
 @dataclass(frozen=True)
 class Refined:
-    """A draft, and the image that was refined from it; both are whole, marked results."""
+    """A draft and the image refined from it. Both are complete, marked results."""
 
     draft: ImageResult
     image: ImageResult
@@ -42,12 +42,13 @@ async def draft_then_refine(
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> Refined:
-    """Drafts with one model (v1.5) and refines details with another (v2.0), which starts from the draft.
+    """Makes a draft with one model (v1.5), and refines it with another (v2.0).
 
-    `draft_steps` and `steps` 5 to 50; `strength`, above 0 to 1, is how much the refinement makes anew: 0.3 to
-    0.5 keep the draft's composition. Sizes are width and height in pixels, by default the native ones of v1.5
-    and v2.0; the draft is scaled to the final size. Both runs have the same seed. `progress`
-    is told each run's own steps; `timeout` is in seconds, for each run. Raises what `generate_image` raises.
+    `draft_steps` and `steps`: 5 to 50. `strength`: above 0 to 1, the share that the refinement makes new; 0.3
+    to 0.5 keep the draft's composition. Sizes are width and height in pixels, by default the native sizes of
+    v1.5 and v2.0. The draft is scaled to the final size. Both runs use the same seed. `progress` gets the
+    steps of each run separately; `timeout`, in seconds, applies to each run. Raises the errors of
+    `generate_image`.
     """
     first = await draft.generate_image(
         prompt,

@@ -1,4 +1,4 @@
-"""Every algorithm once more, in float64 NumPy and in the form of its paper, to compare implementations with.
+"""Reference implementations of every algorithm, in float64 NumPy and in the form of the papers.
 
 Nothing here is shared with `reference_engine.samplers`: other variables (z = latents / alpha against
 r = sigma / alpha), other formulas, other code for the noise levels.
@@ -28,8 +28,8 @@ SD_SCHEDULE: Mapping[str, Any] = {
 """The scheduler config of Stable Diffusion 1.x; 2.0 at 768 has the prediction_type "v_prediction"."""
 
 PURE = 1e8
-"""The ratio that stands for pure noise: float64 bears it, and the limit is nearer than 1e-7. Every algorithm
-takes Euler's step from there, since neither time -log r nor a slope's change over r is finite.
+"""The ratio that represents pure noise: it is safe in float64, and within 1e-7 of the limit. Every algorithm
+takes Euler's step from there, because neither time -log r nor a slope's change over r is finite.
 """
 
 Denoiser = Callable[[Array, float], Array]
@@ -37,8 +37,8 @@ Denoiser = Callable[[Array, float], Array]
 
 @dataclass(frozen=True)
 class Trace:
-    """What a network was shown in a run, call by call (in its own scale, alpha x0 + sigma noise), and the
-    latents that came out.
+    """The network inputs of a run, call by call (in the network's scale, alpha x0 + sigma noise), and the
+    output latents.
     """
 
     timesteps: tuple[float, ...]
@@ -68,7 +68,7 @@ class RatioSchedule:
         return np.interp(np.log(ratio), self.logs, np.arange(len(self.logs)))
 
     def grid(self, algorithm: str, parameters: Mapping[str, Any], steps: int) -> tuple[Array, Array]:
-        """Timesteps of the calls, and ratios with the one where the run ends."""
+        """Timesteps of the calls, and the ratios, including the one where the run ends."""
         total = len(self.logs)
         if parameters.get("use_karras_sigmas", algorithm.endswith("Karras")):
             if self.ratio(total - 1) < PURE:
@@ -104,7 +104,7 @@ def trace(
 ) -> Trace:
     """A run of one of the deterministic algorithms from the network input `noise`.
 
-    Raises ConfigError for an algorithm that is unknown or draws noise (see `ancestral_steps` for those).
+    Raises ConfigError for an algorithm that is unknown or draws noise (see `ancestral_steps`).
     """
     name, given = canonical(algorithm), parameters or {}
     if name is None or name not in _WAYS or given.get("eta", 0) > 0:
@@ -275,7 +275,7 @@ def _unified(
 
 def _moments(step: float, count: int) -> Array:
     """For k = 1 to `count`: the share of slope s^k in a step, that is h times the integral of
-    e^(h(s-1)) s^k over 0..1, beside that of a constant, 1 - e^-h.
+    e^(h(s-1)) s^k over 0..1, relative to that of a constant, 1 - e^-h.
     """
     nodes, parts = np.polynomial.legendre.leggauss(30)
     inner, parts = (nodes + 1) / 2, parts / 2

@@ -1,4 +1,4 @@
-"""One generation on its way through the stages."""
+"""A request, which passes through the stages, and the plan for rendering it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ DEFAULT_CFG_SCALE = 7.5
 DEFAULT_STRENGTH = 0.75
 
 TILES = (1152, 768, 512)
-"""Sides of the UNet's tiles in pixels, largest first: four of 1152 make 2048 x 2048."""
+"""Sides of the UNet's tiles in pixels, largest first. Four of 1152 cover 2048 x 2048."""
 DECODER_TILE = 512
 
 
 @dataclass(frozen=True)
 class RenderPlan:
-    """`batch` images at once; `tile` and `decoder_tile` are sides in pixels, 0 for the whole image; with
-    `medvram` only the part of the model that works is on the GPU. `tight` where the limit is under twice the
-    estimate: the heap of the process is then held still (`caps.steady_heap`), which costs some time.
+    """How to render a request. `batch` is the number of images at once. `tile` and `decoder_tile` are sides
+    in pixels, 0 for the whole image. With `medvram` only the active part of the model is on the GPU. `tight`
+    means that the limit is under twice the estimate: the heap of the process is then kept steady
+    (`caps.steady_heap`), which costs some time.
     """
 
     batch: int = 1
@@ -28,8 +29,8 @@ class RenderPlan:
     tight: bool = field(default=False, compare=False)
 
     def leaner(self, request: Request) -> RenderPlan:
-        """The plan for a second try after the first ran out of memory; the same one where nothing is left
-        to give up.
+        """The plan for a second try after the first ran out of memory; the same plan if nothing can be
+        reduced.
         """
         side = max(request.width, request.height)
         smaller = [tile for tile in TILES if tile < (self.tile or side)]
@@ -45,13 +46,13 @@ class RenderPlan:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, and what the stages have made of it so far; stages return a changed copy.
+    """A call's parameters, and what the stages have added so far. Stages return a changed copy.
 
     Sizes are in pixels. `embeddings` and `negative_embeddings` are tensors of shape (1, 77, width of the
     model's text encoder); `latents` is a tensor of shape (num_images, 4, height / 8, width / 8) with standard
     deviation 1, `generators` has the random generator of each image, and `clean` the latents of `init_image`,
-    shape (1, 4, height / 8, width / 8). `strength` is the share of the steps that an initial image goes
-    through; `plan` says how it will be rendered.
+    shape (1, 4, height / 8, width / 8). `strength` is the share of the steps that apply to an
+    initial image. `plan` says how to render.
     """
 
     prompt: str

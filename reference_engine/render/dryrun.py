@@ -1,8 +1,8 @@
-"""What a module would allocate, learnt from a run on tensors without data.
+"""Predicts what a module allocates, from runs on tensors without data.
 
-The module is built and run under torch's FakeTensorMode, so nothing is allocated and no weight is read; a
-dispatch mode notes when each storage comes to life and goes. Two such runs at small sizes give each storage's
-size as a linear function of the number of pixels, and from then on the peak at any size is arithmetic.
+The module is built and run under torch's FakeTensorMode, so nothing is allocated and no weight is read. A
+dispatch mode records when each storage is created and freed. Two such runs at small sizes give each storage's
+size as a linear function of the number of pixels. The peak at any other size is then arithmetic.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 MAPPED = 4 * 2**20
-"""Blocks from this size on go back to the system at once (see `caps.steady_heap`); smaller ones share a
-heap, which fragments.
+"""Blocks of this size and more are returned to the system at once (see `caps.steady_heap`). Smaller blocks
+share a heap, which fragments.
 """
 
 Event = tuple[int, int]
-"""Number of a storage, and 1 where it comes to life, -1 where it goes."""
+"""Number of a storage, and 1 where it is created or -1 where it is freed."""
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The most bytes live at once: in blocks below MAPPED, in those from there on, and in all, which may be
-    less than the sum, since the two peak at different moments.
+    """The most bytes live at once: in blocks below MAPPED, in larger blocks, and in total. The total may be
+    less than the sum, because the two peaks may be at different times.
     """
 
     small: int
@@ -37,7 +37,7 @@ class Peak:
 
 @dataclass(frozen=True)
 class AllocationTrace:
-    """Allocations of one run in their order; `sizes` are bytes by storage number."""
+    """Allocations of one run, in order. `sizes` are bytes by storage number."""
 
     events: tuple[Event, ...]
     sizes: tuple[int, ...]
@@ -45,7 +45,7 @@ class AllocationTrace:
 
 @dataclass(frozen=True)
 class AllocationModel:
-    """Allocations at any number of pixels, from traces of the same module at two."""
+    """Predicts allocations at any number of pixels, from traces of one module at two sizes."""
 
     near: AllocationTrace
     far: AllocationTrace
@@ -53,7 +53,7 @@ class AllocationModel:
     far_pixels: int
 
     def peak(self, pixels: int) -> Peak:
-        """The peak for `pixels` latents or pixels, whichever the traces were counted in."""
+        """The peak for `pixels` latents or pixels, the unit in which the traces were counted."""
         import numpy as np
 
         near, far = (np.array(trace.sizes, dtype=np.float64) for trace in (self.near, self.far))
@@ -72,8 +72,8 @@ def trace_allocations(
 ) -> AllocationTrace:
     """Builds a module and runs `call(module)` without data; its weights do not count.
 
-    With `copies` a convolution also holds what those of the CPU do, which repack their input, weights and
-    output (see `_repacked`).
+    With `copies` each convolution also holds the copies that convolutions on the CPU make of their input,
+    weights and output (see `_repacked`).
     """
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -112,7 +112,7 @@ def _watcher(copies: bool) -> Any:
             working, leaving = (
                 _repacked(args[0], args[1], result) if copies and _convolves(function) else ((), ())
             )
-            self._briefly(working)  # while the result is reserved, but not yet written to
+            self._briefly(working)  # while the result is reserved but not written yet
             for tensor in tree_iter(result):
                 if isinstance(tensor, torch.Tensor):
                     self._born(tensor.untyped_storage())
@@ -145,7 +145,7 @@ def _watcher(copies: bool) -> Any:
 
 
 _BLOCK = 16
-"""Channels in a block of oneDNN's layout for AVX-512; AVX2 has blocks of 8, and takes no more."""
+"""Channels in a block of oneDNN's layout for AVX-512. AVX2 has blocks of 8, and needs no more memory."""
 
 
 def _convolves(function: Any) -> bool:
@@ -153,10 +153,10 @@ def _convolves(function: Any) -> bool:
 
 
 def _repacked(seen: Any, weight: Any, result: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Bytes of the copies that a convolution of the CPU has while it works, and while its result leaves.
+    """Bytes of the copies that a convolution on the CPU holds while it works, and while it copies its result.
 
-    oneDNN works on channels in blocks, the last of them filled up. Input of less than a block is read as it
-    is. Once the work is done, the copy of the input is gone and the output's goes into the result.
+    oneDNN works on blocks of channels, and pads the last one. Input of less than a block is not copied. After
+    the work the copy of the input is freed, and the copy of the output is written into the result.
     """
 
     def blocked(tensor: Any) -> int:
@@ -170,14 +170,13 @@ def _repacked(seen: Any, weight: Any, result: Any) -> tuple[tuple[int, ...], tup
 
 STAGES = ("unet", "decode", "encode")
 _NEAR, _FAR = 16, 32
-"""Sides in latents of the two runs that a law is made from."""
+"""Sides in latents of the two traced runs."""
 
 
 @lru_cache(maxsize=64)
 def allocation_model(model: Path, stage: str, rows: int, copies: bool) -> AllocationModel:
-    """The law of one stage of the model in the folder `model` (diffusers layout), of which only the
-    config.json is read: "unet", "decode" or "encode", with a batch of `rows`, counted in latents and in
-    float32.
+    """The allocations of one stage ("unet", "decode" or "encode") of the model in the folder `model`
+    (diffusers layout), with a batch of `rows`, by number of latents and in float32. Only config.json is read.
     """
     near, far = (_run(model, stage, rows, copies, side) for side in (_NEAR, _FAR))
     if near.events != far.events:

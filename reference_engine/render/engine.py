@@ -1,4 +1,4 @@
-"""The denoising loop with classifier-free guidance, and the decoder behind it."""
+"""The denoising loop with classifier-free guidance, and the decoder after it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def use_threads(count: int) -> None:
-    """Lets torch use `count` threads on the CPU; the last bits of an image depend on it."""
+    """Lets torch use `count` threads on the CPU. The last bits of an image depend on this number."""
     import torch
 
     if torch.get_num_threads() != count:
@@ -34,7 +34,7 @@ def use_threads(count: int) -> None:
 
 
 class Cancelled(SDKError):
-    """The caller no longer waits for this image."""
+    """The caller has cancelled this image."""
 
     code = "ERR_CANCELLED"
 
@@ -43,10 +43,10 @@ class Cancelled(SDKError):
 class RenderEngine:
     """Turns a prepared request into images, on `device` ("cpu" or "cuda"), with one CPU thread or many.
 
-    With `medvram` a part of the model is on the GPU only while it works. `acceleration` and `streams` are
-    those of `reference_engine.accel`, which has checked them. Holds no state between images; equal requests
-    give equal images, bit for bit, on the same machine with the same number of threads. Several images in one
-    batch are within 1/255 of what each is alone, since matrix products of other sizes round otherwise.
+    With `medvram` a part of the model is on the GPU only while it works. `acceleration` and `streams` have
+    been checked by `reference_engine.accel`. The engine holds no state between images. Equal requests give
+    equal images, bit for bit, on the same machine with the same number of threads. An image of a batch is
+    within 1/255 of the same image alone, because matrix products of other sizes round differently.
     """
 
     model: LoadedModel
@@ -67,8 +67,8 @@ class RenderEngine:
     ) -> tuple[tuple[Image, ...], dict[str, float], tuple[str, ...]]:
         """The images, the seconds that denoising and decoding took, and sentences for the user.
 
-        `unet` stands in for the model's own (with LoRAs in it); `cancelled` is asked before every step. Where
-        memory runs out, one more try is made by a leaner plan; then OutOfMemory is raised. Raises Cancelled.
+        `unet` replaces the model's own (it has LoRAs). `cancelled` is called before every step. If memory
+        runs out, a leaner plan gets one try before OutOfMemory is raised. Raises Cancelled.
         """
         use_threads(self.threads)
         plan = request.plan or RenderPlan(request.num_images)
@@ -170,7 +170,7 @@ class RenderEngine:
         return latents
 
     def _decode(self, latents: Any, plan: RenderPlan) -> list[Image]:
-        """One image after another: the decoder takes the most memory of all parts."""
+        """Decodes one image after another, because the decoder needs the most memory of all parts."""
         vae = self.model.vae
         with self._at_work(vae, plan):
             return [
@@ -206,7 +206,7 @@ def _groups(request: Request, size: int) -> Iterator[Request]:
 
 
 def _part_of(progress: Progress | None, number: int, groups: int) -> Progress:
-    """Tells the progress of one group out of several as that of the whole."""
+    """Reports the progress of one group as progress of the whole."""
     if progress is None:
         return lambda done, total: None
     return lambda done, total: progress(number * total + done, groups * total)

@@ -1,7 +1,7 @@
-"""The engine with its networks left out, for measuring what surrounds them.
+"""The engine without its networks, to measure everything around them.
 
-Everything else is as ever: checks, tokenising, the schedule, progress, cancelling, marks, results and errors.
-Equal requests give equal images, others give others; they are noise, and show nothing.
+Everything else is unchanged: checks, tokenising, the schedule, progress, cancelling, marks, results and
+errors. Equal requests give equal images, and different requests different ones. The images are noise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def work_instantly() -> None:
-    """From now on, and for the whole process, no image is denoised or decoded and no prompt encoded."""
+    """Replaces denoising, decoding and encoding by cheap stand-ins, for the whole process from now on."""
     for owner, name, stand_in in (
         (RenderEngine, "_denoise", _denoise),
         (RenderEngine, "_decode", _decode),
@@ -40,7 +40,7 @@ def _denoise(
     cancelled: Callable[[], bool],
     progress: Progress = lambda done, total: None,
 ) -> Any:
-    """The noise, shifted by what stands for the prompt."""
+    """The noise, shifted by a number that stands for the prompt."""
     settings = engine.sampler
     sampler = samplers.build(settings.algorithm, settings.parameters, engine.model.scheduler_config)
     partial = request.clean is not None and request.strength < 1.0

@@ -1,4 +1,4 @@
-"""How a request will be rendered, decided before the first allocation so that it fits `memory_limit`."""
+"""Plans how to render a request within `memory_limit`, before the first allocation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tiles import Grid
 
 
 def note(plan: RenderPlan, request: Request) -> str:
-    """A sentence for the user where the image is not rendered whole and at once; else an empty string."""
+    """A sentence for the user if the image is not rendered as a whole and at once; else an empty string."""
     clauses = []
     if plan.tile and (tiles := grid(plan, request)).count > 1:
         high, wide = (side * PIXELS_PER_LATENT for side in tiles.tile)
@@ -38,12 +38,12 @@ def grid(plan: RenderPlan, request: Request) -> Grid:
 
 @dataclass(frozen=True)
 class PlanCheck:
-    """The stage that plans, and refuses what would fit in no way, before a model is loaded.
+    """The stage that plans, and refuses a request that no plan fits, before a model is loaded.
 
-    `needed` estimates a request under a plan; `tiling` is "auto", "always" or "never"; `medvram()` says
-    whether plans have it, None for only those that need it, and `medvram(plan)` hears what was chosen;
-    `unbounded` allows images over 1024 x 1024 pixels without tiles. Raises OutOfMemory, and InvalidParameter
-    for a size that needs tiles where they are forbidden.
+    `needed` estimates a request under a plan. `tiling` is "auto", "always" or "never". `medvram()` says
+    whether plans use it: True, False, or None for only the plans that need it; `medvram(plan)` receives the
+    chosen plan. `unbounded` allows images over 1024 x 1024 pixels without tiles. Raises OutOfMemory, and
+    InvalidParameter for a size that needs tiles while they are forbidden.
     """
 
     needed: Callable[[Request, RenderPlan], Estimate]

@@ -1,14 +1,14 @@
 """The solvers, as tables of numbers.
 
-Every sampler here is linear in what it has seen: new latents = `keep` x latents + the sum of `weights` x past
-predictions + `noise` x fresh noise, with numbers that depend on the noise levels alone. A solver computes
-these numbers once, in float64, from the levels of the run itself, never from a rounded or assumed step. What
-is left for every step is a few multiplications of tensors (see `schedule.Schedule`).
+Every sampler here is linear in its inputs: new latents = `keep` x latents + the sum of `weights` x past
+predictions + `noise` x fresh noise, with numbers that depend only on the noise levels. A solver computes
+these numbers once, in float64, from the levels of the run itself, never from a rounded or assumed step. Each
+step is then a few multiplications of tensors (see `schedule.Schedule`).
 
 Latents are in the network's own scale, alpha x0 + sigma noise. In terms of z = latents / alpha and
 r = sigma / alpha the ordinary differential equation of sampling is dz/dr = noise prediction. In pure noise
-(alpha 0) both are infinite; the step from there is one of Euler's method on x0 in every solver, and the
-solver begins behind it (see `_from_pure_noise`).
+(alpha 0) both are infinite; every solver takes one step of Euler's method on x0 from there, and
+begins after it (see `_from_pure_noise`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .noise import Level
 
 @dataclass(frozen=True)
 class Combination:
-    """`weights` go to the newest prediction first."""
+    """A linear combination. The first of `weights` is for the newest prediction."""
 
     keep: float
     weights: tuple[float, ...] = ()
@@ -35,10 +35,10 @@ STAY = Combination(1.0)
 
 @dataclass(frozen=True)
 class NetworkCall:
-    """One call of the network, at `level`, and what is done with its prediction.
+    """One call of the network, at `level`, and how its prediction is used.
 
-    Where there is a `correction`, it first replaces the latents, computed from those that the call before
-    started from. Then `move` leads to the latents for the next call.
+    A `correction` first replaces the latents, computed from those that the previous call started from. Then
+    `move` gives the latents for the next call.
     """
 
     level: Level
@@ -83,7 +83,7 @@ def _euler(here: Level, there: Level, eta: float = 0.0) -> Combination:
 def _from_pure_noise(plan: CallPlanner) -> CallPlanner:
     """`plan`, with a step of Euler's method before it where the first level is pure noise.
 
-    A multistep solver knows no finite distance from there, and Heun's method from there has no limit.
+    From there a multistep solver has no finite distance, and Heun's method has no limit.
     """
 
     def longer(levels: Sequence[Level]) -> list[NetworkCall]:

@@ -213,7 +213,7 @@ def test_a_batch_can_start_from_one_image(plugin: Plugin) -> None:
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
-        ({"strength": 0.0}, "more than 0"),
+        ({"strength": 0.0}, "above 0"),
         ({"strength": 1.5}, "from 0 to 1"),
         ({"strength": "half"}, "from 0 to 1"),
         ({"num_images": 0}, "1 to 8"),
