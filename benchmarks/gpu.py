@@ -103,8 +103,8 @@ def main() -> None:
 
     from reference_engine.accel import capabilities
     from reference_engine.config import SamplerConfig
+    from reference_engine.preprocess.request import RenderPlan
     from reference_engine.render.engine import RenderEngine
-    from reference_engine.render.plan import Plan
 
     able = {one.name: one for one in capabilities()}
     print(f"{able['cuda'].detail}; torch {torch.__version__}; load {os.getloadavg()[0]:.1f}")
@@ -150,7 +150,7 @@ def main() -> None:
     print(f"best mode / plain diffusers at {SIDE} px: {fastest / base[0]:.2f} (goal 0.55)")
     large = measured(lambda: diffusers_run(model, 2048), 1)
     print(f"{'plain diffusers, 2048 px':34} {large[0]:7.3f} s an image {large[1]:6.2f} GB")
-    told("ours, 2048 px, tiles 1152 and 512", ours(2048, plan=Plan(1, 1152, 512)), large)
+    told("ours, 2048 px, tiles 1152 and 512", ours(2048, plan=RenderPlan(1, 1152, 512)), large)
     told("ours, medvram", ours(medvram=True), base)
     for name, claim in CLAIMS:
         print(f"{name}, claim: {claim}; measured: above")

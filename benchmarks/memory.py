@@ -43,7 +43,7 @@ import asyncio, json, sys
 from reference_engine import SDK
 from reference_engine.preprocess import Request
 from reference_engine.render import calibration, memory
-from reference_engine.render.plan import Plan
+from reference_engine.preprocess.request import RenderPlan
 from dataclasses import replace
 side, tile, decoder_tile = map(int, sys.argv[1:])
 plugin = SDK.create_plugin({"device": "cpu"})
@@ -51,9 +51,9 @@ engine = lambda: plugin._engine()
 def go(side, plan):
     prepared = plugin.pipeline.run(Request("a", steps=5, width=side, height=side, seed=1))
     engine().render(replace(prepared, plan=plan))
-go(64, Plan(tight=True))
+go(64, RenderPlan(tight=True))
 known = calibration.calibrate(plugin._load_locked(), "cpu")
-real = calibration._resident_peak(lambda: go(side, Plan(1, tile, decoder_tile)))
+real = calibration._resident_peak(lambda: go(side, RenderPlan(1, tile, decoder_tile)))
 told = memory.estimate(plugin._folder(), side, side, tile=tile, decoder_tile=decoder_tile)
 print(json.dumps([real, told.activations, told.weights]))
 """
@@ -80,7 +80,7 @@ def dry(model: Path, side: int, tile: int = 0, decoder_tile: int = 0) -> int:
     """Live bytes of activations in float16, as on a GPU."""
     from reference_engine.render import memory
     from reference_engine.render.calibration import Calibration
-    from reference_engine.render.dryrun import law
+    from reference_engine.render.dryrun import allocation_model
     from reference_engine.render.tiles import DECODER_OVERLAP
 
     areas = (
@@ -88,7 +88,7 @@ def dry(model: Path, side: int, tile: int = 0, decoder_tile: int = 0) -> int:
         memory._area(side // 8, side // 8, decoder_tile, DECODER_OVERLAP),
     )
     stages = zip(("unet", "decode"), (2, 1), areas, strict=True)
-    peaks = [law(model, stage, rows, copies=False).peak(area) for stage, rows, area in stages]
+    peaks = [allocation_model(model, stage, rows, copies=False).peak(area) for stage, rows, area in stages]
     return memory._peak(peaks, True, Calibration(1.0, 0))
 
 

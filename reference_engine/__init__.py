@@ -7,6 +7,7 @@
 Importing this package imports no model library; torch, diffusers and transformers come with the first image.
 """
 
+from .accel import CapabilityMissing
 from .config import PluginConfig
 from .errors import (
     ConcurrentUse,
@@ -18,21 +19,29 @@ from .errors import (
     SDKError,
     TimedOut,
 )
-from .result import ImageResult
+from .plugin import Plugin
+from .pool import PluginPool
+from .render.engine import Cancelled
+from .result import ImageResult, Marks
 from .sdk import SDK
 from .version import __version__
 from .workflows import Refined, draft_then_refine
 
 __all__ = [
     "SDK",
+    "Cancelled",
+    "CapabilityMissing",
     "ConcurrentUse",
     "ConfigError",
     "ImageResult",
     "InvalidParameter",
     "InvalidPrompt",
+    "Marks",
     "ModelNotLoaded",
     "OutOfMemory",
+    "Plugin",
     "PluginConfig",
+    "PluginPool",
     "Refined",
     "SDKError",
     "TimedOut",

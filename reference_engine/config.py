@@ -1,4 +1,4 @@
-"""What a plugin is created with: checked as a whole, every mistake told at once."""
+"""A plugin's configuration. It is checked as a whole, and all mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A folder of weights in the diffusers layout, and the digest it must have (see
+    """A model folder in the diffusers layout, and the digest it must have (see
     `models.folder.folder_digest`).
 
-    With a `url` (see `models.remote`) the folder is in the cache, or will be once the model is loaded;
-    `bandwidth_limit` is in bytes a second.
+    With a `url` (see `models.remote`) the folder is in the cache once the model is loaded.
+    `bandwidth_limit` is in bytes per second.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class SamplerConfig:
-    """An algorithm's proper name and its own parameters (see `reference_engine.samplers.SAMPLERS`)."""
+    """An algorithm's canonical name and its parameters (see `reference_engine.samplers.SAMPLERS`)."""
 
     algorithm: str = DEFAULT_SAMPLER
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -58,8 +58,8 @@ class SamplerConfig:
 class PluginConfig:
     """A checked configuration; `memory_limit` is in bytes.
 
-    Where `model` is None the engine uses its own tiny model of that type, which has the real one's shapes and
-    vocabulary but random weights.
+    If `model` is None the engine uses its own tiny model of that type, with the vocabulary of the real model
+    and random weights.
     """
 
     model_type: str = "v1.5"
@@ -80,28 +80,28 @@ class PluginConfig:
 
     @classmethod
     def parse(cls, config: PluginConfig | Mapping[str, Any] | str | bytes | None = None) -> PluginConfig:
-        """From a JSON object, its text, or nothing at all. Raises ConfigError with every mistake found."""
+        """From a JSON object, its text, or nothing. Raises ConfigError with every mistake."""
         if isinstance(config, PluginConfig):
             return config
         parsed = _from_table(_as_table(config))
         if parsed.model_type == "v1.4":
-            # FutureWarning, since Python hides DeprecationWarning from the people this one is for.
+            # FutureWarning, because Python hides DeprecationWarning from end users.
             warnings.warn(UNMAINTAINED, FutureWarning, stacklevel=3)
         return parsed
 
     @property
     def large(self) -> bool:
-        """Whether images over 1024 x 1024 pixels can be made: in tiles, or by TensorRT."""
+        """Whether images over 1024 x 1024 pixels are possible: in tiles, or with TensorRT."""
         return self.tiling != "never" or self.acceleration == "tensorrt"
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What every image made with this configuration should say."""
+        """The warnings that every result of this configuration carries."""
         return model_warnings(self.model_type)
 
 
 def parse_size(value: object) -> int:
-    """Bytes of "4GB", "3 GiB", "512MB", "1.5G" or a plain integer; a unit is a power of 1024. Raises
+    """Bytes of "4GB", "3 GiB", "512MB", "1.5G" or a plain integer. Units are powers of 1024. Raises
     ValueError.
     """
     number = value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -110,7 +110,7 @@ def parse_size(value: object) -> int:
     if number is None:
         raise ValueError(f'must be a size such as "4GB", "512MB" or a number of bytes, not {value!r}.')
     if number <= 0:
-        raise ValueError(f"must be more than nothing, not {value!r}.")
+        raise ValueError(f"must be above 0, not {value!r}.")
     return number
 
 
@@ -145,8 +145,8 @@ def _from_table(table: Mapping[str, Any]) -> PluginConfig:
             continue
         try:
             name, parsed = reader(value)
-        except _Mistakes as found:
-            mistakes.extend(found.sentences)
+        except _Mistakes as error:
+            mistakes.extend(error.sentences)
         except ValueError as error:
             mistakes.append(f"{key}: {error}")
         else:
@@ -166,7 +166,7 @@ def _one_of(name: str, known: tuple[str, ...]) -> Callable[[object], tuple[str, 
     def read(value: object) -> tuple[str, Any]:
         if value not in known:
             hint = did_you_mean(str(value), known)
-            raise ValueError(f"{value!r} is not known; there are {', '.join(known)}.{hint}")
+            raise ValueError(f"{value!r} is unknown; choose one of {', '.join(known)}.{hint}")
         return name, value
 
     return read
@@ -193,12 +193,14 @@ def _read_model(value: object) -> tuple[str, Any]:
     ]
     path, url, sha256, limit = (value.get(key) for key in keys)
     if path is not None and url is not None:
-        mistakes.append("model: has a path and a url; it must be one of them.")
+        mistakes.append("model: has a path and a url; give only one of them.")
     if url is not None:
         if mistake := url_mistake(url):
             mistakes.append(f"model.url: {mistake}")
         if sha256 is None:
-            mistakes.append("model.sha256: must be there with a url, so that nothing else can come from it.")
+            mistakes.append(
+                "model.sha256: is required with a url, so that no other model can be loaded from it."
+            )
     elif not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         mistakes.append(f"model.path: must be a folder, not {path!r}.")
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
@@ -209,7 +211,7 @@ def _read_model(value: object) -> tuple[str, Any]:
         except ValueError as error:
             mistakes.append(f"model.bandwidth_limit: {error}")
         if url is None:
-            mistakes.append("model.bandwidth_limit: is for a model with a url.")
+            mistakes.append("model.bandwidth_limit: applies only to a model with a url.")
     if mistakes:
         raise _Mistakes(mistakes)
     digest = sha256.lower() if isinstance(sha256, str) else None
@@ -289,4 +291,6 @@ _READERS: Mapping[str, Callable[[object], tuple[str, Any]]] = {
     "threads": _count("threads", 1024),
     "persistent_workers": _switch("persistent_workers"),
 }
-"""Each key of the configuration, and what reads its value: field name and checked value, or a ValueError."""
+"""From each key of the configuration to the function that reads its value. It returns the field's name and
+the checked value, or raises ValueError.
+"""

@@ -1,6 +1,4 @@
-"""The last thing that happens to every image: it is marked and wrapped, and nothing touches its pixels
-afterwards.
-"""
+"""The last step for every image: it is marked and wrapped as a result. Its pixels never change afterwards."""
 
 from __future__ import annotations
 
@@ -23,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def parameter_table(request: Request, config: PluginConfig) -> dict[str, Any]:
-    """What is written under "parameters-json": everything needed to make the image again, but for an initial
-    image and LoRAs.
+    """The content of "parameters-json": everything needed to make the image again, except an initial image
+    and LoRAs.
     """
     table: dict[str, Any] = {
         "seed": request.seed,
@@ -44,7 +42,7 @@ def parameter_table(request: Request, config: PluginConfig) -> dict[str, Any]:
 def deliver_all(
     images: Sequence[Image], *, seed: int, parameters: Mapping[str, Any], **facts: Any
 ) -> ImageResult:
-    """`deliver` for every image of one call: the first one's result, with the others in it. Image number n
+    """`deliver` for every image of one call. Returns the first result, with the others in it. Image number n
     (from 0) has the seed `seed` + n.
     """
     results = [
@@ -69,9 +67,10 @@ def deliver(
 ) -> ImageResult:
     """Marks `image` (any PIL mode; becomes RGB) and wraps it as a result. Loads no model.
 
-    `parameters` are added to those that are written anyway (seed, width, height, model_type, sdk); Raises
-    InvalidParameter where the image is too small for the mark, InvalidPrompt where a prompt cannot be written
-    into a file. What `marking` of the configuration adds comes before the SDK's own text, and replaces none.
+    `parameters` are added to those that are always written (seed, width, height, model_type, sdk). Text from
+    `marking` in the configuration comes before the SDK's own text, and replaces none of it. Raises
+    InvalidParameter if the image is too small for the mark, and InvalidPrompt if a prompt cannot be written
+    into a file.
     """
     from PIL import Image as pil_image
 
@@ -79,9 +78,9 @@ def deliver(
     PromptCheck.check_text(prompt, negative_prompt)
     if not isinstance(image, pil_image.Image):
         raise InvalidParameter(
-            f"What is delivered must be a PIL image, not {type(image).__name__}.",
+            f"A delivered image must be a PIL image, not {type(image).__name__}.",
             (),
-            ["Return the image from every step of postprocess, also where it is unchanged."],
+            ["Return the image from every function of postprocess, even if it is unchanged."],
         )
     started = time.perf_counter()
     policy = settings.marking

@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions that carry a stable code and what to do about it."""
+"""The SDK's exceptions. Each has a stable code and remedies."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 
 class SDKError(Exception):
-    """Base of every error the SDK raises on purpose.
+    """Base of every error that the SDK raises on purpose.
 
-    `code` is stable and meant for programs, `message` says what was wrong, `remedies` what to do, best first.
+    `code` is stable and meant for programs. `message` says what is wrong, `remedies` what to do, best first.
     """
 
     code = "ERR_SDK"
@@ -33,16 +33,16 @@ def _bare(kind: type[SDKError]) -> SDKError:
     return kind.__new__(kind)
 
 
-class _Listed(SDKError):
-    """An error about several mistakes at once: `mistakes` has a sentence for each, beginning with its
-    name.
+class _MistakesError(SDKError):
+    """An error about several mistakes at once. `mistakes` has a sentence for each, which begins with the name
+    of the parameter or key.
     """
 
     def __init__(self, what: str, mistakes: Iterable[str], remedies: Iterable[str] = ()) -> None:
         self.mistakes = tuple(mistakes)
         count = "a mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
-        told = f"{what} has {count}: {' '.join(self.mistakes)}" if self.mistakes else what
-        super().__init__(told, remedies)
+        message = f"{what} has {count}: {' '.join(self.mistakes)}" if self.mistakes else what
+        super().__init__(message, remedies)
 
 
 class ModelNotLoaded(SDKError):
@@ -71,32 +71,32 @@ class InvalidPrompt(SDKError):
     code = "ERR_INVALID_PROMPT"
 
 
-class InvalidParameter(_Listed):
-    """One or more generation parameters are out of range; all of them are named."""
+class InvalidParameter(_MistakesError):
+    """One or more generation parameters are out of range. The error names all of them."""
 
     code = "ERR_INVALID_PARAMETER"
 
 
-class ConfigError(_Listed):
-    """The configuration has one or more mistakes; all of them are named."""
+class ConfigError(_MistakesError):
+    """The configuration has one or more mistakes. The error names all of them."""
 
     code = "ERR_INVALID_CONFIG"
 
 
 class ConcurrentUse(SDKError):
-    """A pipeline that is not thread-safe was called by a second thread while a first one was in it."""
+    """A second thread called a pipeline that is not thread-safe while another thread was using it."""
 
     code = "ERR_CONCURRENT_USE"
 
 
 class TimedOut(SDKError):
-    """The image was not ready within the `timeout` that the caller gave; the work on it has been stopped."""
+    """The image was not ready within the caller's `timeout`. The work on it was stopped."""
 
     code = "ERR_TIMEOUT"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean "x"?` (with a leading space), or an empty string where nothing known is near `name`."""
+    """` Did you mean "x"?` (with a leading space), or an empty string if no known name is similar."""
     by_folded = {word.casefold(): word for word in known}
     near = difflib.get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.6)
     return f' Did you mean "{by_folded[near[0]]}"?' if near else ""

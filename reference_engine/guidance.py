@@ -1,13 +1,23 @@
-"""What the SDK advises its users, as data: models, their native sizes, steps. Advice is told, never
-enforced.
+"""The SDK's advice to users, as data: models, their native sizes, numbers of steps. Results carry the advice
+as warnings; nothing enforces it.
 
-Memory and speed figures are claims of the models' guidance and were not measured here; each is named as such.
+Memory and speed figures are claims of the models' publishers. They were not measured here, and are marked so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+__all__ = [
+    "MODELS",
+    "NO_GAIN_OVER",
+    "STEPS",
+    "ModelAdvice",
+    "StepsAdvice",
+    "model_warnings",
+    "steps_warnings",
+]
 
 UNMAINTAINED = (
     "Model v1.4 is no longer maintained. Move to v1.5; LoRAs and plugins made for v1.5 may not fit v1.4."
@@ -16,8 +26,8 @@ UNMAINTAINED = (
 
 @dataclass(frozen=True)
 class ModelAdvice:
-    """One model type. `native_size` is a side in pixels; `text_width` how wide its text encoder's embeddings
-    are; `claimed_memory_gb` the least and the most GPU memory that it is said to take, in GB, unmeasured.
+    """One model type. `native_size` is a side in pixels; `text_width` the width of its text encoder's
+    embeddings, `claimed_memory_gb` the least and the most GPU memory that it is claimed to need, in GB.
     """
 
     model_type: str
@@ -37,7 +47,7 @@ MODELS: Mapping[str, ModelAdvice] = {
         768,
         1024,
         (8, 12),
-        "For detail, and to refine drafts of v1.5; said to be 30 to 40 % slower at 768 than v1.5 at 512.",
+        "For detail, and to refine drafts of v1.5; claimed to be 30 to 40 % slower at 768 than v1.5 at 512.",
     ),
 }
 """D1, D2 and D3: by model type."""
@@ -45,7 +55,7 @@ MODELS: Mapping[str, ModelAdvice] = {
 
 @dataclass(frozen=True)
 class StepsAdvice:
-    """How many sampling steps serve a purpose: from `low` to `high`, both meant."""
+    """The advised number of sampling steps for a purpose: from `low` to `high`, both included."""
 
     purpose: str
     low: int
@@ -71,7 +81,7 @@ NO_GAIN_OVER = 50
 
 
 def steps_warnings(steps: int) -> tuple[str, ...]:
-    """A sentence where no purpose advises this number of steps, nothing otherwise."""
+    """A warning if this number of steps is advised for no purpose; else empty."""
     if any(steps in advice for advice in STEPS.values()):
         return ()
     low = min(advice.low for advice in STEPS.values())
@@ -82,5 +92,5 @@ def steps_warnings(steps: int) -> tuple[str, ...]:
 
 
 def model_warnings(model_type: str) -> tuple[str, ...]:
-    """A sentence where the model type is no longer maintained, nothing otherwise."""
+    """A warning if the model type is no longer maintained; else empty."""
     return () if MODELS[model_type].maintained else (MODELS[model_type].advice,)

@@ -1,4 +1,4 @@
-"""A plugin of the SDK: one configuration, one model, images on demand."""
+"""A plugin of the SDK: one configuration and one model, which makes images on demand."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import accel
+from .calls import Call, GenerationOptions, accepts, lora_list, make_call
 from .config import PluginConfig
 from .delivery import deliver_all, parameter_table
 from .errors import ModelNotLoaded
@@ -23,11 +24,12 @@ from .models.loader import LoadedModel, ModelLoader
 from .models.lora import Lora, check_lora, with_loras
 from .models.remote import fetch_model
 from .models.tiny import tiny_model
-from .orders import LoraSpec, Order, Progress, lora_list, make_order
 from .preprocess import InitialLatents, ParameterCheck, PreprocessPipeline, PromptCheck, Request, TextEncoding
+from .preprocess.request import RenderPlan
+from .progress import Progress
 from .render import calibration, caps, memory
 from .render.engine import RenderEngine, use_threads
-from .render.plan import Plan, PlanCheck
+from .render.plan import PlanCheck
 from .result import ImageResult
 from .waiting import in_thread
 
@@ -36,16 +38,17 @@ if TYPE_CHECKING:
 
 
 class Plugin:
-    """What `SDK.create_plugin` returns. Safe to use from several threads and tasks: images are made one after
-    another, in a thread of its own (`SDK.create_pool` makes several at a time).
+    """What `SDK.create_plugin` returns. It is safe to use from several threads and tasks: a worker thread
+    makes the images one after another (`SDK.create_pool` makes several at a time).
 
-    `pipeline` is the chain of preprocessing stages, to insert into, replace and reorder. `postprocess` holds
-    functions from image to image that run before the mark is written; nothing can run after it.
+    `pipeline` is the chain of preprocessing stages; stages can be inserted, replaced and reordered.
+    `postprocess` holds functions from image to image that run before the mark is written. Nothing can run
+    after it.
     """
 
     def __init__(self, config: PluginConfig) -> None:
-        """Checks the model's folder (and hash) where one is configured; loads and downloads nothing yet.
-        Raises ModelNotLoaded.
+        """Checks the folder (and hash) of a configured model. Loads and downloads nothing yet. Raises
+        ModelNotLoaded.
         """
         if config.model is not None and config.model.url is None:
             check_folder(config.model.path, config.model.sha256)
@@ -78,76 +81,48 @@ class Plugin:
         self._adapted: tuple[tuple[Lora, ...], LoadedModel] | None = None
 
     async def load(self) -> None:
-        """Loads the model now, and not at the first image. Raises ModelNotLoaded."""
+        """Loads the model now instead of at the first image. Raises ModelNotLoaded."""
         await asyncio.to_thread(self._load_locked)
 
-    async def generate_image(
-        self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
-        *,
-        seed: int | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        init_image: Image | None = None,
-        strength: float = 0.75,
-        num_images: int = 1,
-        loras: Sequence[LoraSpec] = (),
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> ImageResult:
-        """One marked image, or several; the event loop goes on meanwhile.
+    @accepts(GenerationOptions)
+    async def generate_image(self, options: GenerationOptions) -> ImageResult:
+        """Makes one marked image, or several, without blocking the event loop.
 
-        `steps` 5 to 50; `cfg_scale` 0 to 30 (1: the prompt alone, without the negative prompt); `seed` 0 to
-        2**63 - 1, drawn and told in the result where none is given; `width` and `height` in pixels, multiples
-        of 8 from 64 to 2048, by default those of `init_image` or the model's native ones. `init_image` (PIL,
-        any mode, resized to the sides) is where the image starts from, and `strength`, above 0 to 1, how much
-        of it is made anew: at 1 all. `num_images` 1 to 8 are made as one batch, with the seeds from `seed`
-        on; they are in the result's `images` and `each`. `loras` are files, or pairs of file and scale (-10
-        to 10), that act on this call alone, beside those that `load_lora` added.
+        `steps`: 5 to 50. `cfg_scale`: 0 to 30; 1 ignores the negative prompt. `seed`: 0 to 2**63 - 1; without
+        one a seed is drawn, and the result names it. `width` and `height`: pixels, multiples of 8 from 64 to
+        2048; by default the size of `init_image` or the model's native size. `init_image`: a PIL image in any
+        mode to start from, resized to that size. `strength`: above 0 to 1, the share of `init_image` that is
+        made new. `num_images`: 1 to 8, made as one batch with seeds counted up from `seed`; the result has
+        them as `images` and `each`. `loras`: files, or pairs of file and scale (-10 to 10), for this call
+        only, in addition to those of `load_lora`.
 
-        `progress(done, total)` is called in the event loop's thread after each step. After `timeout` seconds,
-        waiting for earlier images included, TimedOut is raised. A cancelled task, or one out of time, stops
-        before the next step.
+        `progress(done, total)` is called in the event loop's thread after each step. TimedOut is raised after
+        `timeout` seconds, which include the wait for earlier images. A task that is cancelled or timed out
+        stops before the next step.
 
         Raises InvalidParameter, InvalidPrompt, ModelNotLoaded, OutOfMemory, TimedOut.
         """
-        order = make_order(
-            self.config,
-            prompt,
-            negative_prompt,
-            steps,
-            cfg_scale,
-            seed=seed,
-            width=width,
-            height=height,
-            init_image=init_image,
-            strength=strength,
-            num_images=num_images,
-            loras=loras,
-        )
+        call = make_call(self.config, options)
         return await in_thread(
             self._worker,
-            lambda cancelled, tell: self.carry_out(order, cancelled, tell),
-            timeout=timeout,
-            progress=progress,
+            lambda cancelled, report: self.carry_out(call, cancelled, report),
+            timeout=options.timeout,
+            progress=options.progress,
         )
 
     def carry_out(
         self,
-        order: Order,
+        call: Call,
         cancelled: Callable[[], bool] = lambda: False,
         progress: Progress | None = None,
     ) -> ImageResult:
-        """`generate_image` in the caller's own thread, which waits; for worker threads. Raises what that
-        raises, and SDKError with ERR_CANCELLED where `cancelled`, asked before each step, says so.
+        """`generate_image` for worker threads: blocks the caller's thread. Raises the same errors, and
+        SDKError with ERR_CANCELLED if `cancelled()`, which is called before each step, returns true.
         """
         with self._lock:
             try:
-                prepared, images, timings, notes = memory.out_of_memory_told(
-                    lambda: self._make(order, cancelled, progress)
+                prepared, images, timings, notes = memory.raising_out_of_memory(
+                    lambda: self._make(call, cancelled, progress)
                 )
             finally:
                 self._active, self._cancelled = (), _never
@@ -155,8 +130,8 @@ class Plugin:
                     self._let_go()
         return deliver_all(
             images,
-            prompt=order.request.prompt,
-            negative_prompt=order.request.negative_prompt,
+            prompt=call.request.prompt,
+            negative_prompt=call.request.negative_prompt,
             seed=prepared.seed,
             parameters=parameter_table(prepared, self.config),
             config=self.config,
@@ -167,11 +142,11 @@ class Plugin:
         )
 
     def load_lora(self, path: str | os.PathLike[str], scale: float = 1.0) -> None:
-        """Adds a LoRA to every image from now on; `scale` -10 to 10, 1 as it was trained. Several add up.
-        Loads the model where it is not loaded yet, so it may take a while.
+        """Adds a LoRA to every image from now on. `scale`: -10 to 10; 1 is as trained. Several LoRAs add up.
+        This loads the model if it is not loaded yet, so it may take a while.
 
-        Raises ModelNotLoaded where the LoRA does not fit, InvalidParameter for the scale; nothing then has
-        changed.
+        Raises ModelNotLoaded if the LoRA does not fit, and InvalidParameter for the scale. Nothing has
+        changed then.
         """
         (lora,) = lora_list([(path, scale)])
         model = self._load_locked()
@@ -180,29 +155,27 @@ class Plugin:
             self._loras += (lora,)
 
     def unload_loras(self) -> None:
-        """Removes every added LoRA: the model's weights were never touched, so images are again what they
-        were.
-        """
+        """Removes every added LoRA. Images are then the same as before, because the weights never change."""
         with self._lock:
             self._loras, self._adapted = (), None
 
     @property
     def loras(self) -> tuple[Lora, ...]:
-        """The LoRAs that `load_lora` added, in that order."""
+        """The LoRAs that `load_lora` added, in that call."""
         return self._loras
 
     def close(self) -> None:
-        """Ends the worker thread and lets go of the model; an image in the making is finished first."""
+        """Finishes the image in progress, ends the worker thread and releases the model."""
         self._worker.shutdown()
         with self._lock:
             self._let_go()
 
     def _make(
-        self, order: Order, cancelled: Callable[[], bool], progress: Progress | None
+        self, call: Call, cancelled: Callable[[], bool], progress: Progress | None
     ) -> tuple[Request, Sequence[Image], dict[str, float], Sequence[str]]:
         started = time.perf_counter()
-        self._active, self._cancelled = self._loras + order.loras, cancelled
-        prepared = self.pipeline.run(order.request)
+        self._active, self._cancelled = self._loras + call.loras, cancelled
+        prepared = self.pipeline.run(call.request)
         unet = self._with_loras().unet if self._active else None
         ready = time.perf_counter()
         images, timings, notes = self._engine().render(
@@ -212,9 +185,9 @@ class Plugin:
             images = tuple(change(image) for image in images)
         return prepared, images, {"preprocess": ready - started, **timings}, notes
 
-    def _offload(self, plan: Plan | None = None) -> bool | None:
-        """Whether parts leave the GPU when they are not in use: True, False, or None where `plan` may decide.
-        A model that others may share stays where it is.
+    def _offload(self, plan: RenderPlan | None = None) -> bool | None:
+        """Whether unused parts leave the GPU: True, False, or None if `plan` may decide. A model that others
+        may share stays where it is.
         """
         if plan is not None:
             self._medvram = plan.medvram
@@ -222,7 +195,7 @@ class Plugin:
             return None
         return self._medvram
 
-    def _memory_needed(self, request: Request, plan: Plan) -> memory.Estimate:
+    def _memory_needed(self, request: Request, plan: RenderPlan) -> memory.Estimate:
         import_libraries()
         return memory.estimate(
             self._folder(),
@@ -250,7 +223,7 @@ class Plugin:
         )
 
     def _with_loras(self) -> LoadedModel:
-        """The model for the image in the making, with its LoRAs in it."""
+        """The model for the current image, with its LoRAs."""
         model = self._loaded()
         if not self._active:
             return model
@@ -272,7 +245,7 @@ class Plugin:
             sha256 = self.config.model.sha256 if self.config.model else None
             device = self._device()
             if self._medvram and device == "cuda":
-                # A copy of its own, since its parts move to the GPU and back.
+                # A private copy, because its parts move to the GPU and back.
                 self._lease = ModelLoader().acquire(self._folder(), sha256, half=True)
             else:
                 self._lease = _LOADER.acquire(self._folder(), sha256, device=device, half=device == "cuda")
@@ -321,4 +294,4 @@ def _never() -> bool:
 
 
 _LOADER = ModelLoader()
-"""One for the process, so that plugins on the same model share its weights."""
+"""One per process, so that plugins with the same model share its weights."""

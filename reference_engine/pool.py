@@ -1,9 +1,9 @@
-"""Several images at a time: a pool of threads, each with a pipeline of its own, over one copy of the weights.
+"""A pool of threads that makes several images at a time. Each thread has its own pipeline; all share one copy
+of the weights.
 
-A generation keeps state: the sampler's between two steps, the text encoding's between two prompts. One
-pipeline for several threads therefore mixes them up; each thread of this pool has a whole plugin to itself,
-and only the weights, which nobody writes to, are common. An image is bit for bit the one that a single plugin
-makes.
+A generation has state: the sampler's between two steps, the text encoding's between two prompts. Several
+threads in one pipeline would mix these states. Each thread of this pool therefore has its own plugin, and
+shares only the weights, which are never written to. Images are bit for bit those of a single plugin.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
 
+from .calls import Call, CallOptions, GenerationOptions, accepts, make_call
 from .config import PluginConfig
 from .errors import InvalidParameter
-from .orders import Order, Progress, make_order
 from .plugin import Plugin
+from .progress import Progress
 from .result import ImageResult
 from .waiting import in_thread, started
 
@@ -29,12 +29,12 @@ def _never() -> bool:
 
 
 class PluginPool:
-    """What `SDK.create_pool` returns; safe to use from any thread and any event loop. A context manager,
-    which waits for what was submitted.
+    """What `SDK.create_pool` returns. It is safe to use from any thread and any event loop. As a context
+    manager it waits for submitted work at the end.
 
     With persistent workers (the default) a thread keeps its plugin, the loaded model and the encoded prompts
-    between tasks; without, each task starts from nothing and leaves nothing behind. `memory_limit` holds for
-    each image by itself.
+    between tasks. Without, each task starts from nothing and keeps nothing. `memory_limit` applies to each
+    image separately.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PluginPool:
             raise InvalidParameter(
                 f"threads must be a whole number from 1 to {MAX_THREADS}, not {threads!r}.", ()
             )
-        Plugin(config).close()  # tells a wrong model now, and not at the first image
+        Plugin(config).close()  # raises for a wrong model now, and not at the first image
         self.config = config
         self.threads = threads
         self._setup = setup
@@ -56,51 +56,35 @@ class PluginPool:
         self._closing = threading.Event()
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="sdk-pool")
 
-    def submit(
-        self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
-        *,
-        progress: Progress | None = None,
-        **keywords: Any,
-    ) -> Future[ImageResult]:
-        """Queues an image, with the keywords of `Plugin.generate_image` (but `timeout`: give it to the
-        future's `result`). `progress` is called in the worker's thread. The future raises what
-        `generate_image` raises; `future.cancel()` works as long as the image is not begun.
+    @accepts(CallOptions)
+    def submit(self, options: CallOptions) -> Future[ImageResult]:
+        """Queues an image, with the parameters of `Plugin.generate_image` except `timeout`, which the
+        future's `result` takes. `progress` is called in the worker's thread. The future raises the errors of
+        `generate_image`. `future.cancel()` works until the image is begun.
         """
-        order = make_order(self.config, prompt, negative_prompt, steps, cfg_scale, **keywords)
-        return started(self._executor, self._carry_out, order, _never, progress)
+        return started(
+            self._executor, self._carry_out, make_call(self.config, options), _never, options.progress
+        )
 
-    async def generate_image(
-        self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
-        *,
-        progress: Progress | None = None,
-        timeout: float | None = None,
-        **keywords: Any,
-    ) -> ImageResult:
-        """As `Plugin.generate_image`, keywords and errors included, but several calls run at a time."""
-        order = make_order(self.config, prompt, negative_prompt, steps, cfg_scale, **keywords)
+    @accepts(GenerationOptions)
+    async def generate_image(self, options: GenerationOptions) -> ImageResult:
+        """As `Plugin.generate_image`, parameters and errors included, but several calls run at a time."""
+        call = make_call(self.config, options)
         return await in_thread(
             self._executor,
-            lambda cancelled, tell: self._carry_out(order, cancelled, tell),
-            timeout=timeout,
-            progress=progress,
+            lambda cancelled, report: self._carry_out(call, cancelled, report),
+            timeout=options.timeout,
+            progress=options.progress,
         )
 
     def close(self, *, cancel: bool = False) -> None:
-        """Takes no more work and waits for the work there is; with `cancel` drops what has not begun, and
-        stops the rest at the next step.
+        """Takes no more work, and waits for the work in progress. With `cancel` it drops tasks that have not
+        begun, and stops the others at the next step.
         """
         if cancel:
             self._closing.set()
         self._executor.shutdown(wait=True, cancel_futures=cancel)
-        while self._kept:  # now, and not when the collector of garbage comes by
+        while self._kept:  # now, and not at some later garbage collection
             self._kept.pop().close()
 
     def __enter__(self) -> PluginPool:
@@ -111,23 +95,21 @@ class PluginPool:
     ) -> None:
         self.close(cancel=kind is not None)
 
-    def _carry_out(
-        self, order: Order, cancelled: Callable[[], bool], progress: Progress | None
-    ) -> ImageResult:
+    def _carry_out(self, call: Call, cancelled: Callable[[], bool], progress: Progress | None) -> ImageResult:
         def stop() -> bool:
             return self._closing.is_set() or cancelled()
 
         if not self.config.persistent_workers:
             plugin = self._plugin()
             try:
-                return plugin.carry_out(order, stop, progress)
+                return plugin.carry_out(call, stop, progress)
             finally:
                 plugin.close()
         if not hasattr(self._own, "plugin"):
             self._own.plugin = self._plugin()
             self._kept.append(self._own.plugin)
         own: Plugin = self._own.plugin
-        return own.carry_out(order, stop, progress)
+        return own.carry_out(call, stop, progress)
 
     def _plugin(self) -> Plugin:
         plugin = Plugin(self.config)

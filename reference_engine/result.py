@@ -1,4 +1,4 @@
-"""What a generation returns."""
+"""The result of a generation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Marks:
-    """Which marks an image carries: the invisible one's method and payload (hex), the metadata's kinds."""
+    """The marks of an image: method and payload (hex) of the invisible mark, kinds of metadata."""
 
     method: str
     payload: str
@@ -28,13 +28,13 @@ class Marks:
 class ImageResult:
     """One finished, marked image and how it was made.
 
-    `image` is RGB; `timings` are seconds a stage; `metadata` is the text that `png()` writes, keyword to
-    text. Where the prompt had more tokens than the model reads, `truncated` is true, and `kept` + `lost` is
-    the text that was encoded (the prompt, as the plugin's own stages left it). `seed` is None only where a
-    plugin's own engine told none; `warnings` are sentences for the user.
+    `image` is RGB. `timings` are seconds per stage. `metadata` is the text that `png()` writes, from keyword
+    to text. If the prompt had more tokens than the model reads, `truncated` is true, and `kept` + `lost` is
+    the prompt that reached the encoder, after the plugin's own stages. `seed` is None only if a plugin's own
+    engine gave none. `warnings` are sentences for the user.
 
-    A call for several images returns the first, and the `others` with it: `images` has the pixels of all,
-    `each` a result for every one, marked and with a seed and metadata of its own.
+    A call for several images returns the first, with the `others` in it. `images` has the images of all;
+    `each` has a result for every image, marked and with its own seed and metadata.
     """
 
     image: Image
@@ -65,8 +65,8 @@ class ImageResult:
         return tuple(result.image for result in self.each)
 
     def png(self) -> bytes:
-        """The image as a PNG file, with `metadata` as uncompressed UTF-8 iTXt, signed where there are
-        `credentials`; equal results give equal bytes, but for the signature.
+        """The image as a PNG file, with `metadata` as uncompressed UTF-8 iTXt, and signed if there are
+        `credentials`. Equal results give equal bytes, except for the signature.
         """
         from .marking.credentials import sign
         from .marking.png import write_png

@@ -1,4 +1,4 @@
-"""The SDK's front door."""
+"""The entry points of the SDK."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .delivery import deliver
 from .plugin import Plugin
 from .pool import PluginPool
 from .preprocess import ParameterCheck, PromptCheck, Request
+from .preprocess.request import DEFAULT_CFG_SCALE, DEFAULT_STEPS
 from .result import ImageResult
 from .version import __version__
 
@@ -21,16 +22,16 @@ Config = PluginConfig | Mapping[str, Any] | str | None
 
 
 class SDK:
-    """Creates plugins, and gives those that bring their own engine the SDK's checks and marks."""
+    """Creates plugins. Offers the SDK's checks and marks to plugins with their own engine."""
 
     version = __version__
 
     @staticmethod
     def create_plugin(config: Config = None) -> Plugin:
-        """A plugin from a JSON object (or its text); what is left out has a default.
+        """A plugin from a JSON object (or its text). Every key has a default.
 
-        Raises ConfigError with every mistake at once, and ModelNotLoaded where a configured model is missing
-        or altered. The model itself is loaded at the first image, or by `await plugin.load()`.
+        Raises ConfigError with every mistake at once, and ModelNotLoaded if a configured model is missing or
+        altered. The model is loaded at the first image, or by `await plugin.load()`.
         """
         return Plugin(PluginConfig.parse(config))
 
@@ -44,8 +45,8 @@ class SDK:
     ) -> PluginPool:
         """A pool of `threads` (1 to 64) plugins over one copy of the weights, for several images at a time.
 
-        `persistent_workers` overrides the configuration's; `setup` is called with each thread's plugin before
-        its first image. Raises what `create_plugin` raises, and InvalidParameter for the number of threads.
+        `persistent_workers` overrides the configuration. `setup` is called with each thread's plugin before
+        its first image. Raises the errors of `create_plugin`, and InvalidParameter for the number of threads.
         """
         settings = PluginConfig.parse(config)
         if persistent_workers is not None:
@@ -63,11 +64,11 @@ class SDK:
         config: Config = None,
         timings: Mapping[str, float] | None = None,
     ) -> ImageResult:
-        """Marks an image that a plugin made by itself and wraps it as a result; loads no model.
+        """Marks an image that a plugin made with its own engine, and wraps it as a result. Loads no model.
 
-        `parameters` are written into the file beside seed, size and model type. Raises InvalidParameter where
-        the image is too small to carry the mark (64 x 64 pixels are enough), InvalidPrompt where a prompt
-        cannot be stored.
+        `parameters` are written into the file together with seed, size and model type. Raises
+        InvalidParameter if the image is too small for the mark (64 x 64 pixels are enough), and InvalidPrompt
+        if a prompt cannot be stored.
         """
         return deliver(
             image,
@@ -83,16 +84,16 @@ class SDK:
     def check_request(
         prompt: str,
         negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
+        steps: int = DEFAULT_STEPS,
+        cfg_scale: float = DEFAULT_CFG_SCALE,
         seed: int = 0,
         width: int = 512,
         height: int = 512,
         config: Config = None,
     ) -> None:
-        """The checks that every generation passes, for plugins with an engine of their own.
+        """The checks that every generation passes, for plugins with their own engine.
 
-        Raises InvalidParameter with every wrong parameter at once, then InvalidPrompt; loads no model.
+        Raises InvalidParameter with every wrong parameter at once, then InvalidPrompt. Loads no model.
         """
         settings = PluginConfig.parse(config)
         request = Request(prompt, negative_prompt, steps, cfg_scale, seed, width, height)

@@ -12,25 +12,25 @@ from numbers import Real
 from typing import TypeVar
 
 from .errors import InvalidParameter, SDKError, TimedOut
-from .orders import Progress
+from .progress import Progress
 
 Result = TypeVar("Result")
 
 Work = Callable[[Callable[[], bool], Progress | None], Result]
-"""Work for a thread: it asks the first argument before every step whether to stop, and tells the second after
-every step.
+"""Work for a thread. It calls its first argument before each step to see whether to stop, and its second
+argument after each step to report progress.
 """
 
 
 async def in_thread(
     executor: Executor, work: Work[Result], *, timeout: float | None = None, progress: Progress | None = None
 ) -> Result:
-    """What `work` returns or raises, done by `executor` while the event loop goes on.
+    """Runs `work` in `executor` without blocking the event loop, and returns or raises what it does.
 
-    `progress` is called in the loop's own thread, never after the last of it was awaited. `timeout` is in
-    seconds and counts the wait for a free thread, too; after it TimedOut is raised. A task that is cancelled,
-    or out of time, ends at once for the caller; the thread stops before its next step, and work that has not
-    begun is never begun.
+    `progress` is called in the event loop's thread, and never after this has returned. `timeout` is in
+    seconds and includes the wait for a free thread; after it TimedOut is raised. A task that is cancelled or
+    timed out ends at once for the caller. The thread stops before its next step, and work that has not begun
+    never begins.
     """
     check_timeout(timeout)
     loop = asyncio.get_running_loop()
@@ -40,11 +40,11 @@ async def in_thread(
         if progress is not None and not stop.is_set():
             progress(done, total)
 
-    def tell(done: int, total: int) -> None:
-        with suppress(RuntimeError):  # the loop was closed: nobody is there to be told
+    def report(done: int, total: int) -> None:
+        with suppress(RuntimeError):  # the loop was closed, so nobody waits for the report
             loop.call_soon_threadsafe(show, done, total)
 
-    waiter = asyncio.wrap_future(started(executor, work, stop.is_set, tell if progress else None))
+    waiter = asyncio.wrap_future(started(executor, work, stop.is_set, report if progress else None))
     try:
         await asyncio.wait({waiter}, timeout=timeout)
         if not waiter.done():
@@ -59,12 +59,12 @@ async def in_thread(
 
 
 def started(executor: Executor, work: Callable[..., Result], *arguments: object) -> Future[Result]:
-    """`executor.submit`, but with an SDKError (ERR_CLOSED) where it takes no more work."""
+    """`executor.submit`, but raises SDKError (ERR_CLOSED) if the executor takes no more work."""
     try:
         return executor.submit(work, *arguments)
     except RuntimeError:
         raise SDKError(
-            "This plugin or pool has been closed; it makes no more images.",
+            "This plugin or pool is closed; it makes no more images.",
             ["Create another."],
             code="ERR_CLOSED",
         ) from None

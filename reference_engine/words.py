@@ -1,4 +1,4 @@
-"""Finding words in text of any language, however they are dressed up: the filter behind the prompt check."""
+"""The filter of sensitive words, for text of any language and with disguised spellings."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ SENSITIVE_WORDS = (
     "아동 음란물",
     "수간 포르노",
 )
-"""Refused by default, in the four languages that a store asks for; a configuration adds to it or replaces
-it.
+"""Refused by default, in the four languages that a store requires. A configuration adds to the list or
+replaces it.
 """
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}ー"
@@ -41,18 +41,19 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Myanmar
 _HAS_UNSPACED = regex.compile(f"[{_UNSPACED}]")
 _SPACED_LETTER = rf"[\w--[{_UNSPACED}]]"
 _INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{Cf}\u0300-\u036f]+")
-"""What no reader sees, and the strokes and accents that compose with no letter."""
+"""Characters that no reader sees, and strokes and accents that compose with no letter."""
 _KATAKANA = {code: code - 0x60 for code in (*range(0x30A1, 0x30F7), 0x30FD, 0x30FE)}
 _VARIANTS = Path(__file__).with_name("han_variants.txt")
 _GAP = r"[\s._*~|/\\+=#'’`\^·•‧∙・‐‑–—―−-]{1,3}"  # noqa: RUF001
-"""What is put between letters to hide a word. Commas and full stops of any script are not in it: they
-separate words and sentences that are really meant apart.
+"""Characters put between letters to hide a word. Commas and full stops of any script are not among them: they
+separate real words and sentences.
 """
 
 
 def folded(text: str) -> str:
-    """`text` as it is compared: one form for NFC, NFD, full-width and half-width, for capitals, for hiragana
-    and katakana, for simplified and traditional characters; invisible characters are gone.
+    """`text` in the form used for comparison: the same for NFC, NFD, full-width and half-width, for capitals,
+    for hiragana and katakana, and for simplified and traditional characters. Invisible characters are
+    removed.
     """
     shown = _INVISIBLE.sub("", unicodedata.normalize("NFKC", _INVISIBLE.sub(_kept_mark, text)))
     bare: str = _INVISIBLE.sub("", unicodedata.normalize("NFKC", shown.casefold()))
@@ -61,27 +62,27 @@ def folded(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _letters() -> dict[int, int]:
-    """From a letter to the one that stands for all its forms: hiragana for kana, for Chinese characters the
-    first of their group.
+    """From a letter to the one that represents all its forms: hiragana for kana, and the first of the group
+    for Chinese characters.
 
-    Groups join all that one of them may stand for: "发" both "發" and "髮". That finds too much rather than
-    too little, and only where every other letter fits as well.
+    A group joins all forms that one of them may represent: "发" both "發" and "髮". This matches too much
+    rather than too little, and only if every other letter matches as well.
     """
     lines = _VARIANTS.read_text("utf-8").splitlines()
     groups = [group for line in lines if not line.startswith("#") for group in line.split()]
     return {ord(form): ord(group[0]) for group in groups for form in group[1:]} | _KATAKANA
 
 
-def _kept_mark(found: regex.Match[str]) -> str:
-    # Marks stay until normalization had its chance to compose them; what is ignorable may not come between.
-    return "".join(char for char in found[0] if "\u0300" <= char <= "\u036f" and char != "\u034f")
+def _kept_mark(match: regex.Match[str]) -> str:
+    # Keep combining marks until normalization could compose them; drop ignorable characters between them.
+    return "".join(char for char in match[0] if "\u0300" <= char <= "\u036f" and char != "\u034f")
 
 
 class WordFilter:
     """Finds the first of `words` in a text.
 
-    A word of a script without spaces is found inside any text; every other as a whole word, so that "ass" is
-    not in "class". Letters set apart one by one ("w o r d", "w-o-r-d") are read as the word. Immutable, hence
+    A word of a script without spaces matches inside any text. Other words match as whole words, so that "ass"
+    does not match "class". Spaced letters ("w o r d", "w-o-r-d") match the word. Instances are immutable and
     safe to share between threads.
     """
 
@@ -89,13 +90,13 @@ class WordFilter:
         self._words, self._pattern = _compile(tuple(words))
 
     def find(self, text: str) -> str | None:
-        """The word of the list that `text` contains, as the list has it; None where there is none."""
-        found = self._pattern.search(folded(text)) if self._words else None
-        return None if found is None else self._words[(found.lastindex or 1) - 1]
+        """The word that `text` contains, spelled as in the list; None if there is none."""
+        match = self._pattern.search(folded(text)) if self._words else None
+        return None if match is None else self._words[(match.lastindex or 1) - 1]
 
 
 def read_word_list(path: str | Path) -> tuple[str, ...]:
-    """The words in a UTF-8 text file: one a line, blank lines and lines that begin with # left out.
+    """The words in a UTF-8 text file, one per line. Blank lines and lines that begin with # are skipped.
 
     Raises OSError and UnicodeDecodeError.
     """
@@ -106,7 +107,7 @@ def read_word_list(path: str | Path) -> tuple[str, ...]:
 @lru_cache(maxsize=32)
 def _compile(words: tuple[str, ...]) -> tuple[tuple[str, ...], regex.Pattern[str]]:
     originals = {" ".join(folded(word).split()): word for word in reversed(words)}
-    # The longest first, so that the message names the whole phrase.
+    # Longest first, so that the message names the whole phrase.
     known = sorted(originals.keys() - {""}, key=lambda word: (-len(word), word))
     pattern = "|".join(f"({_word_pattern(word)})" for word in known)
     return tuple(originals[word] for word in known), regex.compile(pattern, regex.V1)

@@ -1,37 +1,26 @@
-"""Ways to use several models for one image."""
+"""Workflows that use several models for one image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from .orders import Progress
+from .calls import GenerationOptions, accepts
+from .preprocess.request import DEFAULT_CFG_SCALE, DEFAULT_STEPS
+from .progress import Progress
 from .result import ImageResult
 
 
 class Generator(Protocol):
-    """A plugin or a pool: whatever has the SDK's `generate_image`."""
+    """A plugin, a pool, or another object with the SDK's `generate_image`."""
 
-    async def generate_image(
-        self,
-        prompt: str,
-        negative_prompt: str = "",
-        steps: int = 28,
-        cfg_scale: float = 7.5,
-        *,
-        seed: int | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        init_image: Any = None,
-        strength: float = 0.75,
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> ImageResult: ...
+    @accepts(GenerationOptions)
+    async def generate_image(self, options: GenerationOptions) -> ImageResult: ...
 
 
 @dataclass(frozen=True)
 class Refined:
-    """A draft, and the image that was refined from it; both are whole, marked results."""
+    """A draft and the image refined from it. Both are complete, marked results."""
 
     draft: ImageResult
     image: ImageResult
@@ -44,8 +33,8 @@ async def draft_then_refine(
     negative_prompt: str = "",
     *,
     draft_steps: int = 20,
-    steps: int = 28,
-    cfg_scale: float = 7.5,
+    steps: int = DEFAULT_STEPS,
+    cfg_scale: float = DEFAULT_CFG_SCALE,
     strength: float = 0.4,
     seed: int | None = None,
     draft_size: tuple[int, int] = (512, 512),
@@ -53,12 +42,13 @@ async def draft_then_refine(
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> Refined:
-    """Drafts with one model (v1.5) and refines details with another (v2.0), which starts from the draft.
+    """Makes a draft with one model (v1.5), and refines it with another (v2.0).
 
-    `draft_steps` and `steps` 5 to 50; `strength`, above 0 to 1, is how much the refinement makes anew: 0.3 to
-    0.5 keep the draft's composition. Sizes are width and height in pixels, by default the native ones of v1.5
-    and v2.0; the draft is scaled to the final size. Both runs have the same seed. `progress`
-    is told each run's own steps; `timeout` is in seconds, for each run. Raises what `generate_image` raises.
+    `draft_steps` and `steps`: 5 to 50. `strength`: above 0 to 1, the share that the refinement makes new; 0.3
+    to 0.5 keep the draft's composition. Sizes are width and height in pixels, by default the native sizes of
+    v1.5 and v2.0. The draft is scaled to the final size. Both runs use the same seed. `progress` gets the
+    steps of each run separately; `timeout`, in seconds, applies to each run. Raises the errors of
+    `generate_image`.
     """
     first = await draft.generate_image(
         prompt,

@@ -1,8 +1,10 @@
-"""What makes a GPU faster than plain torch does, asked for by name and never replaced by something else.
+"""Accelerations of a GPU beyond plain torch. The configuration names one, and it is never replaced by
+another.
 
 The configuration's `acceleration` is "none", "compile" (torch.compile; on a GPU with CUDA graphs) or
-"tensorrt" (through torch-tensorrt), and `streams` says how many images may be on the GPU at a time, each on a
-CUDA stream of its own. `require` refuses at `create_plugin` what the machine lacks; `capabilities` lists it.
+"tensorrt" (through torch-tensorrt). `streams` is the number of images on the GPU at a time, each on its own
+CUDA stream. `create_plugin` calls `require`, which refuses what the machine lacks. `capabilities` lists what
+there is.
 """
 
 from .capabilities import Capability, CapabilityMissing, capabilities, require

@@ -1,4 +1,4 @@
-"""What this machine can do, found out without doing it."""
+"""The machine's capabilities, determined without using them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..errors import SDKError
 
 
 class CapabilityMissing(SDKError):
-    """The configuration asks for something that this machine, or this installation, cannot do."""
+    """The configuration requires something that this machine or this installation cannot do."""
 
     code = "ERR_CAPABILITY"
 
 
 @dataclass(frozen=True)
 class Capability:
-    """`detail` says what there is, or why there is nothing; `remedy` what to do in that case."""
+    """`detail` says what is available, or why nothing is. `remedy` says what to do in that case."""
 
     name: str
     available: bool
@@ -28,40 +28,40 @@ class Capability:
 
 
 def capabilities() -> tuple[Capability, ...]:
-    """CUDA, streams, compiling (for the GPU where there is one, else for the CPU) and TensorRT, in that
-    order. Imports torch; allocates nothing.
+    """CUDA, streams, compiling (for the GPU if there is one, else for the CPU) and TensorRT, in that order.
+    Imports torch, and allocates nothing.
     """
     cuda = _cuda()
     streams = Capability(
         "streams",
         cuda.available,
         "several images at a time on one GPU" if cuda.available else f"need CUDA: {cuda.detail}",
-        cuda.remedy and "Set streams to 1, or run where there is a CUDA device.",
+        cuda.remedy and "Set streams to 1, or run on a machine with a CUDA device.",
     )
     return cuda, streams, _compile(cuda), _tensorrt(cuda)
 
 
 def require(acceleration: str = "none", streams: int = 1, device: str = "cpu") -> None:
-    """Raises CapabilityMissing where the machine lacks what `acceleration` and `streams` need on `device`
-    ("cpu" or "cuda", the one that will be used).
+    """Raises CapabilityMissing if the machine lacks what `acceleration` and `streams` need on `device`, the
+    one that will be used ("cpu" or "cuda").
     """
     wanted = [
-        name for name, asked in (("streams", streams > 1), (acceleration, acceleration != "none")) if asked
+        name for name, needed in (("streams", streams > 1), (acceleration, acceleration != "none")) if needed
     ]
     if not wanted:
         return
     known = {one.name: one for one in capabilities()}
     lacking = [known[name] for name in wanted if not known[name].available]
-    told = [f"{one.name}: {one.detail}" for one in lacking]
+    problems = [f"{one.name}: {one.detail}" for one in lacking]
     remedies = [one.remedy for one in lacking]
     if device != "cuda":
         for name in wanted:
             if name != "compile" and known[name].available:
-                told.append(f"{name}: works on a GPU alone, and device is {device}")
+                problems.append(f"{name}: works only on a GPU, and device is {device}")
                 remedies.append('Set device to "cuda".')
-    if told:
+    if problems:
         raise CapabilityMissing(
-            f"This machine cannot do what the configuration asks for: {'; '.join(told)}.", remedies
+            f"This machine cannot do what the configuration requires: {'; '.join(problems)}.", remedies
         )
 
 
@@ -69,12 +69,14 @@ def _cuda() -> Capability:
     import torch
 
     if torch.cuda.is_available():
-        found = torch.cuda.get_device_properties(0)
-        return Capability("cuda", True, f"{found.name}, {found.total_memory / 2**30:.0f} GB")
+        properties = torch.cuda.get_device_properties(0)
+        return Capability("cuda", True, f"{properties.name}, {properties.total_memory / 2**30:.0f} GB")
     built = torch.version.cuda
     if built is None:
         return Capability("cuda", False, "this torch is built without CUDA", "Install a CUDA build of torch.")
-    return Capability("cuda", False, "torch finds no GPU", "Install the GPU's driver, or run where a GPU is.")
+    return Capability(
+        "cuda", False, "torch finds no GPU", "Install the GPU's driver, or run on a machine with a GPU."
+    )
 
 
 def _compile(cuda: Capability) -> Capability:
@@ -88,19 +90,19 @@ def _compile(cuda: Capability) -> Capability:
             )
         return Capability("compile", True, "torch.compile with CUDA graphs")
     compiler = os.environ.get("CXX") or ("cl" if sys.platform == "win32" else "g++")
-    found = shutil.which(compiler) or shutil.which("clang++")
-    if found is None:
+    path = shutil.which(compiler) or shutil.which("clang++")
+    if path is None:
         return Capability(
             "compile",
             False,
-            f"torch.compile needs a C++ compiler on the CPU, and there is no {compiler}",
+            f"torch.compile needs a C++ compiler for the CPU, and {compiler} is not installed",
             'Install one, or set acceleration to "none".',
         )
-    return Capability("compile", True, f"torch.compile for the CPU, with {found}")
+    return Capability("compile", True, f"torch.compile for the CPU, with {path}")
 
 
 def _tensorrt(cuda: Capability) -> Capability:
-    remedy = 'Install the extra "tensorrt" where there is a CUDA device, or set acceleration to "none".'
+    remedy = 'Install the extra "tensorrt" on a machine with a CUDA device, or set acceleration to "none".'
     if not cuda.available:
         return Capability("tensorrt", False, f"needs CUDA: {cuda.detail}", remedy)
     if find_spec("torch_tensorrt") is None:

@@ -1,4 +1,4 @@
-"""A UNet in its faster forms, each made once and kept as long as the UNet itself."""
+"""Accelerated forms of a UNet. Each is built once, and lives as long as the UNet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 OPT_BATCH_SIZE = 4
-"""Images that TensorRT chooses its kernels for, and the most of a batch; guidance doubles the rows."""
+"""The batch size that TensorRT chooses its kernels for, and the largest batch. Guidance doubles the rows."""
 _ROWS = 2 * OPT_BATCH_SIZE
 
 _making = threading.Lock()
@@ -16,26 +16,26 @@ Network = Callable[..., tuple[Any]]
 
 
 def network(unet: Any, acceleration: str) -> Network:
-    """What is called in place of `unet`, with the same arguments: (latents, timestep,
-    encoder_hidden_states=..., return_dict=False), returning a tuple of one tensor.
+    """The function to call instead of `unet`, with the same arguments: (latents, timestep,
+    encoder_hidden_states=..., return_dict=False). It returns a tuple of one tensor.
     """
     if acceleration == "none":
         return unet  # type: ignore[no-any-return]
     return _compiled(unet) if acceleration == "compile" else _by_tensorrt(unet)
 
 
-class _Kept(dict[Any, Any]):
-    """A UNet's faster forms, held by itself so that they go when it goes; a copy of it (with LoRAs in it) has
-    none yet.
+class _FasterForms(dict[Any, Any]):
+    """The accelerated forms of a UNet. The UNet holds them, so that they are freed with it. A copy of the
+    UNet (with LoRAs) starts without any.
     """
 
-    def __deepcopy__(self, memo: Any) -> _Kept:
-        return _Kept()
+    def __deepcopy__(self, memo: Any) -> _FasterForms:
+        return _FasterForms()
 
 
 def _once(unet: Any, key: Any, make: Callable[[], Any]) -> Any:
     with _making:
-        kept = unet.__dict__.setdefault("_faster_forms", _Kept())
+        kept = unet.__dict__.setdefault("_faster_forms", _FasterForms())
         if key not in kept:
             kept[key] = make()
         return kept[key]
@@ -45,14 +45,14 @@ def _compiled(unet: Any) -> Network:
     import torch
 
     cuda = unet.device.type == "cuda"
-    # "reduce-overhead" records CUDA graphs; shapes are static, so a new size is compiled anew.
+    # "reduce-overhead" records CUDA graphs; shapes are static, so each new size is compiled again.
     mode = "reduce-overhead" if cuda else "default"
     quick = _once(unet, "compile", lambda: torch.compile(unet.forward, mode=mode, dynamic=False))
 
     def call(*arguments: Any, **keywords: Any) -> tuple[Any]:
         if cuda:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        # A CUDA graph writes its next result over this one.
+        # A CUDA graph overwrites this result with its next one.
         return (quick(*arguments, **keywords)[0].clone(),)
 
     return call

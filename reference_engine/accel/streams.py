@@ -1,4 +1,4 @@
-"""CUDA streams: work of several images, queued side by side on one GPU."""
+"""CUDA streams: several images at a time on one GPU."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 @contextmanager
 def lane(device: str, streams: int) -> Iterator[None]:
-    """Within it torch queues this thread's CUDA work on one of `streams` streams of its own; waits while all
-    are taken, and at the end for the work. Does nothing on the CPU or where one stream is asked for.
+    """A context in which torch queues this thread's CUDA work on one of `streams` streams. It waits while all
+    streams are in use, and at the end for the work. It does nothing on the CPU or with a single stream.
     """
     if device != "cuda" or streams < 2:
         yield

@@ -1,4 +1,4 @@
-"""Writing the mark of AI into every image: invisibly in the pixels, and readable in the file's metadata.
+"""Marks images as made by AI: invisibly in the pixels, and readable in the file's metadata.
 
 from reference_engine.marking import mark, marked_png
 
@@ -44,8 +44,8 @@ __all__ = [
 
 
 def mark(image: Image, bits: Sequence[int] = PAYLOAD_BITS, label: str = "") -> Image:
-    """A copy of `image` as RGB with the invisible mark, and before it, where asked, the visible label;
-    nothing may change its pixels afterwards.
+    """A copy of `image` as RGB with the visible label, if `label` is not empty, and the invisible mark.
+    Nothing may change its pixels afterwards.
     """
     return embed(draw_label(image, label) if label else image, bits)
 
@@ -60,11 +60,11 @@ def marked_png(
     created: str = "",
     credentials: Credentials | None = None,
 ) -> bytes:
-    """A PNG with every layer, written in the order in which none spoils another: the label, the invisible
-    mark, the metadata, and the signature over all of it.
+    """A PNG with every layer, in the order in which none damages another: label, invisible mark, metadata,
+    and the signature over all of it.
 
-    `created` is an ISO 8601 time, for the `provider`'s fields. Raises InvalidParameter where the image is
-    too small for the mark, SDKError where it cannot be signed.
+    `created` is an ISO 8601 time, for the `provider`'s fields. Raises InvalidParameter if the image is
+    too small for the mark, and SDKError if it cannot be signed.
     """
     marked = mark(image, bits, label)
     packet = xmp_packet(provider, content_id(marked), created)

@@ -1,7 +1,7 @@
-"""Content credentials (C2PA): the author's signature over the finished file, so nothing is written after it.
+"""Content credentials (C2PA): the author's signature over the finished file. Nothing is written after it.
 
-Needs the extra `c2pa`. The chain and the key are the author's own; no time stamp is fetched, so nothing is
-sent.
+Needs the extra `c2pa`. The chain and the key are the author's own. No time stamp is fetched, so nothing is
+sent over the network.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .metadata import Provider
 
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
-# Thumbnails would make a file several times larger and show the picture unmarked.
+# A thumbnail would make the file several times larger, and show the image without its mark.
 _SETTINGS = {
     "builder": {"thumbnail": {"enabled": False}},
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
@@ -44,9 +44,9 @@ def sign(
     provider: Provider | None = None,
     source_type: str = TRAINED_ALGORITHMIC_MEDIA,
 ) -> bytes:
-    """The PNG with a signed manifest that says that it was created by a trained model.
+    """The PNG with a signed manifest which declares that a trained model created it.
 
-    Raises SDKError without c2pa-python, where a file cannot be read, and where the signature is refused.
+    Raises SDKError if c2pa-python is missing, a file cannot be read, or the signature is refused.
     """
     try:
         import c2pa

@@ -17,9 +17,9 @@ METHOD = "lumaQim"
 
 
 def embed(image: Image, bits: Sequence[int]) -> Image:
-    """A copy of `image` as RGB with `bits` written over and over, one a block of 8 x 8 pixels.
+    """A copy of `image` as RGB with `bits` written repeatedly, one per block of 8 x 8 pixels.
 
-    Raises InvalidParameter where the image is too small to hold every bit once.
+    Raises InvalidParameter if the image is too small to hold every bit once.
     """
     import numpy as np
     from PIL import Image as pil_image
@@ -38,8 +38,8 @@ def embed(image: Image, bits: Sequence[int]) -> Image:
 
 
 def read(image: Image, bits: int) -> tuple[int, ...]:
-    """The word of `bits` bits that an image says, whether it is marked or not; for images as they were
-    marked. Crops, mirror images and the like are found by `certify marks`.
+    """The word of `bits` bits in an image as it was marked; without a mark it is meaningless. `certify
+    marks` also reads crops, mirror images and other edits.
     """
     import numpy as np
 

@@ -1,6 +1,6 @@
-"""The visible label: words at the lower left corner that say that the image is AI-generated.
+"""The visible label: text in the lower left corner which says that the image is AI-generated.
 
-GB 45438-2025 asks for text at an edge or corner whose glyphs are at least 5 % of the shortest side high.
+GB 45438-2025 requires text at an edge or corner whose glyphs are at least 5 % of the shortest side high.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 DEFAULT_LABEL = "AI generated"
 HEIGHT_SHARE = 0.055
-"""Of the shortest side: the 5 % asked for, and a little for rounding."""
+"""Of the shortest side: the required 5 %, and a little for rounding."""
 INK, GROUND = (255, 255, 255), (0, 0, 0)
 
 
 def draw_label(image: Image, text: str = DEFAULT_LABEL) -> Image:
     """A copy of `image` as RGB with `text`, white on black. Its capital letters are at least 5.5 % of the
-    shortest side high, unless the text would then be wider than the image, where it fills the width.
+    shortest side high, unless the text would then be wider than the image; it then fills the width.
     """
     from PIL import Image as pil_image
     from PIL import ImageDraw

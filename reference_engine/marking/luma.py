@@ -1,14 +1,14 @@
-"""The SDK's own invisible mark, `lumaQim`: a word in the luma, that survives what users do to images.
+"""The SDK's invisible mark, `lumaQim`: a word in the luma that survives common edits of images.
 
 Each block of 8 x 8 pixels holds one bit by quantisation index modulation (Chen and Wornell 2001): the
 block's sample is moved to the nearer point of the lattice that stands for the bit. The sample is the
 block's projection on four low DCT patterns, which JPEG keeps, plus a tenth of its mean term, which
-embedding leaves alone: so a mark belongs to the picture it was written into, and its residual added to
-another picture says nothing.
+embedding does not change. A mark is therefore bound to its image: its residual, added to another image, is
+not readable.
 
 The bit of the block in row r and column c is bit (8 r + c) modulo the word's length. A crop then shifts the
-word cyclically, and a reader finds it by 64 places of the grid times the word's length, without knowing the
-original size. Each bit is repeated over the whole picture: the repetition is the error-correcting code.
+word cyclically. A reader finds it among 64 positions of the grid times the word's length, without the
+original size. Each bit is repeated over the whole image: the repetition is the error-correcting code.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ STEP = 44.0
 MEAN_SHARE = 0.1
 PATTERNS = ((1, 1), (0, 2), (2, 0), (1, 2))
 ROUNDS = 8
-"""Clipping and rounding disturb what was written; so it is written again until it holds."""
+"""Clipping and rounding disturb the mark, so it is written again until it holds."""
 LUMA = (0.299, 0.587, 0.114)
 """ITU-R BT.601, as in JPEG."""
 
 
 def kernel() -> NDArray[np.float64]:
-    """What embedding adds, (8, 8), of unit energy and without a mean."""
+    """The pattern that embedding adds, (8, 8), with unit energy and no mean."""
     import numpy as np
 
     place = np.arange(BLOCK)
@@ -54,19 +54,19 @@ def luma_of(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def blocks_of(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(rows, columns, 8, 8); what is left over at the right and below is left out."""
+    """(rows, columns, 8, 8); incomplete blocks at the right and the bottom are left out."""
     rows, columns = plane.shape[0] // BLOCK, plane.shape[1] // BLOCK
     cut = plane[: rows * BLOCK, : columns * BLOCK]
     return cut.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
 
 
 def samples(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each block says, (rows, columns): its projection plus the share of its mean term."""
+    """The sample of each block, (rows, columns): its projection plus the share of its mean term."""
     import numpy as np
 
     probe = kernel() + MEAN_SHARE / BLOCK
-    found: NDArray[np.float64] = np.einsum("rcij,ij->rc", blocks_of(plane), probe, optimize=True)
-    return found
+    values: NDArray[np.float64] = np.einsum("rcij,ij->rc", blocks_of(plane), probe, optimize=True)
+    return values
 
 
 def places(rows: int, columns: int, bits: int) -> NDArray[np.int64]:
@@ -78,7 +78,7 @@ def places(rows: int, columns: int, bits: int) -> NDArray[np.int64]:
 
 
 def capacity(width: int, height: int) -> int:
-    """How long a word an image of this size holds whole."""
+    """The longest word, in bits, that an image of this size holds completely."""
     rows, columns = height // BLOCK, width // BLOCK
     if not rows or columns < ROW_STEP:
         return columns if rows else 0
@@ -86,9 +86,7 @@ def capacity(width: int, height: int) -> int:
 
 
 def read_luma(pixels: NDArray[np.uint8], bits: int) -> NDArray[np.bool_]:
-    """The word of `bits` bits that pixels say, as they were written: each bit by the sum of its blocks'
-    phases.
-    """
+    """The word of `bits` bits in the pixels: each bit by the sum of its blocks' phases."""
     import numpy as np
 
     grid = samples(luma_of(pixels))
@@ -98,13 +96,13 @@ def read_luma(pixels: NDArray[np.uint8], bits: int) -> NDArray[np.bool_]:
 
 
 def embed_luma(pixels: NDArray[np.uint8], word: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """RGB pixels (height, width, 3) with `word` in their luma; colour differences stay as they are."""
+    """RGB pixels (height, width, 3) with `word` in their luma. Colour differences do not change."""
     import numpy as np
 
     rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
     wanted = np.where(word[places(rows, columns, word.size)], 0.75, 0.25) * STEP
-    found = samples(luma_of(pixels))
-    aim = found + (wanted - found + STEP / 2) % STEP - STEP / 2
+    current = samples(luma_of(pixels))
+    aim = current + (wanted - current + STEP / 2) % STEP - STEP / 2
     exact, out = pixels.astype(np.float64), pixels
     for _ in range(ROUNDS):
         missing = aim - samples(luma_of(out))

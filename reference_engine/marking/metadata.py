@@ -1,4 +1,4 @@
-"""The marks that machines read in a file: an XMP packet and PNG text that say how the image came to be.
+"""The machine-readable marks in a file: an XMP packet and PNG text that declare how the image was made.
 
 IPTC: `Iptc4xmpExt:DigitalSourceType` (IPTC Photo Metadata Standard; terms of NewsCodes digitalsourcetype),
 and of the standard's version 2025.1 `AISystemUsed` and `AISystemVersionUsed`. GB 45438-2025: `TC260:AIGC`,
@@ -18,7 +18,7 @@ XMP_KEYWORD = "XML:com.adobe.xmp"
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TRAINED_ALGORITHMIC_MEDIA = SOURCE_TYPES + "trainedAlgorithmicMedia"
 COMPOSITE = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
-"""For an image that was made over a photograph: img2img, inpainting."""
+"""For an image made from a photograph: img2img, inpainting."""
 
 NAMESPACES = {
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
@@ -30,9 +30,9 @@ NAMESPACES = {
 
 @dataclass(frozen=True)
 class Provider:
-    """Who answers for an image: the fields that Chinese and Californian law ask for.
+    """Who is responsible for an image: the fields that Chinese and Californian law require.
 
-    `name` is the provider's, `code` its code in GB 45438's ContentProducer (its name where empty), `system`
+    `name` is the provider's, `code` its code in GB 45438's ContentProducer (its name if empty), `system`
     and `version` the generating system's.
     """
 
@@ -50,8 +50,8 @@ def xmp_packet(
 ) -> str:
     """The XMP packet that declares an image as made by a trained model.
 
-    With a `provider` it says as well who and what made it, and carries the AIGC label of GB 45438:
-    `content_id` is a number of the image's own, `created` an ISO 8601 time with its zone.
+    With a `provider` it also names who and what made it, and carries the AIGC label of GB 45438. `content_id`
+    identifies the image; `created` is an ISO 8601 time with its zone.
     """
     fields = {"Iptc4xmpExt:DigitalSourceType": source_type}
     if provider is not None:

@@ -1,7 +1,7 @@
 """The word that the invisible mark repeats.
 
-It is balanced (as many ones as zeros), because unmarked images do not decode to coin flips: natural images
-give nearly constant words, and only against a balanced word is the binomial test of a detector conservative.
+It is balanced (as many ones as zeros), because unmarked images do not decode to random bits: natural images
+give nearly constant words. Only with a balanced word is the binomial test of a detector conservative.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DEFAULT_PAYLOAD = "53444b9a61d8c7b7"
 
 
 def bits_from_hex(text: str) -> tuple[int, ...]:
-    """The bits of `text`, most significant first. Raises ValueError where it is not a usable payload."""
+    """The bits of `text`, most significant first. Raises ValueError if it is not a usable payload."""
     if problem := payload_mistake(text):
         raise ValueError(problem)
     return tuple(int(bit) for bit in f"{int(text, 16):0{len(text) * 4}b}")

@@ -24,6 +24,6 @@ def write_png(image: Image, text: Mapping[str, str]) -> bytes:
 
 
 def content_id(image: Image) -> str:
-    """A number of this image's own: 32 hex digits of the SHA-256 of its size and pixels."""
+    """The image's identifier: 32 hex digits of the SHA-256 of its size and pixels."""
     size = f"{image.width}x{image.height}:".encode()
     return hashlib.sha256(size + image.tobytes()).hexdigest()[:32]

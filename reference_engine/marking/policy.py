@@ -1,4 +1,4 @@
-"""What a configuration may say about marks: more of them, never fewer."""
+"""The `marking` table of a configuration. It can add marks, and never remove any."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .label import DEFAULT_LABEL
 from .metadata import XMP_KEYWORD, Provider
 
 OWN_KEYWORDS = ("prompt", "negative_prompt", "parameters-json", XMP_KEYWORD)
-"""The keywords that the SDK writes by itself; nobody else may."""
+"""The keywords that the SDK writes itself. Configurations may not use them."""
 MAX_LABEL = 40
 _ALWAYS_ON = ("invisible", "metadata")
 _TABLES = {
     "provider": (("name", "system", "version"), ("code",)),
     "credentials": (("chain", "key"), ("algorithm",)),
 }
-"""Table -> keys that it must have, and keys that it may have; the values are text."""
+"""From a table to its required and its optional keys. The values are text."""
 
 
 @dataclass(frozen=True)
 class MarkingPolicy:
-    """The invisible mark and the XMP declaration are on every image, whatever a policy says.
+    """Marks in addition to the invisible mark and the XMP declaration, which are on every image.
 
-    `text` is written beside them: PNG keyword to text. `label` is drawn onto the image, `provider` named in
-    the XMP packet, and the finished file signed with `credentials`.
+    `text` is written into the file: PNG keyword to text. `label` is drawn onto the image. The XMP packet
+    names `provider`. The finished file is signed with `credentials`.
     """
 
     text: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class MarkingPolicy:
 
     @classmethod
     def read(cls, value: Any) -> MarkingPolicy:
-        """From a table that `policy_mistakes` found right."""
+        """From a table in which `policy_mistakes` finds no mistake."""
         label, provider, signed = value.get("label", ""), value.get("provider"), value.get("credentials")
         return cls(
             text=dict(value.get("text", {})),
@@ -56,8 +56,8 @@ def _credentials(table: Mapping[str, str]) -> Credentials:
 def policy_mistakes(value: object) -> list[str]:
     """What is wrong with a `marking` table, one sentence each.
 
-    `invisible` and `metadata` may be named, but only as true: what switches a mark off is an error that says
-    so. Keywords are those of PNG: 1 to 79 printable Latin-1 characters, no space at either end or doubled.
+    `invisible` and `metadata` may only be true: switching a mark off is an error. Keywords are those of PNG:
+    1 to 79 printable Latin-1 characters, no space at either end or doubled.
     """
     if not isinstance(value, Mapping):
         return [f'marking: must be a table such as {{"text": {{"Software": "Inkwash 1.0"}}}}, not {value!r}.']
@@ -78,7 +78,9 @@ def policy_mistakes(value: object) -> list[str]:
         elif not isinstance(item, Mapping):
             mistakes.append(f"marking.text: must be a table of keyword to text, not {item!r}.")
         else:
-            mistakes += [told for keyword, text in item.items() if (told := _text_mistake(keyword, text))]
+            mistakes += [
+                mistake for keyword, text in item.items() if (mistake := _text_mistake(keyword, text))
+            ]
     return mistakes
 
 

@@ -1,3 +1,3 @@
-"""Models on disk and in memory: the folder's checks, the loader, LoRAs, and the tiny models the SDK makes
-itself.
+"""Models on disk and in memory: checks of a folder, the loader, LoRAs, and the tiny models that the SDK
+builds.
 """

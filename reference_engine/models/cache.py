@@ -1,6 +1,4 @@
-"""Where the SDK keeps what it builds or downloads, how a folder appears there whole or not at all, and how
-one process waits for another.
-"""
+"""The SDK's cache folder, atomic creation of folders in it, and locks between processes."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ _NAME = "sd-certify"
 
 
 def cache_folder() -> Path:
-    """$SD_CERTIFY_CACHE, or `sd-certify` in the user's cache folder as this system has it."""
+    """$SD_CERTIFY_CACHE, or `sd-certify` in the system's cache folder for the user."""
     if chosen := os.environ.get(ENVIRONMENT_VARIABLE):
         return Path(chosen)
     if sys.platform == "win32":
@@ -32,10 +30,10 @@ def cache_folder() -> Path:
 
 
 def build_once(target: Path, build: Callable[[Path], None]) -> Path:
-    """`target`, built by `build(folder)` if it is not there yet.
+    """`target`, built by `build(folder)` if it does not exist yet.
 
-    It is built beside its place and renamed into it, so that nobody sees half of it; of two builders at once
-    the second throws its own copy away.
+    It is built next to its final place and then renamed, so that it is never seen incomplete. Of two
+    concurrent builders the second discards its copy.
     """
     if target.is_dir():
         return target
@@ -57,17 +55,17 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds the lock file `path` against every other thread and process of this machine; it goes away
-    afterwards, and with a process that dies.
+    """Holds the lock file `path` against all other threads and processes of this machine. The lock ends with
+    the context, or with the process.
 
-    `waiting` is called every 50 ms while somebody else holds it, and may raise. Raises OSError where `path`
+    `waiting` is called every 50 ms while another user holds the lock, and may raise. Raises OSError if `path`
     cannot be written.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if _try_lock(descriptor):
-                # Who held it before may have removed this very file; then a new one is everybody's lock.
+                # The previous holder may have removed this file; then a new file is the lock.
                 if _same_file(descriptor, path):
                     break
             else:
@@ -80,7 +78,7 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
     try:
         yield
     finally:
-        if sys.platform == "win32":  # which removes no open file: another's lock stays
+        if sys.platform == "win32":  # Windows does not remove open files, so another holder's lock stays
             os.close(descriptor)
             with suppress(OSError):
                 path.unlink()

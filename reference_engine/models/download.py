@@ -1,4 +1,4 @@
-"""Downloads a file so that it is either there, whole and the right one, or not there at all."""
+"""Downloads a file so that it is either complete and correct, or not there at all."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from .cache import locked
 from .download_http import (
-    Answer,
     Client,
     DownloadCancelled,
     DownloadError,
     Interrupted,
+    Response,
     check_url,
     shown,
 )
@@ -26,8 +26,8 @@ from .download_part import Meta, Part, source_name
 
 __all__ = ["Download", "DownloadCancelled", "DownloadError", "HTTPDownloader"]
 
-Progress = Callable[[int, "int | None"], None]
-"""Called with the bytes that are there and the bytes of the whole file (None where nobody knows)."""
+ByteProgress = Callable[[int, "int | None"], None]
+"""Called with the bytes received so far and the size of the whole file (None if unknown)."""
 
 _READ = 2**20
 _ENOUGH = 2**16
@@ -37,8 +37,8 @@ _MIN_RECEIVE_BUFFER = 2**14
 
 @dataclass(frozen=True)
 class Download:
-    """A file that is in its place. `received` counts the bytes of bodies that came over the network,
-    `resumed_from` those that an earlier process had left; `verified` says whether its hash was known.
+    """A finished download. `received` counts the bytes that came over the network, `resumed_from` those from
+    an earlier process. `verified` says whether the hash was known and checked.
     """
 
     path: Path
@@ -51,10 +51,10 @@ class Download:
 
 
 class HTTPDownloader:
-    """Downloads over HTTP and HTTPS; resumes after a break and keeps to a bandwidth. Thread-safe.
+    """Downloads over HTTP and HTTPS, resumes after a break, and can limit the bandwidth. Thread-safe.
 
-    What came so far is in `NAME.part`, what it belongs to in `NAME.meta`; the next download of the same
-    target goes on from there, in this process or another, if the server still has the same file.
+    The bytes so far are in `NAME.part`, and their source is in `NAME.meta`. The next download of the same
+    target continues from there, in this process or another, if the server still has the same file.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class HTTPDownloader:
         proxies: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`bandwidth_limit` in bytes a second, for all downloads of this downloader together.
+        """`bandwidth_limit` is in bytes per second, for all downloads of this downloader together.
 
-        `timeout` is in seconds and for every single wait for the network. After a failure it waits `backoff`
-        seconds, doubled each time, or as long as the server's Retry-After asks, but never over
-        `longest_wait`; after `retries` failures in a row without progress it gives up. `proxies` maps "http"
-        and "https" to a proxy's URL; None takes the system's settings, {} uses none.
+        `timeout` is in seconds, for each single wait for the network. After a failure it waits `backoff`
+        seconds, doubled each time, or as long as the server's Retry-After says, but never over
+        `longest_wait`. After `retries` failures in a row without progress it gives up. `proxies` maps "http"
+        and "https" to a proxy's URL; None uses the system's settings, {} no proxy.
         """
         for name, value, least in (
             ("bandwidth_limit", bandwidth_limit, 1),
@@ -97,16 +97,16 @@ class HTTPDownloader:
         *,
         sha256: str | None = None,
         max_size: int | None = None,
-        progress: Progress | None = None,
+        progress: ByteProgress | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Download:
-        """The file of `url` at `target`, which is replaced where it is there already.
+        """Downloads `url` to `target`, and replaces a file that is already there.
 
-        With `sha256` (64 hexadecimal digits) nothing but that file ever gets there. Without, the server's own
-        word on its length is all there is to check by, and `verified` of the result is False. `max_size` in
-        bytes. `progress` is called at most ten times a second, and at the end; `cancelled` is asked between
-        any two reads. Raises DownloadError (code ERR_MODEL_NOT_LOADED), DownloadCancelled, and ConfigError
-        for a URL that is none.
+        With `sha256` (64 hexadecimal digits) no other file ever gets there. Without, only the length that the
+        server declares can be checked, and `verified` of the result is False. `max_size` is in bytes.
+        `progress` is called at most ten times per second, and at the end. `cancelled` is called between
+        reads. Raises DownloadError (code ERR_MODEL_NOT_LOADED), DownloadCancelled, and ConfigError for an
+        invalid URL.
         """
         target = Path(target)
         check_url(url)
@@ -116,7 +116,7 @@ class HTTPDownloader:
             lock = target.with_name(f"{target.name}.lock")
             with locked(lock, job.alive), closing(Part(target, job.alive)) as part:
                 return self._complete(job, part)
-        except OSError as error:  # those of the network never get this far
+        except OSError as error:  # network errors never get this far
             raise DownloadError(
                 "disk",
                 f"{shown(url)} cannot be written to {target}: {error.strerror or error}.",
@@ -132,7 +132,7 @@ class HTTPDownloader:
                     self._request(job, part)
             except Interrupted as broken:
                 if part.size and job.sha256 == part.sha256:
-                    break  # whatever the server says about a length
+                    break  # whatever length the server declares
                 if part.size >= furthest + _ENOUGH:
                     failures, furthest = 0, part.size
                 failures += 1
@@ -141,11 +141,11 @@ class HTTPDownloader:
             if job.sha256 in (None, part.sha256):
                 break
             pieced = part.inherited or part.pieces > 1
-            found = part.sha256
+            actual = part.sha256
             part.discard_bytes()
             if from_scratch or not pieced:
-                raise _wrong_bytes(job, found)
-            from_scratch = True  # the pieces did not fit each other; in one piece they may
+                raise _wrong_bytes(job, actual)
+            from_scratch = True  # the pieces did not fit together; try once in one piece
         job.report(part, at_once=True)
         size, digest = part.size, part.sha256
         part.finish()
@@ -154,17 +154,17 @@ class HTTPDownloader:
         )
 
     def _request(self, job: _Job, part: Part) -> None:
-        """One request; returns when the server's file is there to its end. Raises Interrupted."""
+        """Makes one request. Returns once the file is complete. Raises Interrupted."""
         job.alive()
         source = source_name(job.url)
         known = part.meta.validator if part.meta and part.meta.source == source else None
         if part.size and known is None and job.sha256 is None:
-            part.discard_bytes()  # nothing could tell whether the rest belongs to it
+            part.discard_bytes()  # there is no way to check that the rest belongs to it
         job.requests += 1
         try:
-            with self._client.get(job.url, part.size, known) as answer:
-                self._take_up(job, part, answer, source)
-                self._copy(job, part, answer)
+            with self._client.get(job.url, part.size, known) as response:
+                self._take_up(job, part, response, source)
+                self._copy(job, part, response)
         except Interrupted as broken:
             if broken.reason in ("range", "part"):
                 part.discard_bytes()
@@ -173,41 +173,41 @@ class HTTPDownloader:
         if total is not None and part.size < total:
             raise Interrupted("short", f"it ended after {part.size} of {total} bytes")
 
-    def _take_up(self, job: _Job, part: Part, answer: Answer, source: str) -> None:
-        """Makes the part one that the answer's body continues."""
-        meta = Meta(source, answer.validator, answer.total)
-        if job.max_size is not None and (answer.total or 0) > job.max_size:
+    def _take_up(self, job: _Job, part: Part, response: Response, source: str) -> None:
+        """Prepares the part so that the response's body continues it."""
+        meta = Meta(source, response.validator, response.total)
+        if job.max_size is not None and (response.total or 0) > job.max_size:
             raise _too_large(job)
-        if answer.start:
+        if response.start:
             if part.meta is None or not _same_file(part.meta, meta):
-                raise Interrupted("part", "its file is another one than before")
-            part.meta = replace(part.meta, total=part.meta.total or answer.total)
+                raise Interrupted("part", "the server's file has changed")
+            part.meta = replace(part.meta, total=part.meta.total or response.total)
         else:
             part.restart(meta)
-        if not answer.framed and job.sha256 is None:
+        if not response.framed and job.sha256 is None:
             raise DownloadError(
                 "short",
-                f"{shown(job.url)} does not say how long it is, so a part could pass for the whole.",
+                f"{shown(job.url)} does not declare its length, so an incomplete file could look complete.",
                 ("Give the file's sha256.",),
             )
         room = shutil.disk_usage(part.target.parent).free
-        if answer.total is not None and answer.total - part.size > room:
+        if response.total is not None and response.total - part.size > room:
             raise DownloadError(
                 "disk",
-                f"{shown(job.url)} needs {answer.total - part.size} bytes more, but only {room} are free in "
-                f"{part.target.parent}.",
+                f"{shown(job.url)} needs {response.total - part.size} more bytes, but only {room} are free "
+                f"in {part.target.parent}.",
                 ("Make room on the disk, or choose another folder.",),
             )
         part.pieces += 1
 
-    def _copy(self, job: _Job, part: Part, answer: Answer) -> None:
+    def _copy(self, job: _Job, part: Part, response: Response) -> None:
         bucket = self._bucket
         most = min(_READ, bucket.chunk) if bucket else _READ
         if bucket:
             bucket.begin()
         total = part.meta.total if part.meta else None
         while total is None or part.size < total:
-            data = answer.read(most if total is None else min(most, total - part.size))
+            data = response.read(most if total is None else min(most, total - part.size))
             if not data:
                 return
             part.append(data)
@@ -231,14 +231,14 @@ class HTTPDownloader:
 
 
 class _Job:
-    """What was asked for, and the counts of how it goes."""
+    """The parameters of one download, and its counters."""
 
     def __init__(
         self,
         url: str,
         sha256: str | None,
         max_size: int | None,
-        progress: Progress | None,
+        progress: ByteProgress | None,
         cancelled: Callable[[], bool],
     ) -> None:
         self.url, self.sha256, self.max_size = url, sha256, max_size
@@ -250,7 +250,7 @@ class _Job:
         if self._cancelled():
             raise DownloadCancelled(
                 f"The download of {shown(self.url)} was cancelled.",
-                ["Start it again: it goes on where it was, if the server allows it."],
+                ["Start it again: it continues from the received bytes, if the server allows it."],
             )
 
     def report(self, part: Part, *, at_once: bool = False) -> None:
@@ -263,7 +263,7 @@ class _Job:
 
 
 def _same_file(before: Meta, now: Meta) -> bool:
-    """Whether a 206 continues what is there. It may come without a validator."""
+    """Whether a 206 response continues the part. It may have no validator."""
     if now.validator is not None and before.source == now.source and now.validator != before.validator:
         return False
     return before.total == now.total or None in (before.total, now.total)
@@ -272,26 +272,26 @@ def _same_file(before: Meta, now: Meta) -> bool:
 def _given_up(job: _Job, part: Part, broken: Interrupted) -> DownloadError:
     reason = {"range": "short", "part": "http"}.get(broken.reason, broken.reason)
     if reason == "short":
-        told = "breaks off again and again"
-        remedies = ("Get the file from another address: this server does not give it whole.",)
+        problem = "breaks off repeatedly"
+        remedies = ("Get the file from another address: this server does not send it completely.",)
     elif broken.wait:
-        told = f"asks to wait for {broken.wait:.0f} seconds"
+        problem = f"requires a wait of {broken.wait:.0f} seconds"
         remedies = ("Try again after that time.",)
     else:
-        told = "cannot be had"
+        problem = "cannot be downloaded"
         remedies = ("Check the network, the proxy settings and the address, and try again.",)
-    kept = f" {part.size} bytes are kept, and the next try goes on from there." if part.size else ""
-    return DownloadError(reason, f"{shown(job.url)} {told}: {broken}.{kept}", remedies)
+    kept = f" {part.size} bytes are kept, and the next try continues from there." if part.size else ""
+    return DownloadError(reason, f"{shown(job.url)} {problem}: {broken}.{kept}", remedies)
 
 
-def _wrong_bytes(job: _Job, found: str) -> DownloadError:
+def _wrong_bytes(job: _Job, actual: str) -> DownloadError:
     return DownloadError(
         "hash",
-        f"{shown(job.url)} is not the file asked for: its sha256 is {found}, not {job.sha256}. What came was "
-        "deleted.",
+        f"{shown(job.url)} is not the requested file: its sha256 is {actual}, not {job.sha256}. The received "
+        "bytes were deleted.",
         (
             "Check the address and the sha256 against where both were published.",
-            "If both are right, the server or a proxy gives out a changed file: use another one.",
+            "If both are right, the server or a proxy sends a changed file: use another one.",
         ),
     )
 
@@ -299,6 +299,6 @@ def _wrong_bytes(job: _Job, found: str) -> DownloadError:
 def _too_large(job: _Job) -> DownloadError:
     return DownloadError(
         "http",
-        f"{shown(job.url)} is larger than the {job.max_size} bytes that were expected at most.",
+        f"{shown(job.url)} is larger than the allowed {job.max_size} bytes.",
         ("Check the address.",),
     )

@@ -1,5 +1,4 @@
-"""One HTTP request for a file or the rest of it: asked strictly, and the answer not believed before it was
-checked.
+"""A strict HTTP request for a file or the rest of it. The response is checked before it is used.
 
 Follows RFC 9110 (14.2 Range, 13.1.5 If-Range, 14.4 Content-Range, 10.2.3 Retry-After), on the standard
 library's `urllib`.
@@ -30,8 +29,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 class DownloadError(ModelNotLoaded):
-    """A file could not be had. `reason`: "network" (not reachable, broken off), "http" (the server refused),
-    "short" (the server's file ends before its own length), "hash" (other bytes than asked for), "disk".
+    """A file could not be downloaded. `reason`: "network" (unreachable, or the connection broke), "http" (the
+    server refused), "short" (the file ends before its declared length), "hash" (wrong bytes), or "disk".
     """
 
     def __init__(self, reason: str, message: str, remedies: tuple[str, ...]) -> None:
@@ -40,13 +39,13 @@ class DownloadError(ModelNotLoaded):
 
 
 class DownloadCancelled(SDKError):
-    """The caller took the download back. What was there stays, for the next time."""
+    """The caller cancelled the download. The received bytes stay for the next try."""
 
     code = "ERR_CANCELLED"
 
 
 class Interrupted(Exception):
-    """A request that failed in a way that another one may mend; `wait` is in seconds, as the server asked."""
+    """A failed request that is worth a retry. `wait` is the server's requested delay in seconds."""
 
     def __init__(self, reason: str, what: str, wait: float = 0.0) -> None:
         super().__init__(what)
@@ -54,8 +53,10 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An open body. Its first byte is byte `start` of a file of `total` bytes, where the server said so."""
+class Response:
+    """An open response body. Its first byte is byte `start` of a file of `total` bytes, as far as the server
+    said.
+    """
 
     start: int
     total: int | None
@@ -64,7 +65,7 @@ class Answer:
     body: http.client.HTTPResponse
 
     def read(self, limit: int) -> bytes:
-        """The next bytes, as soon as there are some; none at the end. Raises Interrupted."""
+        """The next available bytes; empty at the end. Raises Interrupted."""
         try:
             return self.body.read1(limit)
         except (OSError, http.client.HTTPException) as error:
@@ -72,9 +73,9 @@ class Answer:
 
 
 class Client:
-    """`proxies` maps "http" and "https" to a proxy's URL; None takes the system's, {} none at all. `timeout`
-    (in seconds) is for every single wait for the network. `receive_buffer` (in bytes) bounds how far the
-    system reads ahead.
+    """An HTTP client. `proxies` maps "http" and "https" to a proxy's URL; None uses the system's settings, {}
+    no proxy. `timeout` (in seconds) applies to each single wait for the network. `receive_buffer` (in bytes)
+    limits how far the system reads ahead.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Client:
         receive_buffer: int | None = None,
     ) -> None:
         self._timeout = timeout
-        # By hand, since `build_opener` adds ftp:, file: and data:, which a redirect could then lead to.
+        # Not with `build_opener`, which adds ftp:, file: and data: as targets of redirects.
         self._opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.ProxyHandler(None if proxies is None else dict(proxies)),
@@ -100,10 +101,10 @@ class Client:
             self._opener.add_handler(handler)
 
     @contextmanager
-    def get(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Answer]:
-        """Asks for `url` from byte `start` on, if it still has that `validator`.
+    def get(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Response]:
+        """Requests `url` from byte `start` on, if it still has that `validator`.
 
-        Raises Interrupted where asking again may help, DownloadError where it cannot.
+        Raises Interrupted if a retry may help, and DownloadError if it cannot.
         """
         headers = {"User-Agent": f"sd-certify/{__version__}", "Accept-Encoding": "identity"}
         if start:
@@ -120,26 +121,26 @@ class Client:
             if (problem := _certificate_problem(error)) is not None:
                 raise DownloadError(
                     "network",
-                    f"{shown(url)} does not prove who it is: {problem}.",
+                    f"{shown(url)} has no valid certificate: {problem}.",
                     (
                         "Check the address, and this machine's clock and certificates.",
-                        "Behind a proxy that reads TLS, hand its certificate over in a `tls` context.",
+                        "Behind a proxy that decrypts TLS, pass its certificate in a `tls` context.",
                     ),
                 ) from None
             raise _interrupted(error) from error
         with response:
-            yield _read_answer(url, response, start)
+            yield _read_response(url, response, start)
 
 
 def check_url(url: str) -> str:
-    """`url`, if it is one that can be downloaded from. Raises ConfigError."""
+    """`url`, if it is valid for a download. Raises ConfigError."""
     if mistake := url_mistake(url):
         raise ConfigError("The download", [f"url: {mistake}"], ["Write it like https://host/folder/file."])
     return url
 
 
 def url_mistake(url: object) -> str | None:
-    """What is wrong with a URL for a download, as the end of a sentence; None where nothing is."""
+    """The mistake in a URL for a download, as the end of a sentence; None if it is valid."""
     if not isinstance(url, str) or not url.isascii() or re.search(r"[\x00-\x20\x7f]", url):
         return f"must be a URL in ASCII without spaces, not {url!r}."
     try:
@@ -157,31 +158,31 @@ def url_mistake(url: object) -> str | None:
 
 
 def shown(url: str) -> str:
-    """The URL as messages show it: without its query, which may be a secret."""
+    """The URL for messages: without its query, which may be a secret."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _read_answer(url: str, response: http.client.HTTPResponse, start: int) -> Answer:
+def _read_response(url: str, response: http.client.HTTPResponse, start: int) -> Response:
     headers = response.headers
     encoding = headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise DownloadError(
             "http",
-            f"{shown(url)} comes encoded as {encoding}, though it was asked for as it is.",
+            f"{shown(url)} was sent with the encoding {encoding}, which was not requested.",
             ("Use an address that serves the file itself.",),
         )
     framed = response.length is not None or headers.get("Transfer-Encoding", "").lower() == "chunked"
     validator = _validator(headers)
     if response.status == 200:
-        return Answer(0, response.length, validator, framed, response)
+        return Response(0, response.length, validator, framed, response)
     if response.status != 206:
         raise _refusal(url, response.status, headers, ranged=False)
-    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    if found is None or int(found[1]) != start or not start:
-        raise Interrupted("part", "it answered with another part of the file than the one asked for")
-    total = None if found[3] == "*" else int(found[3])
-    return Answer(start, total, validator, framed, response)
+    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    if match is None or int(match[1]) != start or not start:
+        raise Interrupted("part", "it sent another part of the file than the requested one")
+    total = None if match[3] == "*" else int(match[3])
+    return Response(start, total, validator, framed, response)
 
 
 def _refusal(url: str, status: int, headers: Message, *, ranged: bool) -> Exception:
@@ -191,18 +192,18 @@ def _refusal(url: str, status: int, headers: Message, *, ranged: bool) -> Except
     if status == 416 and ranged:
         return Interrupted("range", "it has no such part of the file")
     remedies = {
-        401: "The file needs a login; use an address that gives it without one, or a local folder.",
-        403: "Check that the model's terms were accepted, and that a signed address has not run out.",
+        401: "The file needs a login; use an address without a login, or a local folder.",
+        403: "Check that the model's terms were accepted, and that a signed address has not expired.",
         404: "Check the address.",
-        410: "The file was taken away; look for where it is published now.",
+        410: "The file was removed; find out where it is published now.",
         407: "Give the proxy's user name and password in the proxy's URL.",
     }
-    remedy = remedies.get(status, "Open the address in a browser to see what the server has to say.")
+    remedy = remedies.get(status, "Open the address in a browser to see the server's message.")
     return DownloadError("http", f"{shown(url)} was refused: {status} ({phrase}).", (remedy,))
 
 
 def _retry_after(headers: Message) -> float:
-    """Seconds, from either form of the header; 0 where there is none or none that makes sense."""
+    """Seconds, from either form of the header; 0 if it is missing or invalid."""
     value = str(headers.get("Retry-After", "")).strip()
     if value.isdecimal() and len(value) < 10:
         return float(value)
@@ -212,7 +213,7 @@ def _retry_after(headers: Message) -> float:
 
 
 def _validator(headers: Message) -> str | None:
-    """What If-Range may be asked with: a strong ETag, or a date that is strong by RFC 9110, 8.8.2.2."""
+    """A validator for If-Range: a strong ETag, or a date that is strong by RFC 9110, 8.8.2.2."""
     etag = str(headers.get("ETag", "")).strip()
     if etag:
         return etag if etag.startswith('"') else None
@@ -234,14 +235,14 @@ def _date(text: str) -> datetime | None:
 def _interrupted(error: Exception) -> Interrupted:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):  # socket.timeout is the same since Python 3.10
-        told = "nothing came in time"
+        reason = "no data arrived in time"
     elif isinstance(cause, socket.gaierror):
-        told = "there is no such host, or no network"
+        reason = "there is no such host, or no network"
     elif isinstance(cause, http.client.HTTPException) and not isinstance(cause, ConnectionError):
-        told = "the connection was broken off, or what came is not HTTP"
+        reason = "the connection broke, or the response is not HTTP"
     else:
-        told = str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
-    return Interrupted("network", told)
+        reason = str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
+    return Interrupted("network", reason)
 
 
 def _certificate_problem(error: Exception) -> str | None:
@@ -259,10 +260,10 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if url_mistake(newurl) or (req.type == "https" and not newurl.startswith("https:")):
             raise DownloadError(
                 "http",
-                f"{shown(req.full_url)} redirects to where it must not: {shown(newurl)}.",
-                ("Use the address that it leads to, if you trust it.",),
+                f"{shown(req.full_url)} redirects to an address that is not allowed: {shown(newurl)}.",
+                ("Use the target address directly, if you trust it.",),
             )
-        # Python 3.10 does not know 308, which is to a GET what 307 is.
+        # Python 3.10 does not support 308, which is the same as 307 for GET.
         return super().redirect_request(req, fp, 307 if code == 308 else code, msg, headers, newurl)
 
     http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302

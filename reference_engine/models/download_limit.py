@@ -1,4 +1,4 @@
-"""Keeping to a bandwidth: a token bucket that fills by the clock and is paid after every read."""
+"""Limits the bandwidth: a token bucket that fills with time and is charged after each read."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 
 _CHUNK_SECONDS = 0.02
-"""A read is at most this much of the rate: the traffic stays even, and a cancel is seen soon."""
+"""The size of a read, in seconds of the rate: traffic is even, and a cancel takes effect soon."""
 
 _CATCH_UP_SECONDS = 0.25
-"""How much of a pause that the machine made, and nobody asked for, may be made good."""
+"""The length of an unplanned pause that may be caught up."""
 
 
 class TokenBucket:
-    """`rate` bytes a second for all who share it, in any number of threads."""
+    """`rate` bytes per second for all users together, in any number of threads."""
 
     def __init__(
         self,
@@ -30,13 +30,13 @@ class TokenBucket:
         self._tokens, self._filled = 0.0, clock()
 
     def begin(self) -> None:
-        """Before the first byte of a body: the time that passed until here gives no credit."""
+        """Call before the first byte of a body: earlier time gives no credit."""
         with self._lock:
             self._fill()
             self._tokens = min(self._tokens, 0.0)
 
     def spend(self, count: int) -> None:
-        """After `count` bytes were read: returns when they were due."""
+        """Call after reading `count` bytes: returns at the time when they were due."""
         with self._lock:
             self._fill()
             self._tokens -= count

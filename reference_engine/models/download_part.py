@@ -1,4 +1,4 @@
-"""What is already there of a file: `NAME.part` with the bytes, and `NAME.meta` with what they are part of."""
+"""A partly downloaded file: `NAME.part` with the bytes, and `NAME.meta` with their source."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True)
 class Meta:
-    """Which file of which server a part belongs to. `validator` is a strong ETag or a Last-Modified that can
-    stand for one; `total` is the whole file's length in bytes; None where the server did not say.
+    """The source of a part. `validator` is a strong ETag, or a Last-Modified that is as strong. `total` is
+    the whole file's length in bytes. Both are None if the server did not say.
     """
 
     source: str
@@ -27,21 +27,20 @@ class Meta:
 
 
 def source_name(url: str) -> str:
-    """Stands for a URL in a `.meta`: its hash, since a signed URL is a secret."""
+    """The hash of a URL, which replaces it in a `.meta`, because a signed URL is a secret."""
     return hashlib.sha256(url.encode("utf-8")).hexdigest()
 
 
 class Part:
-    """The bytes that are there, their running sha256, and their Meta; every method may raise OSError.
+    """The received bytes, their running sha256, and their Meta. Every method may raise OSError.
 
-    `pieces` counts the answers that this process took bytes from; `inherited` says whether an earlier process
-    left some.
-    Bytes are only ever appended, and the Meta is on the disk before the first byte of its file: so at
-    whatever point a process dies, a `.part` and its `.meta` belong together.
+    `pieces` counts the responses that this process took bytes from. `inherited` says whether an earlier
+    process left bytes. Bytes are only appended, and the Meta is on the disk before the first byte. So a
+    `.part` and its `.meta` belong together, whenever a process dies.
     """
 
     def __init__(self, target: Path, alive: Callable[[], None] = lambda: None) -> None:
-        """Takes up what an earlier process left, reading it once; `alive` is called now and then and may
+        """Continues what an earlier process left, and reads it once. `alive` is called between reads and may
         raise.
         """
         self.target = target
@@ -69,7 +68,7 @@ class Part:
         return self.meta is not None and self.size == self.meta.total
 
     def restart(self, meta: Meta) -> None:
-        """Throws the bytes away; those to come are of `meta`."""
+        """Discards the bytes. The next ones belong to `meta`."""
         self.discard_bytes()
         fresh = self._meta_path.with_name(f"{self._meta_path.name}.new")
         fresh.write_text(json.dumps(asdict(meta)), "utf-8")
@@ -84,14 +83,14 @@ class Part:
             rest = rest[self._stream.write(rest) :]
 
     def discard_bytes(self) -> None:
-        """Leaves an empty part that belongs to nothing."""
+        """Discards the bytes and the Meta."""
         self._stream.truncate(0)
         self._meta_path.unlink(missing_ok=True)
         self.meta, self.size, self.pieces, self.inherited = None, 0, 0, False
         self._digest = hashlib.sha256()
 
     def finish(self) -> None:
-        """Puts the whole file in its place, safe from a power cut; nobody sees half of it there."""
+        """Moves the complete file to its target, atomically and safe from a power cut."""
         os.fsync(self._stream.fileno())
         self._stream.close()
         self.path.replace(self.target)
@@ -100,13 +99,13 @@ class Part:
         hashes.remember(self.target, self.sha256)
 
     def remove(self) -> None:
-        """Leaves nothing behind."""
+        """Deletes all files of the part."""
         self._stream.close()
         self.path.unlink(missing_ok=True)
         self._meta_path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Keeps what is there for the next time; an empty part is not worth keeping."""
+        """Keeps the bytes for the next try; deletes an empty part."""
         if not self._stream.closed:
             if self.size:
                 self._stream.close()
@@ -128,7 +127,7 @@ class Part:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename last; not every system lets one open a folder."""
+    """Makes a rename durable, on systems that can open a folder."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,5 +1,5 @@
-"""A model's folder in the diffusers layout, looked at without loading anything: is it whole, and is it the
-right one?
+"""Checks a model's folder in the diffusers layout without loading it: is it complete, and is it the right
+one?
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _MAX_HEADER = 100 * 2**20
 
 
 def check_folder(path: Path, sha256: str | None = None, *, force: bool = False) -> None:
-    """Raises ModelNotLoaded unless `path` is a whole model in safetensors, with the digest `sha256` where
-    one is given; the digest comes before any file is parsed.
+    """Raises ModelNotLoaded unless `path` is a complete model in safetensors, with the digest `sha256` if one
+    is given. The digest is checked before any file is parsed.
 
-    `force` reads every file again, also those whose hash is remembered.
+    `force` reads every file again, including those with a cached hash.
     """
     if not path.is_dir():
         raise ModelNotLoaded(
@@ -55,15 +55,15 @@ def check_folder(path: Path, sha256: str | None = None, *, force: bool = False) 
     missing = [name for name in CONFIG_FILES if not (path / name).is_file()]
     if missing:
         raise ModelNotLoaded(
-            f"The model in {path} is not whole; missing: {', '.join(missing)}.",
-            ["Copy or download the folder again, all of it."],
+            f"The model in {path} is incomplete; missing: {', '.join(missing)}.",
+            ["Copy or download the whole folder again."],
         )
-    if sha256 is not None and (found := folder_digest(path, force=force)) != sha256.lower():
+    if sha256 is not None and (actual := folder_digest(path, force=force)) != sha256.lower():
         raise ModelNotLoaded(
-            f"The model in {path} is not the one asked for: its sha256 is {found}, not {sha256.lower()}.",
+            f"The model in {path} is not the configured one: its sha256 is {actual}, not {sha256.lower()}.",
             [
                 "Get the model again from where its sha256 was published.",
-                "If the change is wanted, put the new sha256 into the configuration.",
+                "If the change is intended, put the new sha256 into the configuration.",
             ],
         )
     for component in COMPONENTS:
@@ -71,15 +71,15 @@ def check_folder(path: Path, sha256: str | None = None, *, force: bool = False) 
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of one component. Raises ModelNotLoaded where there are none, or only pickles."""
-    found = sorted(file for file in folder.glob("*.safetensors") if ".fp16." not in file.name)
-    if found:
-        return found
+    """The safetensors files of one component. Raises ModelNotLoaded if there are none, or only pickles."""
+    files = sorted(file for file in folder.glob("*.safetensors") if ".fp16." not in file.name)
+    if files:
+        return files
     pickles = sorted(file.name for file in folder.glob("*") if file.suffix in PICKLES)
     if pickles:
         raise ModelNotLoaded(
             f"{folder} has its weights as {', '.join(pickles)}: a pickle, which runs code when it is opened.",
-            ["Use the safetensors edition of the model, or convert it on a machine that may run that code."],
+            ["Use the safetensors edition of the model, or convert it on a machine where that code may run."],
         )
     raise ModelNotLoaded(
         f"There are no weights (*.safetensors) in {folder}.", ["Copy or download the folder again."]
@@ -87,7 +87,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Name to shape of every tensor of a component, read from the files' headers alone. Raises
+    """Name to shape of every tensor of a component, read only from the files' headers. Raises
     ModelNotLoaded.
     """
     shapes: dict[str, tuple[int, ...]] = {}
@@ -98,7 +98,7 @@ def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 def read_header(file: Path) -> dict[str, dict[str, Any]]:
     """The tensors' entries (dtype, shape, data_offsets) of a safetensors file, which must be well formed and
-    as long as it says.
+    as long as its header says.
 
     Raises ModelNotLoaded. Format: 8 bytes little-endian length, that much JSON, then the data.
     """
@@ -113,16 +113,16 @@ def read_header(file: Path) -> dict[str, dict[str, Any]]:
         ends = [_end(entry) for entry in entries.values()]
     except OSError as error:
         raise ModelNotLoaded(
-            f"{file} cannot be read: {error.strerror}.", ["Check the file and its rights."]
+            f"{file} cannot be read: {error.strerror}.", ["Check the file and its permissions."]
         ) from None
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         raise ModelNotLoaded(
-            f"{file} is not a safetensors file, whatever its name says.",
+            f"{file} is not a safetensors file, in spite of its name.",
             ["Get the file again from its source; a renamed pickle or an error page looks like this."],
         ) from None
     if max(ends, default=0) != size - 8 - length:
         raise ModelNotLoaded(
-            f"{file} has {size} bytes, its header speaks of {8 + length + max(ends, default=0)}: altered.",
+            f"{file} is altered: it has {size} bytes, its header says {8 + length + max(ends, default=0)}.",
             ["Copy or download the file again."],
         )
     return entries
@@ -139,25 +139,26 @@ def _end(entry: dict[str, Any]) -> int:
 
 
 def folder_digest(path: Path, *, force: bool = False) -> str:
-    """The sha256 that stands for a folder: of the lines `<sha256 of the file>  <relative path>`, sorted by
+    """The digest of a folder: the sha256 of the lines `<sha256 of the file>  <relative path>`, sorted by
     path.
 
-    Every file counts but SHA256SUMS itself and hidden ones; paths have forward slashes, lines end in a
-    newline. So it is `sha256sum SHA256SUMS` where that file was made by `sha256sum` over the same files.
-    Raises ModelNotLoaded where a file cannot be read.
+    Every file counts except SHA256SUMS itself and hidden files. Paths have forward slashes, and lines end in
+    a newline. So it equals `sha256sum SHA256SUMS` if `sha256sum` made that file from the same files. Raises
+    ModelNotLoaded if a file cannot be read.
     """
     return hashlib.sha256(checksums(path, force=force).encode("utf-8")).hexdigest()
 
 
 def checksums(path: Path, *, force: bool = False) -> str:
-    """The text of the SHA256SUMS file that fits the folder as it is now. Raises ModelNotLoaded."""
+    """The text of a SHA256SUMS file for the folder's current content. Raises ModelNotLoaded."""
     try:
         files = (item.relative_to(path) for item in path.rglob("*") if item.is_file())
         names = [file for file in files if file.name != CHECKSUMS and not hidden(file)]
         return checksum_lines({name.as_posix(): file_digest(path / name, force=force) for name in names})
     except OSError as error:
         raise ModelNotLoaded(
-            f"{error.filename or path} cannot be read: {error.strerror}.", ["Check the file and its rights."]
+            f"{error.filename or path} cannot be read: {error.strerror}.",
+            ["Check the file and its permissions."],
         ) from None
 
 
@@ -167,5 +168,5 @@ def checksum_lines(digests: Mapping[str, str]) -> str:
 
 
 def hidden(file: PurePath) -> bool:
-    """Whether a part of the relative path begins with a dot; such files do not belong to the model."""
+    """Whether a part of the relative path begins with a dot. Such files are not part of the model."""
     return any(part.startswith(".") for part in file.parts)

@@ -1,9 +1,8 @@
-"""Hashes of large files, kept from one process to the next in a file of the SDK's cache.
+"""Hashes of large files, kept across processes in a file of the SDK's cache.
 
-Who can write to that file can make the SDK take a false model for the right one. So it is believed only where
-it and its folder belong to this user or to root, and nobody else may write there; whatever else is odd about
-it, it is as if it were not there. On Windows nothing is kept: a file's times there do not tell of a change
-whose author set them back.
+A person who can write to that file could make the SDK accept a false model. So it is used only if it and its
+folder belong to this user or to root, and nobody else may write there. A file that is wrong in any other way
+is ignored. On Windows nothing is kept, because the times of a file there can hide a change.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ Identity = tuple[int, int, int, int, int]
 """Device, inode, size in bytes, and the times of the last change of content and of status in ns."""
 
 WORTH = 2**20
-"""In bytes: smaller files are hashed sooner than looked up."""
+"""In bytes: hashing a smaller file is faster than looking it up."""
 SETTLED = 2_000_000_000
-"""In ns: the coarsest file systems tell times in steps of 2 s (FAT), and within one a file may change without
-a trace.
+"""In ns: the coarsest file systems record times in steps of 2 s (FAT), and a file may change without a trace
+within one step.
 """
 _MAX_ENTRIES = 4096
 _MAX_BYTES = 2**20
@@ -37,13 +36,13 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def stored(identity: Identity) -> str | None:
-    """The sha256 kept for a file, if it is still the same."""
+    """The stored sha256 of a file, if the file is unchanged."""
     return _read(_file()).get(identity) if _kept(identity) else None
 
 
 def store(identity: Identity, sha256: str, begun: int) -> None:
-    """Keeps the hash of a file, whose reading began at `begun` (ns since the epoch); not where the file had
-    only just changed by then. Safe among processes; what cannot be written is not kept.
+    """Stores the hash of a file whose reading began at `begun` (ns since the epoch), unless the file had only
+    just changed then. Safe across processes. A hash that cannot be written is not stored.
     """
     if not _kept(identity) or begun - max(identity[3:]) < SETTLED:
         return
@@ -52,7 +51,7 @@ def store(identity: Identity, sha256: str, begun: int) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _ours(file.parent.stat()):
             return
-        with locked(file.with_name(f"{file.name}.lock"), _patience()):
+        with locked(file.with_name(f"{file.name}.lock"), _deadline()):
             hashes = _read(file)
             hashes.pop(identity, None)
             hashes[identity] = sha256
@@ -67,12 +66,12 @@ def _kept(identity: Identity) -> bool:
     return sys.platform != "win32" and identity[2] >= WORTH
 
 
-def _patience() -> _Patience:
-    return _Patience(time.monotonic() + 2.0)
+def _deadline() -> _Deadline:
+    return _Deadline(time.monotonic() + 2.0)
 
 
-class _Patience:
-    """Gives up at `end`: who holds the lock for so long does more than write this file."""
+class _Deadline:
+    """Raises TimeoutError after `end`: writing this file never takes that long."""
 
     def __init__(self, end: float) -> None:
         self._end = end
@@ -101,17 +100,17 @@ def _ours(status: os.stat_result) -> bool:
 
 
 def _parsed(content: Mapping[str, object]) -> dict[Identity, str]:
-    """Raises ValueError, TypeError, AttributeError or KeyError where it is not what `_write` writes."""
+    """Raises ValueError, TypeError, AttributeError or KeyError if it is not in the format of `_write`."""
     entries = content["hashes"]
     if content["format"] != _FORMAT or not isinstance(entries, dict):
         raise ValueError("another format")
-    found: dict[Identity, str] = {}
+    hashes: dict[Identity, str] = {}
     for key, sha256 in entries.items():
         device, inode, size, changed, status_changed = map(int, key.split(" "))
         if not _SHA256.fullmatch(sha256):
             raise ValueError("no sha256")
-        found[device, inode, size, changed, status_changed] = sha256
-    return found
+        hashes[device, inode, size, changed, status_changed] = sha256
+    return hashes
 
 
 def _write(file: Path, hashes: Mapping[Identity, str]) -> None:

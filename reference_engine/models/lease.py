@@ -12,11 +12,11 @@ Model = TypeVar("Model")
 
 
 class Leases(Generic[Model]):
-    """Holds each model for as long as there is a lease on it; thread-safe."""
+    """Holds each model as long as there is a lease on it. Thread-safe."""
 
     def __init__(self) -> None:
-        # One entry a lease, put in and taken out at a stroke: a lease that is collected as garbage is given
-        # back in the midst of anything, where a count would be lost and a lock be held.
+        # One entry per lease, added and removed atomically. Garbage collection may return a lease at any
+        # point, where a counter could be wrong and a lock could be held already.
         self._held: dict[object, Model] = {}
 
     def take(self, model: Model) -> Lease[Model]:
@@ -25,7 +25,7 @@ class Leases(Generic[Model]):
         return Lease(self, key, model)
 
     def count(self, model: Model) -> int:
-        """Leases on `model` that were not given back."""
+        """The number of leases on `model` that were not returned."""
         return sum(held is model for held in list(self._held.values()))
 
     def models(self) -> tuple[Model, ...]:
@@ -36,9 +36,9 @@ class Leases(Generic[Model]):
 
 
 class Lease(Generic[Model]):
-    """One user's claim on a model, until `release`; as a context manager it gives the model itself.
+    """One user's claim on a model, until `release`. As a context manager it gives the model itself.
 
-    A lease that is lost without a release is given back when it is collected as garbage.
+    A lease that is lost without a release is returned when it is garbage-collected.
     """
 
     def __init__(self, leases: Leases[Model], key: object, model: Model) -> None:
@@ -54,10 +54,10 @@ class Lease(Generic[Model]):
         return self._model
 
     def release(self) -> None:
-        """Gives the model back; with its last lease it goes. Raises SDKError with ERR_RELEASED the second
-        time, which would take the model from somebody else.
+        """Returns the lease. The model is freed with its last lease. A second call raises SDKError with
+        ERR_RELEASED, because it would take the model from another user.
         """
-        ended = self._end.detach()  # for one of several threads alone
+        ended = self._end.detach()  # succeeds in only one of several threads
         if ended is None:
             raise _released("a second release would take the model from another user")
         self._model = None

@@ -1,4 +1,4 @@
-"""The model libraries, imported by one thread."""
+"""Imports the model libraries in one thread at a time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _importing = threading.Lock()
 
 
 def import_libraries() -> None:
-    """Imports torch, transformers and diffusers, once. The latter two put stand-ins into `sys.modules` while
-    they are imported; a second thread that imports them meanwhile finds those, without the classes.
+    """Imports torch, transformers and diffusers once. The last two put stand-ins into `sys.modules` during
+    their import; a second thread would see the stand-ins, without the classes.
     """
     with _importing:
         from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: F401

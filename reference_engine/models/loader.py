@@ -1,6 +1,4 @@
-"""Loads models from disk and from the network, checks them first, and loads each one once for everybody who
-asks.
-"""
+"""Checks and loads models from disk and from the network. All users of a model share one copy."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelNotLoaded, SDKError
-from .download import HTTPDownloader, Progress
+from .download import ByteProgress, HTTPDownloader
 from .folder import check_folder
 from .hash_store import Identity
 from .hashes import fingerprint
@@ -24,10 +22,12 @@ from .lease import Lease, Leases
 from .remote import fetch_model
 from .tokenizer import load_tokenizer, split_at_limit
 
+__all__ = ["LoadedModel", "ModelLoader"]
+
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model's parts, in evaluation mode; shared by all who loaded it, so nobody changes them."""
+    """A model's parts, in evaluation mode. All users share them, so they must not be changed."""
 
     path: Path
     tokenizer: Any
@@ -39,16 +39,18 @@ class LoadedModel:
 
     @property
     def text_width(self) -> int:
-        """How wide the text encoder's embeddings really are."""
+        """The actual width of the text encoder's embeddings."""
         return int(self.text_encoder.config.hidden_size)
 
     def tokenize(self, text: str) -> tuple[list[int], str, str]:
-        """The ids, from start mark to padding, and the part of `text` they cover and the part they do not."""
+        """The ids, from start mark to padding; the part of `text` that they cover; the part that is cut."""
         limit = int(self.text_encoder.config.max_position_embeddings)
-        with self._tokenizing:  # the tokenizer under it allows one user at a time
-            found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        kept, lost = split_at_limit(text, found["offset_mapping"], limit - 2)
-        ids = [self.tokenizer.bos_token_id, *found["input_ids"][: limit - 2], self.tokenizer.eos_token_id]
+        with self._tokenizing:  # the underlying tokenizer allows one user at a time
+            encoding = self.tokenizer(
+                text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            )
+        kept, lost = split_at_limit(text, encoding["offset_mapping"], limit - 2)
+        ids = [self.tokenizer.bos_token_id, *encoding["input_ids"][: limit - 2], self.tokenizer.eos_token_id]
         return ids + [self.tokenizer.pad_token_id] * (limit - len(ids)), kept, lost
 
     def encode(self, ids: list[int]) -> Any:
@@ -61,16 +63,16 @@ class LoadedModel:
 
 
 class ModelLoader:
-    """Loads models; thread-safe. Several askers for one model share one load and one copy of the weights.
+    """Loads models. Thread-safe: several users of a model share one load and one copy of the weights.
 
     References are counted. `acquire` gives a lease, and the loader holds a model until its last lease is
-    released. What `load_local` returns is counted by Python itself: those weights are freed with the last
-    LoadedModel that somebody holds. Who asks before that gets the same one, either way.
+    released. Python counts the references to what `load_local` returns: those weights are freed with the last
+    reference to the LoadedModel. Until then both methods return the same object.
     """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._places: dict[tuple[Path, str, bool], _Place] = {}
+        self._slots: dict[tuple[Path, str, bool], _ModelSlot] = {}
         self._leases: Leases[LoadedModel] = Leases()
 
     def acquire(
@@ -101,28 +103,28 @@ class ModelLoader:
         half: bool = False,
         force: bool = False,
     ) -> LoadedModel:
-        """The model in the folder `path` (diffusers layout), checked before anything is loaded.
+        """The model in the folder `path` (diffusers layout), checked before it is loaded.
 
         The weights become float32, or float16 with `half`. `sha256` is the folder's digest as `folder_digest`
-        defines it; the hash of a file that has not changed since is remembered, and `force` reads it again.
-        Raises ModelNotLoaded where files are missing, altered, pickles, or do not fit each other; nothing
-        then stays in memory. A folder that was changed is a new model, also while the old one is in use.
+        defines it; hashes of unchanged files are cached, and `force` reads the files again. Raises
+        ModelNotLoaded if files are missing, altered, pickles, or do not fit each other; nothing then stays in
+        memory. A changed folder is a new model, even while the old one is in use.
         """
         folder = Path(path).resolve()
         with self._guard:
-            place = self._places.setdefault((folder, device, half), _Place())
-        with place.lock:
+            slot = self._slots.setdefault((folder, device, half), _ModelSlot())
+        with slot.lock:
             files = fingerprint(folder)
             check_folder(folder, sha256, force=force)
-            model = place.model
-            if model is None or place.files != files:
+            model = slot.model
+            if model is None or slot.files != files:
                 model = _load(folder, device, half)
                 if fingerprint(folder) != files:
                     raise ModelNotLoaded(
                         f"The model in {folder} was changed while it was being loaded.",
-                        ["Load it again when nothing writes there any more."],
+                        ["Load it again when nothing writes to the folder any more."],
                     )
-                place.keep(model, files)
+                slot.keep(model, files)
             return model
 
     def load_remote(
@@ -133,30 +135,30 @@ class ModelLoader:
         device: str = "cpu",
         half: bool = False,
         downloader: HTTPDownloader | None = None,
-        progress: Progress | None = None,
+        progress: ByteProgress | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> LoadedModel:
         """The model in the folder under `url` (see `models.remote`), downloaded into the cache once.
 
-        Raises as `load_local` and `fetch_model` do.
+        Raises the errors of `load_local` and `fetch_model`.
         """
         folder = fetch_model(url, sha256, downloader=downloader, progress=progress, cancelled=cancelled)
         return self.load_local(folder, sha256, device=device, half=half)
 
     def in_use(self) -> tuple[Path, ...]:
-        """The folders of the models that somebody holds, once for each device and precision."""
+        """The folders of the models in use, once for each device and precision."""
         with self._guard:
-            places = list(self._places.values())
-        return tuple(sorted(model.path for place in places if (model := place.model) is not None))
+            slots = list(self._slots.values())
+        return tuple(sorted(model.path for slot in slots if (model := slot.model) is not None))
 
     def forget(self) -> None:
-        """The next asker loads anew; models in use stay until their users are done."""
+        """The next load reads from disk again. Models in use stay until their users release them."""
         with self._guard:
-            self._places.clear()
+            self._slots.clear()
 
 
-class _Place:
-    """Where the askers for one model meet."""
+class _ModelSlot:
+    """What all loads of one model share: a lock, and the model while it is in use."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -174,15 +176,15 @@ class _Place:
 def _load(folder: Path, device: str, half: bool) -> LoadedModel:
     try:
         model = _load_parts(folder, device, half)
-        # The libraries leave cycles behind that hold the weights, which shall go with their last user.
+        # The libraries leave reference cycles that would keep the weights alive after their last user.
         gc.collect()
         return model
     except SDKError:
         raise
     except Exception as error:
-        # The traceback would hold the parts that did load for as long as somebody holds the error.
+        # The traceback would keep the loaded parts alive as long as the error.
         traceback.clear_frames(error.__traceback__)
-        # Whatever a library finds wrong with a file is to the user one thing: this model cannot be loaded.
+        # For the user every error of a library means the same: this model cannot be loaded.
         raise ModelNotLoaded(
             f"The model in {folder} cannot be loaded: {_first_line(error)}",
             [
@@ -212,9 +214,7 @@ def _load_parts(folder: Path, device: str, half: bool) -> LoadedModel:
 
 
 def _whole(kind: Any, folder: Path, **options: Any) -> Any:
-    """`from_pretrained`, which fills tensors that it does not find with random numbers; here that is an
-    error.
-    """
+    """`from_pretrained`, but missing tensors are an error instead of random numbers."""
     module, report = kind.from_pretrained(
         str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True, **options
     )

@@ -1,4 +1,6 @@
-"""LoRAs: small additions to a UNet and a text encoder, checked against them before anything is read."""
+"""LoRAs: small additions to a UNet and a text encoder. They are checked against the model before tensors are
+read.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelNotLoaded
 from .folder import read_header
-from .lora_names import COMPONENTS, Adapted, fitted, read_names
+from .lora_names import COMPONENTS, AdaptedModule, fitted, read_names
 
 if TYPE_CHECKING:
     from .loader import LoadedModel
@@ -20,19 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lora:
-    """A LoRA's file (safetensors, names in the style of diffusers, PEFT or kohya) and how strongly it acts:
-    1.0 as it was trained, 0.0 not at all.
+    """A LoRA's file (safetensors, names in the style of diffusers, PEFT or kohya) and its strength: 1.0 as
+    trained, 0.0 no effect.
     """
 
     path: Path
     scale: float = 1.0
 
 
-def check_lora(lora: Lora, model: LoadedModel) -> list[Adapted]:
-    """What the LoRA adapts in `model`, told by its header alone.
+def check_lora(lora: Lora, model: LoadedModel) -> list[AdaptedModule]:
+    """The modules of `model` that the LoRA adapts, according to the file's header.
 
-    Raises ModelNotLoaded unless every tensor of it fits; a LoRA made for another base model is told by the
-    width of the text that it reads (768 for v1.4 and v1.5, 1024 for v2.0, 2048 for SDXL).
+    Raises ModelNotLoaded unless every tensor fits. A LoRA for another base model is recognised by the width
+    of the text that it reads (768 for v1.4 and v1.5, 1024 for v2.0, 2048 for SDXL).
     """
     if not lora.path.is_file():
         raise ModelNotLoaded(f"There is no LoRA at {lora.path}.", ["Check the path."])
@@ -51,9 +53,9 @@ def check_lora(lora: Lora, model: LoadedModel) -> list[Adapted]:
 
 
 def with_loras(model: LoadedModel, loras: Sequence[Lora]) -> LoadedModel:
-    """A model of its own modules over the same weights, with the LoRAs in it; `model` stays as it is.
+    """A model with new modules over the same weights, and with the LoRAs. `model` does not change.
 
-    Raises ModelNotLoaded where one of them does not fit; all are checked before the first is read.
+    Raises ModelNotLoaded if one does not fit. All are checked before the first is read.
     """
     plans = [check_lora(lora, model) for lora in loras]
     if not plans:
@@ -71,7 +73,7 @@ def with_loras(model: LoadedModel, loras: Sequence[Lora]) -> LoadedModel:
     return replace(model, **changed)
 
 
-def _adapted_twin(module: Any, plans: Sequence[tuple[Lora, list[Adapted]]]) -> Any:
+def _adapted_twin(module: Any, plans: Sequence[tuple[Lora, list[AdaptedModule]]]) -> Any:
     from peft import inject_adapter_in_model, set_peft_model_state_dict
     from peft.tuners.lora import LoraLayer
 
@@ -86,7 +88,7 @@ def _adapted_twin(module: Any, plans: Sequence[tuple[Lora, list[Adapted]]]) -> A
             for letter, key in (("A", item.down), ("B", item.up))
         }
         set_peft_model_state_dict(twin, state, adapter_name=name, low_cpu_mem_usage=True)
-        del twin.peft_config  # else PEFT warns of the next one; its layers know all they need
+        del twin.peft_config  # otherwise PEFT warns about the next one; the layers hold all they need
     names = [f"lora{number}" for number, _ in enumerate(plans)]
     for layer in twin.modules():
         if isinstance(layer, LoraLayer):
@@ -97,11 +99,11 @@ def _adapted_twin(module: Any, plans: Sequence[tuple[Lora, list[Adapted]]]) -> A
     return twin.requires_grad_(False).eval()
 
 
-def _peft_config(plan: Sequence[Adapted], tensors: dict[str, Any]) -> Any:
+def _peft_config(plan: Sequence[AdaptedModule], tensors: dict[str, Any]) -> Any:
     from peft import LoraConfig
 
     ranks = {item.module: item.rank for item in plan}
-    # Without an alpha the LoRA acts as it is: alpha = rank.
+    # Without an alpha the LoRA is not scaled: alpha = rank.
     alphas = {
         item.module: float(tensors[item.alpha].float()) if item.alpha else float(item.rank) for item in plan
     }
@@ -110,10 +112,12 @@ def _peft_config(plan: Sequence[Adapted], tensors: dict[str, Any]) -> Any:
     )
 
 
-def _tensors(lora: Lora, plan: Sequence[Adapted], weights: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+def _tensors(
+    lora: Lora, plan: Sequence[AdaptedModule], weights: dict[str, tuple[int, ...]]
+) -> dict[str, Any]:
     from safetensors import safe_open
 
-    # Reading is native: without this nobody who listens (PEP 578) would hear of the file.
+    # Native code reads the file, so audit hooks (PEP 578) would not see it without this event.
     sys.audit("reference_engine.lora", str(lora.path))
     tensors: dict[str, Any] = {}
     with safe_open(str(lora.path), "pt") as file:
@@ -127,7 +131,7 @@ def _tensors(lora: Lora, plan: Sequence[Adapted], weights: dict[str, tuple[int, 
 
 
 def _twin(module: Any) -> Any:
-    """Modules of its own over the very same tensors."""
+    """New modules over the same tensors."""
     shared = [*module.parameters(), *module.buffers()]
     return copy.deepcopy(module, {id(tensor): tensor for tensor in shared})
 

@@ -1,4 +1,4 @@
-"""Reading the names in a LoRA's file: which tensors adapt which module, in every style that is in use.
+"""Reads the names in a LoRA's file: which tensors adapt which module, in every common style.
 
     PEFT        base_model.model.<module>.lora_A.weight              .lora_B.weight
     diffusers   unet.<module>.lora_A.weight                          .lora_B.weight
@@ -6,8 +6,8 @@
                 unet.<attention>.processor.to_q_lora.down.weight     _lora.up.weight
     kohya       lora_unet_<module, with _ for .>.lora_down.weight    .lora_up.weight, .alpha
 
-`text_encoder.` and `lora_te_` name the text encoder likewise. All that is needed are names and shapes, so a
-file is judged by its header, before any tensor is read.
+`text_encoder.` and `lora_te_` likewise name the text encoder. Only names and shapes are needed, so a file is
+judged by its header before any tensor is read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ BASES: Mapping[int, str] = {
     1280: "an SDXL refiner, which this SDK does not run",
     2048: "SDXL, which this SDK does not run",
 }
-"""Width of the text that the UNet reads (cross-attention's keys and values), and who has it."""
+"""From the width of the text that the UNet reads (keys and values of cross-attention) to the models with it.
+"""
 
 _DOWN = r"(?:\.lora_A(?:\.default)?|\.lora_down|\.lora\.down|\.lora_linear_layer\.down|_lora\.down)\.weight"
 _UP = r"(?:\.lora_B(?:\.default)?|\.lora_up|\.lora\.up|\.lora_linear_layer\.up|_lora\.up)\.weight"
@@ -44,7 +45,7 @@ _OTHER_KINDS = {
 
 
 @dataclass(frozen=True)
-class Adapted:
+class AdaptedModule:
     """One module that a LoRA changes, by `up @ down`, times alpha / rank where the file has an `alpha`.
     `down`, `up` and `alpha` are names in the file.
     """
@@ -58,27 +59,27 @@ class Adapted:
 
 
 def text_width(modules: Mapping[str, Shape]) -> int | None:
-    """How wide the text is that these modules' cross-attention reads; None where there is none."""
+    """The width of the text that these modules' cross-attention reads; None if there is none."""
     widths = {shape[1] for name, shape in modules.items() if _TEXT_KEY.search(name) and len(shape) > 1}
     return min(widths, default=None)
 
 
-def read_names(shapes: Mapping[str, Shape], modules: Modules) -> tuple[list[Adapted], list[str]]:
-    """What the file's tensors adapt, and what is wrong with them, one sentence each."""
+def read_names(shapes: Mapping[str, Shape], modules: Modules) -> tuple[list[AdaptedModule], list[str]]:
+    """The modules that the file's tensors adapt, and the mistakes in it, one sentence each."""
     if not shapes:
         return [], ["It has no tensors."]
     stems: dict[str, dict[str, str]] = {}
     mistakes = []
     for name in sorted(shapes):
         other = next((kind for sign, kind in _OTHER_KINDS.items() if sign in name), None)
-        found = _NAME.fullmatch(name)
+        match = _NAME.fullmatch(name)
         if other:
             mistakes.append(f"{name} belongs to a {other}, not to a plain LoRA.")
-        elif found is None:
-            mistakes.append(f"{name} is not a name of the kind unet.<module>.lora_A.weight.")
+        elif match is None:
+            mistakes.append(f"{name} does not have the form unet.<module>.lora_A.weight.")
         else:
-            kind = next(group for group in ("down", "up", "alpha") if found[group])
-            stems.setdefault(found["stem"], {})[kind] = name
+            kind = next(group for group in ("down", "up", "alpha") if match[group])
+            stems.setdefault(match["stem"], {})[kind] = name
     if mistakes:
         return [], mistakes
     mistakes += _wrong_base(stems, shapes, modules)
@@ -90,7 +91,7 @@ def read_names(shapes: Mapping[str, Shape], modules: Modules) -> tuple[list[Adap
             mistakes.append(f"The model has no {_bare(stem)}.")
             continue
         if missing := [kind for kind in ("down", "up") if kind not in names]:
-            mistakes.append(f"{next(iter(names.values()))} is there without its {missing[0]} tensor.")
+            mistakes.append(f"{next(iter(names.values()))} has no matching {missing[0]} tensor.")
             continue
         component, module = place
         mistake = _misfit(module, modules[component][module], names, shapes)
@@ -98,13 +99,15 @@ def read_names(shapes: Mapping[str, Shape], modules: Modules) -> tuple[list[Adap
             mistakes.append(mistake)
         else:
             rank = shapes[names["down"]][0]
-            adapted.append(Adapted(component, module, rank, names["down"], names["up"], names.get("alpha")))
+            adapted.append(
+                AdaptedModule(component, module, rank, names["down"], names["up"], names.get("alpha"))
+            )
     return adapted, mistakes
 
 
 def fitted(shape: Shape, like: Shape) -> Shape:
-    """A down or up tensor's shape with as many dimensions as the weight it is for: 1 x 1 convolutions and
-    linear layers are written either way.
+    """A down or up tensor's shape, with as many dimensions as its weight: 1 x 1 convolutions and linear
+    layers are stored in either form.
     """
     if len(shape) == 2 and len(like) == 4 and like[2:] == (1, 1):
         return (*shape, 1, 1)
@@ -121,8 +124,8 @@ def _wrong_base(
     if made_for is None or ours is None or made_for == ours:
         return []
     return [
-        f"It was made for text {made_for} wide ({BASES.get(made_for, 'no model that is known')}), "
-        f"but this model reads text {ours} wide ({BASES.get(ours, 'a model of its own')})."
+        f"It was made for text {made_for} wide ({BASES.get(made_for, 'no known model')}), "
+        f"but this model reads text {ours} wide ({BASES.get(ours, 'an unknown base')})."
     ]
 
 
@@ -135,8 +138,8 @@ def _place(stem: str, modules: Modules, flat: Mapping[str, Mapping[str, str]]) -
         if stem.startswith(prefix):
             known = flat.get(component, {})
             name = stem.removeprefix(prefix)
-            found = next((known[other] for other in _spellings(name, "_") if other in known), None)
-            return None if found is None else (component, found)
+            module = next((known[other] for other in _spellings(name, "_") if other in known), None)
+            return None if module is None else (component, module)
     name = _bare(stem)
     for component in COMPONENTS:
         if stem.startswith(f"{component}."):
@@ -163,7 +166,7 @@ def _bare(stem: str) -> str:
 
 
 def _spellings(name: str, dot: str) -> tuple[str, ...]:
-    """Versions of transformers differ in whether a text encoder's modules lie in a `text_model`."""
+    """Versions of transformers differ in whether a text encoder's modules are inside a `text_model`."""
     wrapper = f"text_model{dot}"
     return name, name.removeprefix(wrapper), f"{wrapper}{name}"
 
@@ -175,7 +178,7 @@ def _misfit(module: str, weight: Shape, names: Mapping[str, str], shapes: Mappin
         if got != wanted or len(shape) != len(weight):
             return f"{names[kind]} has shape {shapes[names[kind]]}, but {module} is {weight}."
     if up[2:] != (1, 1)[: len(up) - 2]:
-        return f"{names['up']} has shape {shapes[names['up']]}, but only 1 x 1 convolutions go up."
+        return f"{names['up']} has shape {shapes[names['up']]}, but an up tensor must be a 1 x 1 convolution."
     if down[0] != up[1]:
         return f"{names['down']} has rank {down[0]}, {names['up']} rank {up[1]}."
     if "alpha" in names and shapes[names["alpha"]] not in ((), (1,)):

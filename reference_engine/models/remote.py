@@ -2,7 +2,7 @@
 
 The folder holds a SHA256SUMS file as `sha256sum` writes it, over all its files and sorted by path. The sha256
 of that file is the digest of the folder (`models.folder.folder_digest`), so the one number in the
-configuration pins the list, and the list pins every file; nothing is parsed before its hash was found right.
+configuration pins the list, and the list pins every file. Nothing is parsed before its hash is checked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from ..errors import ModelNotLoaded
 from .cache import ENVIRONMENT_VARIABLE, cache_folder, locked
-from .download import DownloadCancelled, HTTPDownloader, Progress
+from .download import ByteProgress, DownloadCancelled, HTTPDownloader
 from .download_http import shown
 from .folder import (
     CHECKSUMS,
@@ -39,7 +39,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def remote_folder(sha256: str) -> Path:
-    """Where in the cache a remote model of that digest is, or will be."""
+    """The folder in the cache for a remote model with that digest."""
     return cache_folder() / "models" / f"sha256-{sha256.lower()}"
 
 
@@ -49,16 +49,15 @@ def fetch_model(
     *,
     downloader: HTTPDownloader | None = None,
     bandwidth_limit: int | None = None,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """The folder of the model under `url`, downloaded into the cache unless it is there already.
+    """The folder of the model under `url`, downloaded into the cache unless it is already there.
 
-    A break costs only what was not there yet: the next call goes on, also in another process. Of a copy that
-    was damaged the damaged files are downloaded again. Without a `downloader` one is made, with
-    `bandwidth_limit` in bytes a second. `progress` is called with the bytes of all files so far, and None for
-    their sum. Raises ModelNotLoaded (DownloadError where the network is the reason), DownloadCancelled, and
-    ConfigError for a URL that is none.
+    After a break the next call continues, also in another process. Damaged files of a copy are downloaded
+    again. Without a `downloader` one is made, with `bandwidth_limit` in bytes per second. `progress` is
+    called with the bytes of all files so far, and None for their sum. Raises ModelNotLoaded (DownloadError
+    for network errors), DownloadCancelled, and ConfigError for an invalid URL.
     """
     target = remote_folder(sha256)
     if _whole(target, sha256):
@@ -75,29 +74,29 @@ def fetch_model(
                 workshop.rename(target)
     except OSError as error:
         raise ModelNotLoaded(
-            f"The model of {shown(url)} cannot be kept at {target}: {error.strerror or error}.",
+            f"The model of {shown(url)} cannot be stored at {target}: {error.strerror or error}.",
             [f"Set {ENVIRONMENT_VARIABLE} to a folder that can be written to and has room for the model."],
         ) from error
     return target
 
 
 def read_list(text: str, url: str) -> dict[str, str]:
-    """From relative path to sha256, as a SHA256SUMS file says; every path is safe to write to.
+    """From relative path to sha256, as in a SHA256SUMS file. Every path is safe to write to.
 
-    Raises ModelNotLoaded where a line is none, a path leads out of the folder or is no portable name, a file
-    is a pickle, or the list is not that of a whole model.
+    Raises ModelNotLoaded if a line is invalid, a path leads out of the folder or is not portable, a file is a
+    pickle, or the list is not that of a complete model.
     """
     files: dict[str, str] = {}
     for line in text.splitlines():
         match = _LINE.fullmatch(line)
         if match is None or (mistake := _name_mistake(match[2])):
-            told = f"{match[2]!r} {mistake}" if match else f"{line[:100]!r} is not `<sha256>  <path>`"
-            raise _bad_list(url, told)
+            problem = f"{match[2]!r} {mistake}" if match else f"{line[:100]!r} is not `<sha256>  <path>`"
+            raise _bad_list(url, problem)
         files[match[2]] = match[1]
     if len(files) > _MAX_FILES:
-        raise _bad_list(url, f"it has {len(files)} files, which is no model")
+        raise _bad_list(url, f"it has {len(files)} files, which is too many for a model")
     if len({name.casefold() for name in files}) != len(text.splitlines()):
-        raise _bad_list(url, "a file is in it twice")
+        raise _bad_list(url, "it lists a file twice")
     if pickles := sorted(name for name in files if name.endswith(PICKLES)):
         raise ModelNotLoaded(
             f"The model of {shown(url)} has {', '.join(pickles[:3])}: a pickle, which runs code when it is "
@@ -112,7 +111,7 @@ def read_list(text: str, url: str) -> dict[str, str]:
     ]
     if missing:
         raise ModelNotLoaded(
-            f"The model of {shown(url)} is not whole; its {CHECKSUMS} lacks {', '.join(missing)}.",
+            f"The model of {shown(url)} is incomplete; its {CHECKSUMS} lacks {', '.join(missing)}.",
             ["Check the address: it must be that of the folder which has model_index.json in it."],
         )
     if text != checksum_lines(files):
@@ -125,7 +124,7 @@ def _fill(
     url: str,
     sha256: str,
     downloader: HTTPDownloader,
-    progress: Progress | None,
+    progress: ByteProgress | None,
     cancelled: Callable[[], bool],
 ) -> None:
     listed = workshop / CHECKSUMS
@@ -156,7 +155,7 @@ def _whole(target: Path, sha256: str) -> bool:
 
 
 def _take_back(target: Path, workshop: Path) -> None:
-    """What is still good of a damaged copy is good for its repair."""
+    """Moves a damaged copy to the workshop, so that its intact files are reused."""
     if target.is_dir():
         shutil.rmtree(workshop, ignore_errors=True)
         target.rename(workshop)
@@ -167,7 +166,7 @@ def _is(file: Path, sha256: str) -> bool:
 
 
 def _clear_strangers(workshop: Path, files: dict[str, str]) -> None:
-    """What another list left here would make the folder's digest a wrong one."""
+    """Deletes files that are not in the list, because they would change the folder's digest."""
     known = {CHECKSUMS, *files, *(f"{name}{suffix}" for name in files for suffix in (".part", ".meta"))}
     for file in list(workshop.rglob("*")):
         if file.is_file() and file.relative_to(workshop).as_posix() not in known:
@@ -184,20 +183,20 @@ def _below(url: str, name: str) -> str:
 def _name_mistake(name: str) -> str | None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or path.as_posix() != name:
-        return "leads out of the folder, or is not written plainly"
+        return "leads out of the folder, or is not a normalised path"
     if hidden(path) or not all(_NAME.fullmatch(part) for part in path.parts) or len(name) > 200:
-        return "is a name that not every system can write"
+        return "is a name that some systems cannot write"
     if any(_RESERVED.fullmatch(part) or part.endswith(".") for part in path.parts):
-        return "is a name that not every system can write"
+        return "is a name that some systems cannot write"
     if name == CHECKSUMS or path.name == CHECKSUMS or name.endswith(_OWN_SUFFIXES):
-        return "is a name that the download needs for itself"
+        return "is a name that the downloader uses itself"
     return None
 
 
-def _bad_list(url: str, told: str) -> ModelNotLoaded:
+def _bad_list(url: str, problem: str) -> ModelNotLoaded:
     return ModelNotLoaded(
-        f"The {CHECKSUMS} of {shown(url)} cannot be used: {told}.",
-        [f"Make it anew: `find * -type f ! -name {CHECKSUMS} | LC_ALL=C sort | xargs sha256sum`."],
+        f"The {CHECKSUMS} of {shown(url)} cannot be used: {problem}.",
+        [f"Make it again: `find * -type f ! -name {CHECKSUMS} | LC_ALL=C sort | xargs sha256sum`."],
     )
 
 

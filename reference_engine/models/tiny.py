@@ -1,9 +1,9 @@
 """Tiny models with the shapes, vocabulary and settings of the real v1.4, v1.5 and v2.0, and weights drawn
 from a seed.
 
-They draw textures, not things; but prompt, seed, size and every other parameter take effect as in a real
+They draw textures, not objects. But prompt, seed, size and every other parameter take effect as in a real
 model, and a generation takes a fraction of a second on one CPU thread. A build gives the same bytes on every
-machine: the weights are raw Philox integers turned into numbers by one multiplication each.
+machine: each weight is a raw Philox integer times a constant.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from .cache import ENVIRONMENT_VARIABLE, build_once, cache_folder
 from .folder import CHECKSUMS, checksums
 from .tokenizer import EOS, MODEL_MAX_LENGTH, VOCABULARY_SIZE, write_tokenizer
 
+__all__ = ["tiny_model"]
+
 REVISION = 1
-"""Counts up whenever the built bytes change, so that an old build in the cache is not taken for a new one."""
+"""Increased whenever the built bytes change, so that an old build in the cache is not used."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Where the model types differ. Sources: the published configs of v1.4, v1.5 (equal but for weights)
-    and v2.0.
+    """The differences between model types. Sources: the published configs of v1.4, v1.5 (equal except for the
+    weights) and v2.0.
     """
 
     text_width: int
@@ -51,7 +53,7 @@ def tiny_model(model_type: str) -> Path:
     """The folder of the tiny model of that type, built in the cache at first use (a second or two, about 85
     MB).
 
-    Raises ModelNotLoaded where the cache cannot be written.
+    Raises ModelNotLoaded if the cache cannot be written.
     """
     target = cache_folder() / "models" / f"tiny-{model_type}-r{REVISION}"
     try:
@@ -168,8 +170,7 @@ _VAE: dict[str, Any] = {
 
 
 _VAE_SEED = "vae/3"
-"""Of the first few seeds, the one whose colours are the least extreme, so that the images can carry a
-mark.
+"""The seed, of the first few, with the least extreme colours, so that the images can carry a mark.
 """
 
 
@@ -210,10 +211,10 @@ def _module_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 _GAINS: Mapping[str, float] = {
-    "attn2.to_q": 2.0,  # sharper attention to single tokens,
+    "attn2.to_q": 2.0,  # sharper attention to single tokens
     "attn2.to_k": 2.0,
-    "attn2.to_out": 4.0,  # and a strong say for it: the prompt shall be seen in the image
-    "decoder.conv_out": 0.65,  # pixels spread, but few at black or white
+    "attn2.to_out": 4.0,  # a strong effect of the prompt on the image
+    "decoder.conv_out": 0.65,  # a wide range of pixel values, but few at black or white
 }
 
 

@@ -1,4 +1,4 @@
-"""CLIP's byte-pair vocabulary: shipped as data, written in the layout that transformers reads."""
+"""CLIP's byte-pair vocabulary, shipped as data and written in the layout that transformers reads."""
 
 from __future__ import annotations
 
@@ -43,11 +43,9 @@ def write_tokenizer(folder: Path, pad_token: str = EOS) -> None:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a model folder, checked to have a real vocabulary. Raises ValueError where it has
-    none.
+    """The tokenizer of a model folder. Raises ValueError if it has no real vocabulary.
 
-    Read with `from_pretrained` and then checked, since transformers 5 makes an empty vocabulary, without a
-    word, out of files that it is handed in another way.
+    The check is needed because transformers 5 silently makes an empty vocabulary from some files.
     """
     from transformers import CLIPTokenizer
 
@@ -60,10 +58,11 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def split_at_limit(text: str, offsets: Sequence[tuple[int, int]], limit: int) -> tuple[str, str]:
-    """What the first `limit` tokens cover, and the rest of `text`; never cut inside a visible character.
+    """The part of `text` that the first `limit` tokens cover, and the rest. It never cuts a visible
+    character.
 
-    `offsets` are the tokens' places in `text`. A character of which only some tokens fit counts as lost, so
-    an emoji made of several code points stays whole.
+    `offsets` are the tokens' positions in `text`. A character of which only some tokens fit is lost, so an
+    emoji of several code points is never split.
     """
     if len(offsets) <= limit:
         return text, ""

@@ -1,7 +1,7 @@
-"""Proof that a sampler is right, without a model: data of a known law, a network that is perfect for it.
+"""Proves that a sampler is correct, without a model: with data of a known law, and a perfect network for it.
 
-Every error is then the sampler's own. `assess` measures a deterministic sampler's order of convergence, its
-errors and its whole trajectory against a float64 reference; `assess_moments` judges one that draws noise.
+Every error is then the sampler's. `assess` measures a deterministic sampler's order of convergence, its
+errors and its whole trajectory against a float64 reference; `assess_moments` assesses one that draws noise.
 
     from reference_engine import oracle
 
@@ -9,7 +9,7 @@ errors and its whole trajectory against a float64 reference; `assess_moments` ju
     print(result.order, result.final, result.trajectory_error, result.problems())
 
 where `my_run(network, noise, steps, seed)` returns latents: see `Run`, and `on_tensors` for one that works
-with torch. The judging needs NumPy alone.
+with torch. The assessment needs only NumPy.
 """
 
 from ..samplers import is_stochastic

@@ -1,4 +1,4 @@
-"""Judges a sampler that ends in one answer for one noise: its order, its errors, its whole trajectory."""
+"""Assesses a deterministic sampler: its order, its errors, and its whole trajectory."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from .references import SD_SCHEDULE, Trace, trace
 
 STEP_COUNTS = (28, 40, 80, 160)
 TOLERANCE = 1e-4
-"""Of a trajectory in float32: honest float32 differs by about 2e-6, float16 latents by 3e-4 and more."""
+"""For a trajectory in float32: correct float32 differs by about 2e-6, float16 latents by 3e-4 and more."""
 FLOOR = 3e-6
-"""Errors under this are rounding, and no order is fitted to them."""
+"""Smaller errors are rounding; no order is fitted to them."""
 TIMESTEP_TOLERANCE = 1e-3
 ORDER_SLACK = 0.3
 ORDER_SHARE = 0.75
-"""Of the order that a sampler of its own kind claims: at 28 to 160 steps multistep methods are not at their
-limit, and a fourth-order one shows 3.2.
+"""The required share of the order that a custom sampler claims: at 28 to 160 steps multistep methods
+are below their order, and a fourth-order one shows 3.2.
 """
 FIRST_ORDER = 0.5
-"""Enough for one that claims order 1: DDIM shows 0.67 on trailing timesteps, and what does not converge 0."""
+"""Enough for a claim of order 1: DDIM shows 0.67 on trailing timesteps, and a method without convergence 0.
+"""
 ERROR_SLACK = 1.1
 NOISE_ALONE = 0.9
 """A run begins in the noisiest tenth of timesteps, where less than 2 % of the latents is signal."""
@@ -35,12 +36,13 @@ SEED = 20
 
 @dataclass(frozen=True)
 class Measured:
-    """On one law: RMS errors at the assessed number of steps, in the scale of the data (about 1).
+    """Measurements on one law: RMS errors at the assessed number of steps, in the scale of the data (about
+    1).
 
-    `interior` is of the last network input against the exact solution there, and `order` its slope over the
-    numbers of steps; `final` is of the output against the law's at no noise or at the model's least noise,
-    whichever is nearer. `apart` is the largest difference from the float64 reference of any element, for each
-    network input and the output; `timesteps` the largest of any timestep.
+    `interior` compares the last network input with the exact solution there, and `order` is its slope over
+    the numbers of steps. `final` compares the output with the law's solution without noise or at the model's
+    least noise, whichever is nearer. `apart` is the largest difference from the float64 reference of any
+    element, for each network input and the output; `timesteps` the largest of any timestep.
     """
 
     law: str
@@ -64,7 +66,7 @@ class Measured:
 @dataclass(frozen=True)
 class Assessment:
     """`measured` has a row for each law, and `expected` the same of the reference: the algorithm's, or, for a
-    sampler of its own kind (`algorithm` is None), Euler's errors and the order that it claims.
+    custom sampler (`algorithm` is None), Euler's errors and the order that it claims.
     """
 
     algorithm: str | None
@@ -93,11 +95,11 @@ class Assessment:
 
     @property
     def is_identical(self) -> bool:
-        """The algorithm it says it is, call by call."""
+        """Whether it equals the named algorithm, call by call."""
         return not self.trajectory_problems()
 
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, a sentence each; empty for a right sampler."""
+        """The problems, one sentence each; empty for a correct sampler."""
         return (
             *self.repetition_problems(),
             *self.trajectory_problems(),
@@ -106,82 +108,82 @@ class Assessment:
         )
 
     def repetition_problems(self) -> tuple[str, ...]:
-        told = [] if self.same_seed_repeats else ["Two runs from the same noise and seed differ."]
+        problems = [] if self.same_seed_repeats else ["Two runs from the same noise and seed differ."]
         if self.other_seed_differs and self.same_seed_repeats:
-            told.append("Another seed gives other latents, though no noise is to be drawn.")
-        return tuple(told)
+            problems.append("Another seed gives other latents, although this sampler must not draw noise.")
+        return tuple(problems)
 
     def trajectory_problems(self) -> tuple[str, ...]:
-        """Where it is not the algorithm, call by call; nothing for a sampler of its own kind."""
+        """Differences from the algorithm, call by call; empty for a custom sampler."""
         if self.algorithm is None:
             return ()
-        told = []
+        problems = []
         for row, wanted in zip(self.measured, self.expected, strict=True):
             where = f"on the {row.law} law at {self.steps} steps"
             if row.calls != wanted.calls:
-                told.append(
+                problems.append(
                     f"It calls the network {row.calls} times {where}; {self.algorithm} {wanted.calls} times."
                 )
                 continue
             if row.timesteps > TIMESTEP_TOLERANCE:
-                told.append(
-                    f"It tells the network a timestep that is off by {row.timesteps:.3g} {where}; see that "
+                problems.append(
+                    f"Its timestep for the network is off by {row.timesteps:.3g} {where}; check that "
                     "timesteps match the noise of the latents, fractions included."
                 )
             first = row.first_apart(self.tolerance)
             if first is not None:
                 call = "the output" if first == row.calls else f"call {first}"
-                told.append(
+                problems.append(
                     f"Its latents differ from {self.algorithm} by {row.trajectory:.2g} {where} (at most "
                     f"{self.tolerance:g}), first at {call}: {_likely_cause(first, row.calls)}."
                 )
-        return tuple(told)
+        return tuple(problems)
 
     def order_problems(self) -> tuple[str, ...]:
-        told = []
+        problems = []
         for row, wanted in zip(self.measured, self.expected, strict=True):
             if self.algorithm is not None and row.order < wanted.order - ORDER_SLACK:
-                told.append(f"Its order on the {row.law} law is {row.order:.2f}, not {wanted.order:.2f}.")
+                problems.append(f"Its order on the {row.law} law is {row.order:.2f}, not {wanted.order:.2f}.")
             least = FIRST_ORDER if wanted.order <= 1 else wanted.order * ORDER_SHARE
             if self.algorithm is None and row.order < least:
-                told.append(
+                problems.append(
                     f"Its order on the {row.law} law is {row.order:.2f}; of order {wanted.order:g} at least "
                     f"{least:.2f} is seen."
                 )
-        return tuple(told)
+        return tuple(problems)
 
     def error_problems(self) -> tuple[str, ...]:
-        told = []
+        problems = []
         for row, wanted in zip(self.measured, self.expected, strict=True):
             where = f"on the {row.law} law at {self.steps} steps"
             if row.final > ERROR_SLACK * wanted.final + FLOOR:
-                told.append(
+                problems.append(
                     f"Its error is {row.final:.2g} {where}; {self.algorithm or YARDSTICK} leaves "
                     f"{wanted.final:.2g}."
                 )
             if self.algorithm is None and row.begins < NOISE_ALONE:
-                told.append(
+                problems.append(
                     f"It begins {row.begins:.0%} up the timesteps {where}, where latents are not noise alone."
                 )
-        return tuple(told)
+        return tuple(problems)
 
 
 YARDSTICK = "Euler"
-"""What a sampler of its own kind must not be worse than: the simplest of all, on `YARDSTICK_LEVELS`."""
+"""The baseline for a custom sampler: the simplest algorithm, on `YARDSTICK_LEVELS`."""
 YARDSTICK_LEVELS: tuple[dict[str, Any], ...] = ({}, {"use_karras_sigmas": True})
-"""On one law Euler does better by even timesteps, on another by Karras levels; a right sampler of first order
-may use either, so the larger of the two errors counts.
+"""On one law Euler is better with even timesteps, on another with Karras levels. A correct first-order
+sampler may use either, so the larger of the two errors counts.
 """
 
 
 def _likely_cause(first: int, calls: int) -> str:
     if first == 0:
-        return "see how the first latents are scaled (the network takes alpha x0 + sigma noise)"
+        return "check how the first latents are scaled (the network takes alpha x0 + sigma noise)"
     if first == 1:
-        return "see the first step, and the prediction_type of scheduler_config"
+        return "check the first step, and the prediction_type of scheduler_config"
     if first == calls:
-        return "see the last step, and the level that it ends on"
-    return "see the noise levels, the weights of earlier predictions, and the precision of the latents"
+        return "check the last step, and the level where it ends"
+    return "check the noise levels, the weights of earlier predictions, and the precision of the latents"
 
 
 def assess(
@@ -197,13 +199,13 @@ def assess(
     laws: Sequence[Any] = LAWS,
     seed: int = SEED,
 ) -> Assessment:
-    """Runs the sampler on networks that are perfect for known laws, and compares with the exact solution.
+    """Runs the sampler on perfect networks for known laws, and compares it with the exact solution.
 
-    With `algorithm` (and its `parameters`) also with that algorithm's float64 reference; without, with
-    Euler's errors and the `order` that the sampler claims. Noise and seed of the runs come from `seed`.
+    With `algorithm` (and its `parameters`) it also compares with that algorithm's float64 reference; without,
+    with Euler's errors and the `order` that the sampler claims. Noise and seed of the runs come from `seed`.
     Takes about a second; no weights are needed. `run` must give the network alpha x0 + sigma noise, as a
-    diffusion model takes it; raises NotASampler where it does not run as one. For samplers that draw noise,
-    see `moments.assess_moments`.
+    diffusion model takes it; raises NotASampler if it does not run as a sampler. For samplers that draw
+    noise, see `moments.assess_moments`.
     """
     judge = _Judge(algorithm, dict(parameters or {}), scheduler_config, steps, tolerance, seed)
     networks = [(Network(law, scheduler_config), first_noise(law, seed)) for law in laws]
@@ -233,8 +235,8 @@ def compare_predictions(
     laws: Sequence[Any] = LAWS,
     seed: int = SEED,
 ) -> dict[str, float]:
-    """For each prediction_type but the first of `kinds`, the largest difference on the way from a run with
-    the first: in a right sampler rounding alone, as the networks know the same.
+    """For each prediction_type except the first of `kinds`, the largest difference from a run with the first,
+    at any step. A correct sampler has only rounding errors, because the networks are equivalent.
     """
     worst = dict.fromkeys(kinds[1:], 0.0)
     for law in laws:
@@ -245,14 +247,14 @@ def compare_predictions(
             )
             for kind in kinds
         }
-        for kind, found in worst.items():
-            worst[kind] = max(found, *apart(traces[kind], traces[kinds[0]]))
+        for kind, difference in worst.items():
+            worst[kind] = max(difference, *apart(traces[kind], traces[kinds[0]]))
     return worst
 
 
 @dataclass(frozen=True)
 class _Judge:
-    """What every run of one assessment is judged by."""
+    """The settings of one assessment, and its measurements."""
 
     algorithm: str | None
     parameters: dict[str, Any]
@@ -290,14 +292,14 @@ class _Judge:
 
 
 def first_latents(mine: Trace, law: Law, config: Mapping[str, Any], seed: int) -> Array:
-    """Algorithms begin on the noise itself, or scaled by the first sigma; both are right. The nearer one."""
+    """The nearer of two correct starts: the noise itself, or the noise scaled by the first sigma."""
     first, noise = float(Network(law, config).schedule.ratio(mine.timesteps[0])), first_noise(law, seed)
     starts = (noise, noise * first / math.hypot(1.0, first))
     return min(starts, key=lambda start: float(np.abs(mine.inputs[0] - start).max()))
 
 
 def apart(mine: Trace, wanted: Trace) -> tuple[float, ...]:
-    """The largest difference at each call and of the output; infinite where the calls are not as many."""
+    """The largest difference at each call and of the output; infinite if the numbers of calls differ."""
     if len(mine.inputs) != len(wanted.inputs):
         return (math.inf,)
     pairs = [*zip(mine.inputs, wanted.inputs, strict=True), (mine.output, wanted.output)]
@@ -338,7 +340,7 @@ def _interior(law: Law, config: Mapping[str, Any], seed: int, run: Trace) -> flo
 
 
 class _Config(dict[str, Any]):
-    """A scheduler config that can be a cache's key."""
+    """A scheduler config that can be a key of a cache."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(sorted((key, repr(value)) for key, value in self.items())))
@@ -369,7 +371,7 @@ def _expected(
 
 
 def first_noise(law: Law, seed: int) -> Array:
-    """In float32, so that a candidate starts exactly where the reference does."""
+    """The first noise, in float32, so that a candidate starts exactly where the reference does."""
     return noise_of(shape_of(law), seed)
 
 

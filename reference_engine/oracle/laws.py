@@ -1,4 +1,4 @@
-"""Laws of data for which the ideal network, and what a perfect sampler would return, are known exactly.
+"""Laws of data with a known ideal network and a known exact output of a perfect sampler.
 
 In z = latents / alpha and r = sigma / alpha, data with density p is seen as p blurred by a Gaussian of
 standard deviation r, and sampling solves dz/dr = (z - E[x0 | z]) / r. In one dimension this equation keeps
@@ -19,7 +19,7 @@ SHAPE = (1, 4, 8, 8)
 
 
 class Law(Protocol):
-    """What the data are. Arrays have the shape of the latents or broadcast to it."""
+    """The law of the data. Arrays have the shape of the latents or broadcast to it."""
 
     @property
     def name(self) -> str: ...
@@ -29,7 +29,7 @@ class Law(Protocol):
         ...
 
     def solution(self, z: Array, start: float, end: float) -> Array:
-        """Where the sampling equation leads from z at ratio `start`, at ratio `end`."""
+        """The solution of the sampling equation at ratio `end`, from z at ratio `start`."""
         ...
 
 
@@ -43,7 +43,7 @@ def _deviations(shape: tuple[int, ...] = SHAPE) -> Array:
 
 
 def shape_of(law: Law) -> tuple[int, ...]:
-    """Of the latents that a law is drawn for; SHAPE for one that is the same everywhere."""
+    """The shape of a law's latents; SHAPE if the law is the same everywhere."""
     return np.shape(getattr(law, "mean", getattr(law, "centre", 0.0))) or SHAPE
 
 
@@ -92,7 +92,7 @@ class Mixture:
         return np.asarray(self.centre - np.sign(z) * (low + high) / 2)
 
     def _share(self, z: Array, ratio: float) -> Array:
-        """Of the blurred law below z."""
+        """The share of the blurred law below z."""
         width = math.sqrt(2.0 * (self.deviation**2 + ratio**2))
         return np.asarray((_erfc((self.half - z) / width) + _erfc((-self.half - z) / width)) / 4.0)
 
@@ -101,20 +101,20 @@ _each_erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
 def _erfc(values: Array) -> Array:
-    """NumPy has none."""
+    """Elementwise `erfc`, which NumPy lacks."""
     return np.asarray(_each_erfc(values), np.float64)
 
 
 LAWS: tuple[Law, ...] = (Gaussian(), Mixture())
-"""The linear one alone would flatter multistep samplers."""
+"""The linear law alone would favour multistep samplers."""
 
 
 def draw_laws(entropy: int, shape: tuple[int, ...] = SHAPE) -> tuple[Law, ...]:
-    """Laws like `LAWS`, drawn afresh: a sampler that knows the public ones by heart does not know these."""
+    """Random laws like `LAWS`. A sampler that is built for the public laws does not know these."""
     random = np.random.default_rng(entropy)
     means = random.permutation(_means(shape).ravel()).reshape(shape) + random.uniform(-0.3, 0.3)
     deviations = random.permutation(_deviations(shape).ravel()).reshape(shape) * random.uniform(0.9, 1.1)
     centres, half = random.uniform(-0.3, 0.3, shape), random.uniform(0.9, 1.1)
-    # Narrower, and what begins between the two is torn apart: 20 times is rounding still, 200 times is not.
+    # A narrower mixture amplifies errors between its centres: 20 times is still rounding, 200 times is not.
     deviation = half * random.uniform(0.35, 0.42)
     return Gaussian(means, deviations), Mixture(deviation, centres, half)

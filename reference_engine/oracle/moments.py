@@ -1,8 +1,8 @@
-"""Judges a sampler that draws noise: what it draws at every step, and the law of what comes out.
+"""Assesses a sampler that draws noise: the noise of every step, and the law of the output.
 
 One latent of independent, equally distributed elements is 16,384 samples. For Gaussian data every step is
 affine, so the law of the output at this very number of steps is known without sampling. (At 28 steps Euler
-ancestral leaves a standard deviation of 0.91 where the data have 1: the target itself is no yardstick.)
+ancestral leaves a standard deviation of 0.91 where the data have 1: the data themselves are no baseline.)
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from .references import SD_SCHEDULE, AncestralStep, Trace, ancestral_steps
 SHAPE = (1, 4, 64, 64)
 _COUNT = math.prod(SHAPE)
 SPREAD = 5.0
-"""Statistics may lie this many of their standard errors off."""
+"""Statistics may be off by this many of their standard errors."""
 EXACT = 1e-4
-"""For what is not random, as `assessment.TOLERANCE`."""
+"""The tolerance for values that are not random, as `assessment.TOLERANCE`."""
 LAW = Gaussian(0.25, 1.0, "independent Gaussian")
 YARDSTICK = "Euler a"
-"""What a sampler of its own kind must not be worse than."""
+"""The baseline for a custom sampler."""
 
 
 def draw_law(entropy: int) -> Gaussian:
-    """A law like `LAW`, drawn afresh."""
+    """A random law like `LAW`."""
     random = np.random.default_rng(entropy)
     return Gaussian(random.uniform(-0.4, 0.4), random.uniform(0.7, 1.1), LAW.name)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Of the elements of the output, or of the data."""
+    """Moments of the elements of the output, or of the data."""
 
     mean: float
     deviation: float
@@ -47,10 +47,10 @@ class Moments:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The noise drawn at each step, and what is not random, against an algorithm's steps.
+    """The noise of each step and the deterministic part, compared with an algorithm's steps.
 
     `mean`, `deviation` and `again` (correlation with the last step's noise) are in standard errors, the worst
-    of any step and of all together: about 3 in a right sampler. `trajectory` is the largest error of a step
+    of any step and of all together: about 3 in a correct sampler. `trajectory` is the largest error of a step
     between two runs that draw the same noise from other first latents, where the noise cancels out; `drift`
     that of a step that draws nothing; `start` that of the first latents; `timesteps` that of a timestep.
     """
@@ -66,9 +66,9 @@ class Drawn:
 
 @dataclass(frozen=True)
 class MomentAssessment:
-    """Moments of the output, beside the `expected` ones of the algorithm at the same number of steps, or for
-    a sampler of its own kind (`algorithm` is None) beside the `data`'s and Euler ancestral's. `drawn` is of
-    an algorithm alone, whose steps are known.
+    """Moments of the output, and the `expected` ones of the algorithm at the same number of steps. A custom
+    sampler (`algorithm` is None) is compared with the `data` and with Euler ancestral. `drawn` exists
+    only for an algorithm, whose steps are known.
     """
 
     algorithm: str | None
@@ -82,55 +82,58 @@ class MomentAssessment:
     same_seed_repeats: bool
 
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, a sentence each; empty for a right sampler."""
+        """The problems, one sentence each; empty for a correct sampler."""
         return (*self.repetition_problems(), *self.trajectory_problems(), *self.moment_problems())
 
     def repetition_problems(self) -> tuple[str, ...]:
-        return _told(
-            (self.other_seed_differs, "Another seed gives the same latents, though noise is to be drawn."),
+        return _failed(
+            (
+                self.other_seed_differs,
+                "Another seed gives the same latents, although this sampler must draw noise.",
+            ),
             (self.same_seed_repeats, "Two runs from the same noise and seed differ."),
         )
 
     def trajectory_problems(self) -> tuple[str, ...]:
-        """Where its steps are not the algorithm's, the noise aside."""
+        """Differences of its steps from the algorithm's, without the noise."""
         if self.drawn is None:
             return ()
-        found, name = self.drawn, self.algorithm
-        return _told(
+        noise, name = self.drawn, self.algorithm
+        return _failed(
             (
                 self.calls == self.steps,
                 f"It calls the network {self.calls} times at {self.steps} steps; {name} {self.steps} times.",
             ),
             (
-                found.timesteps <= 1e-3,
-                f"It tells the network a timestep off by {found.timesteps:.3g}; see that timesteps match the "
-                "noise of the latents.",
+                noise.timesteps <= 1e-3,
+                f"Its timestep for the network is off by {noise.timesteps:.3g}; check that timesteps match "
+                "the noise of the latents.",
             ),
             (
-                found.start <= EXACT,
-                f"Its first latents are off by {found.start:.2g}; see how the noise is scaled (the network "
+                noise.start <= EXACT,
+                f"Its first latents are off by {noise.start:.2g}; check how the noise is scaled (the network "
                 "takes alpha x0 + sigma noise).",
             ),
             (
-                found.trajectory <= EXACT,
-                f"A step's coefficients are not {name}'s: off by {found.trajectory:.2g}.",
+                noise.trajectory <= EXACT,
+                f"A step's coefficients are not {name}'s: off by {noise.trajectory:.2g}.",
             ),
-            (found.drift <= EXACT, f"A step without noise is off by {found.drift:.2g} (at most {EXACT:g})."),
+            (noise.drift <= EXACT, f"A step without noise is off by {noise.drift:.2g} (at most {EXACT:g})."),
         )
 
     def moment_problems(self) -> tuple[str, ...]:
-        """Where the law of what comes out, or of the noise that is drawn, is not as it should be."""
+        """Errors in the law of the output, or of the noise that is drawn."""
         at, error = f"at {self.steps} steps", 1 / math.sqrt(_COUNT)
         name = self.algorithm or YARDSTICK
         leeway = Moments(SPREAD * error * self.data.deviation, SPREAD * error / math.sqrt(2))
         target = self.expected
-        if self.algorithm is None:  # as far from the data as the yardstick, on either side
+        if self.algorithm is None:  # as far from the data as the baseline, on either side
             target = self.data
             leeway = Moments(
                 leeway.mean + 1.1 * abs(self.expected.mean - target.mean),
                 leeway.deviation + 1.1 * abs(self.expected.deviation / target.deviation - 1),
             )
-        told = _told(
+        problems = _failed(
             (
                 abs(self.output.mean - target.mean) <= leeway.mean,
                 f"The output's mean is {self.output.mean:.3f} {at}, not {target.mean:.3f}.",
@@ -146,15 +149,15 @@ class MomentAssessment:
             ),
         )
         if self.drawn is None:
-            return told
-        return told + _told(
-            (self.drawn.mean <= SPREAD, "The noise drawn has not a mean of 0."),
-            (self.drawn.deviation <= SPREAD, f"The noise drawn is not as large as {name}'s."),
+            return problems
+        return problems + _failed(
+            (self.drawn.mean <= SPREAD, "The mean of the drawn noise is not 0."),
+            (self.drawn.deviation <= SPREAD, f"The size of the drawn noise is not that of {name}."),
             (self.drawn.again <= SPREAD, "Noise is drawn once and used at two steps."),
         )
 
 
-def _told(*checks: tuple[bool, str]) -> tuple[str, ...]:
+def _failed(*checks: tuple[bool, str]) -> tuple[str, ...]:
     return tuple(sentence for right, sentence in checks if not right)
 
 
@@ -168,10 +171,10 @@ def assess_moments(
     law: Gaussian = LAW,
     seed: int = 0,
 ) -> MomentAssessment:
-    """Compares a sampler with DDIM at some `eta`, or Euler ancestral; without `algorithm` its output alone.
+    """Compares a sampler with DDIM at some `eta`, or Euler ancestral; without `algorithm` only its output.
 
     The law's mean and deviation are numbers, the same for all elements. See `network.Run` for `run`; raises
-    NotASampler where it does not run as one.
+    NotASampler if it does not run as a sampler.
     """
     planned = ancestral_steps(
         algorithm or YARDSTICK,
@@ -223,7 +226,7 @@ def _drawn(
 
 
 def _expected(planned: list[AncestralStep], network: Network, noise: Array) -> Moments:
-    """Of the output, from those of the first latents."""
+    """Moments of the output, from those of the first latents."""
     mean, variance = float(noise.mean()), float(noise.var())
     for step in planned:
         at_zero, at_one = network.denoised(np.array([0.0, 1.0]), step.timestep)
@@ -234,7 +237,7 @@ def _expected(planned: list[AncestralStep], network: Network, noise: Array) -> M
 
 
 def _left(planned: list[AncestralStep], network: Network, run: Trace) -> list[Array]:
-    """Of each step, what the algorithm does not explain: its noise."""
+    """The residual of each step after the algorithm's deterministic part: its noise."""
     return [
         there - step.keep * here - step.weight * network.denoised(here, step.timestep)
         for step, (here, there) in zip(planned, pairwise([*run.inputs, run.output]), strict=False)

@@ -1,4 +1,4 @@
-"""A network that is perfect for a known law of data, behind a diffusion model's interface."""
+"""A perfect network for a known law of data, with a diffusion model's interface."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from ..samplers.noise import PREDICTION_TYPES
 from ..samplers.schedule import Sampler
 from .laws import Array, Law
-from .references import SD_SCHEDULE, Schedule, Trace
+from .references import SD_SCHEDULE, RatioSchedule, Trace
 
 
 class NotASampler(ValueError):
-    """What ran is no sampler: it does not call the network, or not with latents in order."""
+    """The callable is not a sampler: it does not call the network, or calls it with invalid latents."""
 
 
 MOST_CALLS_A_STEP = 12
-"""More than any known method takes; beyond it a run has no end."""
+"""More than any known method needs; more calls count as an endless run."""
 TIMESTEP_SLACK = 1e-3
 """For timesteps that were computed in float32."""
 
@@ -27,16 +27,16 @@ TIMESTEP_SLACK = 1e-3
 class Network:
     """`network(latents, timestep)` predicts what the config's prediction_type says, from E[x0 | latents].
 
-    It takes and returns torch tensors or NumPy arrays, computes in float64, and answers in the type and
-    precision that it was asked in. It knows no more of a sampler than a real network does: the timestep
-    alone, which may be fractional, tells it the noise. `scheduler_config` is the model's, as a sampler may
+    It takes and returns torch tensors or NumPy arrays, computes in float64, and returns the type and
+    precision of its input. Like a real network it derives the noise level only from the timestep, which may
+    be fractional. `scheduler_config` is the model's, as a sampler may
     read it. Every call is kept in `timesteps` and `inputs`.
     """
 
     def __init__(self, law: Law, scheduler_config: Mapping[str, Any] = SD_SCHEDULE) -> None:
         self.law = law
         self.scheduler_config = dict(scheduler_config)
-        self.schedule = Schedule(scheduler_config)
+        self.schedule = RatioSchedule(scheduler_config)
         self._kind = PREDICTION_TYPES[scheduler_config.get("prediction_type", "epsilon")]
         self.timesteps: list[float] = []
         self.inputs: list[Array] = []
@@ -44,8 +44,8 @@ class Network:
         self._most_calls = 0
 
     def begin(self, shape: tuple[int, ...], steps: int) -> None:
-        """Forgets earlier calls. From here on, latents of another shape, latents that are not finite,
-        timesteps that the model does not have, and calls without end raise NotASampler.
+        """Forgets earlier calls. From now on latents of another shape, latents that are not finite, timesteps
+        outside the model's, and endless calls raise NotASampler.
         """
         self.timesteps, self.inputs = [], []
         self._shape, self._most_calls = shape, MOST_CALLS_A_STEP * (steps + 1)
@@ -61,7 +61,7 @@ class Network:
     def _check(self, x: Array, timestep: float) -> None:
         call = len(self.inputs)
         if call == self._most_calls:
-            raise NotASampler(f"The sampler called the network {call} times and did not come to an end.")
+            raise NotASampler(f"The sampler called the network {call} times without end.")
         last = len(self.schedule.logs) - 1
         if not -TIMESTEP_SLACK <= timestep <= last + TIMESTEP_SLACK:
             raise NotASampler(f"The timestep of call {call} is {timestep:g}; the model has 0 to {last}.")
@@ -91,7 +91,7 @@ the latents of the image, as an array or a tensor. See `on_tensors` for one that
 
 
 def on_tensors(run: Run) -> Run:
-    """A sampler that takes its noise as a float32 torch tensor; the network answers tensors with tensors."""
+    """A sampler that takes its noise as a float32 torch tensor; the network returns tensors for tensors."""
 
     @wraps(run)
     def run_on_tensors(network: Network, noise: Any, steps: int, seed: int) -> Any:
@@ -103,7 +103,7 @@ def on_tensors(run: Run) -> Run:
 
 
 def run_of_sampler(sampler: Sampler) -> Run:
-    """A sampler of this engine, as the render engine runs it."""
+    """Runs a sampler of this engine as the render engine does."""
 
     @on_tensors
     def run(network: Network, noise: Any, steps: int, seed: int) -> Any:
@@ -120,7 +120,9 @@ def run_of_sampler(sampler: Sampler) -> Run:
 
 
 def run_of_diffusers(scheduler: Any, **step_arguments: Any) -> Run:
-    """A diffusers scheduler, as their pipelines run it; a fresh copy for each run, as they keep state."""
+    """Runs a diffusers scheduler as its pipelines do. Each run has a fresh copy, because schedulers keep
+    state.
+    """
 
     @on_tensors
     def run(network: Network, noise: Any, steps: int, seed: int) -> Any:
@@ -143,27 +145,27 @@ def run_of_diffusers(scheduler: Any, **step_arguments: Any) -> Run:
 
 
 def observe(run: Run, network: Network, noise: Array, steps: int, seed: int) -> Trace:
-    """What the network was shown in a run, and the latents that came out.
+    """The network inputs of a run, and its output.
 
-    Raises NotASampler where the network was not called, and where latents have not the shape of the noise or
-    are not finite.
+    Raises NotASampler if the network was not called, or latents do not have the noise's shape or are not
+    finite.
     """
     network.begin(noise.shape, steps)
     output = as_array(run(network, noise.astype(np.float32), steps, seed))
     if not network.inputs:
         raise NotASampler("The sampler did not call the network.")
-    check_latents(output, noise.shape, "The latents that came out")
+    check_latents(output, noise.shape, "The returned latents")
     return Trace(tuple(network.timesteps), tuple(network.inputs), output)
 
 
 def noise_of(shape: tuple[int, ...], seed: int) -> Array:
-    """The first noise of a run: of a stream of its own, since samplers draw theirs from the same seed."""
+    """The first noise of a run, from a separate random stream, because samplers draw from the same seed."""
     random = np.random.default_rng((seed, 1))
     return random.standard_normal(shape).astype(np.float32).astype(np.float64)
 
 
 def check_latents(latents: Array, shape: tuple[int, ...], which: str) -> None:
-    """Raises NotASampler where they have not this shape, or are not finite."""
+    """Raises NotASampler if the latents do not have this shape or are not finite."""
     if latents.shape != shape:
         raise NotASampler(f"{which} have the shape {latents.shape}; the noise has {shape}.")
     if not np.isfinite(latents).all():
@@ -171,7 +173,7 @@ def check_latents(latents: Array, shape: tuple[int, ...], which: str) -> None:
 
 
 def as_array(latents: Any) -> Array:
-    """A copy in float64 NumPy of a tensor or array; raises NotASampler for what is neither."""
+    """A copy in float64 NumPy of a tensor or array; raises NotASampler for anything else."""
     if isinstance(latents, np.ndarray):
         return latents.astype(np.float64)
     if not hasattr(latents, "detach"):
@@ -179,11 +181,11 @@ def as_array(latents: Any) -> Array:
     return np.array(latents.detach().double().cpu().numpy())
 
 
-def in_kind(answer: Array, asked: Any) -> Any:
-    """An answer in the type and precision of the array or tensor that was asked with."""
-    if isinstance(asked, np.ndarray):
+def in_kind(answer: Array, like: Any) -> Any:
+    """`answer` in the type and precision of the array or tensor `like`."""
+    if isinstance(like, np.ndarray):
         with np.errstate(over="ignore"):
-            return answer.astype(asked.dtype)
+            return answer.astype(like.dtype)
     import torch
 
-    return torch.from_numpy(answer).to(asked.device, asked.dtype)
+    return torch.from_numpy(answer).to(like.device, like.dtype)

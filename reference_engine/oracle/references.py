@@ -1,4 +1,4 @@
-"""Every algorithm once more, in float64 NumPy and in the form of its paper, to compare implementations with.
+"""Reference implementations of every algorithm, in float64 NumPy and in the form of the papers.
 
 Nothing here is shared with `reference_engine.samplers`: other variables (z = latents / alpha against
 r = sigma / alpha), other formulas, other code for the noise levels.
@@ -28,8 +28,8 @@ SD_SCHEDULE: Mapping[str, Any] = {
 """The scheduler config of Stable Diffusion 1.x; 2.0 at 768 has the prediction_type "v_prediction"."""
 
 PURE = 1e8
-"""The ratio that stands for pure noise: float64 bears it, and the limit is nearer than 1e-7. Every algorithm
-takes Euler's step from there, since neither time -log r nor a slope's change over r is finite.
+"""The ratio that represents pure noise: it is safe in float64, and within 1e-7 of the limit. Every algorithm
+takes Euler's step from there, because neither time -log r nor a slope's change over r is finite.
 """
 
 Denoiser = Callable[[Array, float], Array]
@@ -37,8 +37,8 @@ Denoiser = Callable[[Array, float], Array]
 
 @dataclass(frozen=True)
 class Trace:
-    """What a network was shown in a run, call by call (in its own scale, alpha x0 + sigma noise), and the
-    latents that came out.
+    """The network inputs of a run, call by call (in the network's scale, alpha x0 + sigma noise), and the
+    output latents.
     """
 
     timesteps: tuple[float, ...]
@@ -46,7 +46,7 @@ class Trace:
     output: Array
 
 
-class Schedule:
+class RatioSchedule:
     """The model's ratios sigma / alpha, by timestep; at zero SNR, where it is infinite, PURE."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -68,7 +68,7 @@ class Schedule:
         return np.interp(np.log(ratio), self.logs, np.arange(len(self.logs)))
 
     def grid(self, algorithm: str, parameters: Mapping[str, Any], steps: int) -> tuple[Array, Array]:
-        """Timesteps of the calls, and ratios with the one where the run ends."""
+        """Timesteps of the calls, and the ratios, including the one where the run ends."""
         total = len(self.logs)
         if parameters.get("use_karras_sigmas", algorithm.endswith("Karras")):
             if self.ratio(total - 1) < PURE:
@@ -104,12 +104,12 @@ def trace(
 ) -> Trace:
     """A run of one of the deterministic algorithms from the network input `noise`.
 
-    Raises ConfigError for an algorithm that is unknown or draws noise (see `ancestral_steps` for those).
+    Raises ConfigError for an algorithm that is unknown or draws noise (see `ancestral_steps`).
     """
     name, given = canonical(algorithm), parameters or {}
     if name is None or name not in _WAYS or given.get("eta", 0) > 0:
         raise ConfigError(f"{algorithm!r} has no deterministic reference; {', '.join(_WAYS)} have.", ())
-    times, ratios = Schedule(scheduler_config).grid(name, given, steps)
+    times, ratios = RatioSchedule(scheduler_config).grid(name, given, steps)
     seen: list[tuple[float, Array]] = []
 
     def call(z: Array, index: int) -> Array:
@@ -152,7 +152,7 @@ def ancestral_steps(
     if name not in ("DDIM", "Euler a"):
         raise ConfigError(f"{algorithm!r} draws no noise; DDIM with eta and Euler a do.", ())
     eta = given.get("eta", 0.0) if name == "DDIM" else 1.0
-    times, ratios = Schedule(scheduler_config).grid(name, given, steps)
+    times, ratios = RatioSchedule(scheduler_config).grid(name, given, steps)
     kept = 1 / (1 + ratios**2)
     made = []
     for time, now, then in zip(times, kept, kept[1:], strict=False):
@@ -163,17 +163,17 @@ def ancestral_steps(
     return made
 
 
-Call = Callable[[Array, int], Array]
+Predictor = Callable[[Array, int], Array]
 
 
-def _euler(call: Call, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
+def _euler(call: Predictor, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
     for index in range(len(ratios) - 1):
         slope = (z - call(z, index)) / ratios[index]
         z = z + slope * (ratios[index + 1] - ratios[index])
     return z
 
 
-def _heun(call: Call, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
+def _heun(call: Predictor, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
     for index in range(len(ratios) - 1):
         here, there = ratios[index], ratios[index + 1]
         slope = (z - call(z, index)) / here
@@ -184,7 +184,7 @@ def _heun(call: Call, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
     return z
 
 
-def _plms(call: Call, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
+def _plms(call: Predictor, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
     tables = ((1,), (3, -1), (23, -16, 5), (55, -59, 37, -9))
     past: list[Array] = []
     for index in range(len(ratios) - 1):
@@ -201,7 +201,7 @@ def _plms(call: Call, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
     return z
 
 
-def _lms(call: Call, z: Array, ratios: Array, given: Mapping[str, Any]) -> Array:
+def _lms(call: Predictor, z: Array, ratios: Array, given: Mapping[str, Any]) -> Array:
     from numpy.polynomial import Polynomial
 
     past: list[Array] = []
@@ -216,7 +216,7 @@ def _lms(call: Call, z: Array, ratios: Array, given: Mapping[str, Any]) -> Array
     return z
 
 
-def _dpm_2m(call: Call, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
+def _dpm_2m(call: Predictor, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
     """In time -log r, as Lu et al. 2022, algorithm 2, with alpha divided out."""
     before: Array | None = None
     for index in range(len(ratios) - 1):
@@ -234,7 +234,7 @@ def _dpm_2m(call: Call, z: Array, ratios: Array, _: Mapping[str, Any]) -> Array:
     return z
 
 
-def _unipc(call: Call, z: Array, ratios: Array, given: Mapping[str, Any]) -> Array:
+def _unipc(call: Predictor, z: Array, ratios: Array, given: Mapping[str, Any]) -> Array:
     """Zhao et al. 2023, algorithms 7 and 8 (data prediction), with B(h) = e^h - 1 and alpha divided out."""
     order, last = given.get("solver_order", 2), len(ratios) - 2
     with np.errstate(divide="ignore"):
@@ -275,7 +275,7 @@ def _unified(
 
 def _moments(step: float, count: int) -> Array:
     """For k = 1 to `count`: the share of slope s^k in a step, that is h times the integral of
-    e^(h(s-1)) s^k over 0..1, beside that of a constant, 1 - e^-h.
+    e^(h(s-1)) s^k over 0..1, relative to that of a constant, 1 - e^-h.
     """
     nodes, parts = np.polynomial.legendre.leggauss(30)
     inner, parts = (nodes + 1) / 2, parts / 2
@@ -287,7 +287,7 @@ def _moments(step: float, count: int) -> Array:
     )
 
 
-_WAYS: Mapping[str, Callable[[Call, Array, Array, Mapping[str, Any]], Array]] = {
+_WAYS: Mapping[str, Callable[[Predictor, Array, Array, Mapping[str, Any]], Array]] = {
     "DDIM": _euler,
     "PNDM": _plms,
     "Euler": _euler,

@@ -1,4 +1,4 @@
-"""From what the user asked to what the renderer needs: a chain of stages."""
+"""A chain of stages that turns a user's call into the request that the renderer needs."""
 
 from .encoding import TextEncoding
 from .latents import InitialLatents

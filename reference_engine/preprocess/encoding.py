@@ -1,4 +1,4 @@
-"""The stage that turns the prompts into embeddings, as wide as the model's own text encoder makes them."""
+"""The stage that turns the prompts into embeddings, with the width of the model's own text encoder."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ CACHED_PROMPTS = 8
 
 
 class TextEncoding:
-    """Tokens, padded to the model's 77, through its text encoder: 768 wide for v1.4 and v1.5, 1024 for v2.0.
+    """Runs the model's text encoder on tokens padded to its 77: 768 wide for v1.4 and v1.5, 1024 for v2.0.
 
-    A prompt with more tokens than fit between start and end marks (75) is cut, as every Stable Diffusion
-    does; the request then says what was kept and what was lost. Keeps the embeddings of the last few prompts,
-    hence not thread-safe.
+    A prompt with more tokens than fit between start and end marks (75) is cut, as in every Stable Diffusion.
+    The request then has the `kept` and the `lost` text. The embeddings of the last few prompts are cached, so
+    this is not thread-safe.
     """
 
     name = "text"
 
     def __init__(self, model: Callable[[], LoadedModel]) -> None:
-        """`model` is called when the stage runs, so that earlier stages refuse a request before anything
-        loads.
+        """`model` is called when the stage runs, so that earlier stages can refuse a request before the model
+        is loaded.
         """
         self._model = model
         self._cache: OrderedDict[str, tuple[Any, str, str]] = OrderedDict()
@@ -53,7 +53,7 @@ class TextEncoding:
 
     def _encode(self, text: str) -> tuple[Any, str, str]:
         model = self._model()
-        if self._encoder() is not model.text_encoder:  # a LoRA's, or a model loaded anew
+        if self._encoder() is not model.text_encoder:  # of a LoRA, or of a reloaded model
             self._cache.clear()
             self._encoder = weakref.ref(model.text_encoder)
         if text not in self._cache:

@@ -16,12 +16,12 @@ PIXELS_PER_LATENT = 8
 class InitialLatents:
     """Noise of shape (images, 4, height / 8, width / 8), standard deviation 1; an initial image's latents.
 
-    Image number n has a generator of its own, with the seed `seed` + n, so that it has the noise it would
-    have alone. Noise is drawn on the CPU in float32, whatever the device and number of threads, so that a
-    seed means the same image everywhere; the generators go on to serve samplers that add noise.
+    Image number n has its own generator, with the seed `seed` + n, so that it gets the same noise as alone.
+    Noise is drawn on the CPU in float32, whatever the device and number of threads, so that a seed gives the
+    same image everywhere. Samplers that add noise continue with the same generators.
 
     `encode(request, pixels)` turns an initial image's pixels (1, 3, height, width), from -1 to 1, into
-    latents (1, 4, height / 8, width / 8); the image is resized to the request's size before.
+    latents (1, 4, height / 8, width / 8). The image is first resized to the request's size.
     """
 
     encode: Callable[[Request, Any], Any] | None = None

@@ -1,4 +1,4 @@
-"""The stage that checks every number of a request, and tells all mistakes at once."""
+"""The stage that checks every number of a request and reports all mistakes at once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MIN_STEPS, MAX_STEPS = 5, 50
 MAX_CFG_SCALE = 30.0
 MIN_SIDE, MAX_SIDE, SIDE_STEP = 64, 2048, 8
 MAX_PIXELS = 1024 * 1024
-"""Above this an image is rendered in tiles, or by TensorRT."""
+"""Larger images are rendered in tiles, or with TensorRT."""
 MAX_SEED = 2**63 - 1
 MAX_IMAGES = 8
 REMEDY = (
-    "Ask for 5 to 50 steps (20 to 30 serve most work), a guidance scale from 0 to 30 "
-    "and sides in multiples of 8 from 64."
+    "Use 5 to 50 steps (20 to 30 for most work), a guidance scale from 0 to 30 "
+    "and sides that are multiples of 8 from 64 on."
 )
 
 
@@ -28,8 +28,8 @@ class ParameterCheck:
     """Steps 5 to 50, guidance scale 0 to 30, sides 64 to 2048 in steps of 8, strength above 0 to 1, 1 to 8
     images.
 
-    `payload_bits` is the length of the invisible mark, which the image must be able to hold; without `large`
-    at most 1024 x 1024 pixels in all.
+    `payload_bits` is the length of the invisible mark, which the image must be able to hold. Without `large`
+    images have at most 1024 x 1024 pixels.
     """
 
     payload_bits: int = 0
@@ -48,7 +48,7 @@ class ParameterCheck:
         mistakes += sides or _area(request, self.payload_bits, self.large)
         if mistakes:
             raise InvalidParameter("The request", mistakes, [REMEDY])
-        return replace(  # plain numbers from here on, whatever library the caller's came from
+        return replace(  # plain Python numbers from here on, whatever types the caller used
             request,
             steps=int(request.steps),
             cfg_scale=float(request.cfg_scale),
@@ -61,7 +61,7 @@ class ParameterCheck:
 
 
 def too_large(width: int, height: int) -> str:
-    """What to say of more than MAX_PIXELS where they cannot be had."""
+    """The message for an image over MAX_PIXELS that cannot be rendered."""
     return (
         f"width x height is {width} x {height}, over 1024 x 1024 pixels: "
         "that needs tiling, TensorRT or a smaller size."
@@ -87,10 +87,10 @@ def _number(name: str, value: object, low: float, high: float) -> list[str]:
 
 
 def _start(request: Request) -> list[str]:
-    """What is wrong with an initial image and its strength."""
+    """The mistakes in an initial image and its strength."""
     mistakes = _number("strength", request.strength, 0.0, 1.0)
     if not mistakes and request.strength == 0:
-        mistakes = ["strength must be more than 0, since at 0 nothing of the initial image would change."]
+        mistakes = ["strength must be above 0, because at 0 the initial image would not change."]
     image = request.init_image
     if image is not None and not (hasattr(image, "convert") and min(getattr(image, "size", (0, 0))) > 0):
         mistakes.append(f"init_image must be a PIL image that is not empty, not {type(image).__name__}.")

@@ -1,6 +1,4 @@
-"""A chain of responsibility: named stages, each of which passes on a request, changed or not, or refuses
-it.
-"""
+"""A chain of responsibility: named stages. Each passes on a request, changed or unchanged, or refuses it."""
 
 from __future__ import annotations
 
@@ -13,7 +11,9 @@ from .request import Request
 
 
 class Stage(Protocol):
-    """A step of the chain. `name` is unique in its pipeline; calling it returns the request to go on with."""
+    """A step of the chain. `name` is unique in its pipeline. Calling it returns the request for the next
+    stage.
+    """
 
     @property
     def name(self) -> str: ...
@@ -22,8 +22,9 @@ class Stage(Protocol):
 
 
 class PreprocessPipeline:
-    """Stages in order. NOT thread-safe, since its text encoding keeps a cache: one instance a thread, as
-    `SDK.create_pool` does. A second thread that runs it meanwhile gets ConcurrentUse, never a wrong image.
+    """Stages in order. NOT thread-safe, because the text encoding has a cache. Use one instance per thread,
+    as `SDK.create_pool` does. A second thread that runs it at the same time gets ConcurrentUse, never a wrong
+    image.
     """
 
     def __init__(self, stages: Iterable[Stage] = ()) -> None:
@@ -41,11 +42,11 @@ class PreprocessPipeline:
         return iter(tuple(self._stages))
 
     def insert(self, stage: Stage, *, before: str | None = None, after: str | None = None) -> None:
-        """Adds a stage: before or after a named one, or at the end. Raises ValueError for a name already
-        there.
+        """Adds a stage before or after a named one, or at the end. Raises ValueError if the name is already
+        in use.
         """
         if before is not None and after is not None:
-            raise ValueError("Say before or after, not both.")
+            raise ValueError("Give before or after, not both.")
         if stage.name in self.names:
             raise ValueError(f'There is a stage "{stage.name}" already; use replace.')
         place = len(self._stages)
@@ -56,7 +57,7 @@ class PreprocessPipeline:
         self._stages.insert(place, stage)
 
     def replace(self, name: str, stage: Stage) -> Stage:
-        """Puts `stage` where the named one was; returns the old one."""
+        """Replaces the named stage by `stage`, and returns the old one."""
         place = self._find(name)
         if stage.name != name and stage.name in self.names:
             raise ValueError(f'There is a stage "{stage.name}" already.')
@@ -70,15 +71,15 @@ class PreprocessPipeline:
         self._stages = [self._stages[self._find(name)] for name in names]
 
     def run(self, request: Request) -> Request:
-        """Passes `request` through all stages. Raises what a stage raises, and ConcurrentUse where another
-        thread is in this pipeline at the moment.
+        """Passes `request` through all stages. Raises the errors of the stages, and ConcurrentUse if another
+        thread is using this pipeline.
         """
         if not self._in_use.acquire(blocking=False):
             raise ConcurrentUse(
                 "This PreprocessPipeline is in use by another thread; it is not thread-safe.",
                 [
-                    "Make images by plugin.generate_image, or by SDK.create_pool for several at a time.",
-                    "Or give each thread a pipeline of its own.",
+                    "Make images with plugin.generate_image, or with SDK.create_pool for several at a time.",
+                    "Or give each thread its own pipeline.",
                 ],
             )
         try:

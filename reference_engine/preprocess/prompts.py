@@ -1,4 +1,4 @@
-"""The stage that checks the prompts: real text, and no sensitive word, before any model is asked."""
+"""The stage that checks the prompts before any model runs: valid text, without sensitive words."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .request import Request
 
 @dataclass(frozen=True)
 class PromptCheck:
-    """Refuses what is not usable text and, in the prompt itself, sensitive words.
+    """Refuses unusable text and, in the prompt itself, sensitive words.
 
-    `words` are refused beside those of `word_list`; see `WordFilter` for how they are found. The negative
-    prompt may name them, since it asks for their absence.
+    `words` are refused in addition to `word_list`; see `WordFilter` for how they match. The negative prompt
+    may contain them, because it excludes what it names.
     """
 
     words: tuple[str, ...] = ()
@@ -33,13 +33,13 @@ class PromptCheck:
         if word := self._filter.find(request.prompt):
             raise InvalidPrompt(
                 f'The prompt has a sensitive word: "{word}".',
-                ["Say it without that word; asking for it again, the answer stays the same."],
+                ["Write it without that word. A second try gives the same answer."],
             )
         return request
 
     @staticmethod
     def check_text(prompt: str, negative_prompt: str) -> None:
-        """Raises InvalidPrompt unless both are text that a file can carry."""
+        """Raises InvalidPrompt unless both are text that can be stored in a file."""
         _check_text("prompt", prompt)
         _check_text("negative_prompt", negative_prompt)
 

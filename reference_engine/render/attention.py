@@ -1,9 +1,9 @@
-"""Attention that does nothing twice.
+"""Attention without repeated work.
 
-Keys and values of the prompt depend on the embeddings and the weights alone, so every step of a run, and
-every tile of a step, can use those of the first. With guidance the batch holds each picture twice, and the
-halves differ only from the first cross-attention on: the self-attention before it, the costliest there is, is
-computed for one half. The result is equal bit for bit.
+Keys and values of the prompt depend only on the embeddings and the weights. So all steps of a run, and all
+tiles of a step, use those of the first. With guidance the batch holds each image twice, and the halves differ
+only after the first cross-attention. The self-attention before it, the most expensive one, is computed for
+one half. The result is equal bit for bit.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 _run = threading.local()
 _installing = threading.Lock()
 _SPECIAL = ("norm_cross", "norm_q", "norm_k", "group_norm", "spatial_norm")
-"""What no Stable Diffusion cross-attention has, and ours therefore leaves alone."""
+"""No cross-attention of Stable Diffusion has these; layers that do are left unchanged."""
 
 
 @contextmanager
 def prompt_kept(unet: Any) -> Iterator[None]:
-    """Within it, in this thread, each cross-attention of `unet` projects a context tensor once, and the first
-    self-attention sees equal halves of a batch once.
+    """A context in which, in this thread, each cross-attention of `unet` projects a context tensor once, and
+    the first self-attention computes equal halves of a batch once.
     """
     with _installing:
         _install(unet)
@@ -35,7 +35,7 @@ def prompt_kept(unet: Any) -> Iterator[None]:
 
 
 def _install(unet: Any) -> None:
-    """Puts our processors where the plain one is; others (LoRAs of an old kind, IP adapters) stay."""
+    """Replaces plain processors by ours. Others (LoRAs of an old kind, IP adapters) stay."""
     if not hasattr(unet, "named_modules") or isinstance(getattr(unet, "_kept_prompt", None), bool):
         return
     from diffusers.models.attention_processor import Attention, AttnProcessor2_0
@@ -54,7 +54,7 @@ def _install(unet: Any) -> None:
 
 @lru_cache(maxsize=1)
 def _processors() -> tuple[Any, Any]:
-    """For cross-attention, and for the first self-attention. They leave what is not plain to their base."""
+    """For cross-attention, and for the first self-attention. They pass other cases to their base class."""
     from diffusers.models.attention_processor import AttnProcessor2_0
 
     class KeptPrompt(AttnProcessor2_0):
@@ -74,13 +74,13 @@ def _processors() -> tuple[Any, Any]:
                 return super().__call__(
                     attn, hidden_states, encoder_hidden_states, attention_mask, temb, *args, **kwargs
                 )
-            found = kept.get(attn)
-            if found is None or found[0] is not encoder_hidden_states:
+            cached = kept.get(attn)
+            if cached is None or cached[0] is not encoder_hidden_states:
                 keys, values = attn.to_k(encoder_hidden_states), attn.to_v(encoder_hidden_states)
-                found = encoder_hidden_states, _by_head(keys, attn), _by_head(values, attn)
-                kept[attn] = found
+                cached = encoder_hidden_states, _by_head(keys, attn), _by_head(values, attn)
+                kept[attn] = cached
             query = _by_head(attn.to_q(hidden_states), attn)
-            return _left(attn, hidden_states, _attended(query, found[1], found[2]))
+            return _left(attn, hidden_states, _attended(query, cached[1], cached[2]))
 
     class EqualHalves(AttnProcessor2_0):
         def __call__(
@@ -128,7 +128,7 @@ def _attended(query: Any, keys: Any, values: Any) -> Any:
 
 
 def _left(attn: Any, hidden_states: Any, seen: Any) -> Any:
-    """What leaves the layer: `seen` through its last projection, with what the layer adds to that."""
+    """The layer's output: its last projection of `seen`, and the layer's residual and scale."""
     seen = attn.to_out[1](attn.to_out[0](seen))
     if attn.residual_connection:
         seen = seen + hidden_states

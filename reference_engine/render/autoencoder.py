@@ -1,4 +1,4 @@
-"""Between latents and pixels, whole or in tiles."""
+"""Converts between latents and pixels, as a whole or in tiles."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def decode(vae: Any, latents: Any, tile: int = 0) -> Any:
 
 
 def encode(vae: Any, pixels: Any, tile: int = 0) -> Any:
-    """Pixels (n, 3, 8h, 8w) from -1 to 1 to float32 latents (n, 4, h, w): the most likely ones, so that equal
-    images give equal latents.
+    """Pixels (n, 3, 8h, 8w) from -1 to 1 to float32 latents (n, 4, h, w): the mode of the distribution, so
+    that equal images give equal latents.
     """
 
     def piece(window: Any) -> Any:

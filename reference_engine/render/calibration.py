@@ -1,8 +1,7 @@
-"""What a device takes beyond the live tensors, from two small real runs.
+"""Measures how much memory a device uses beyond the live tensors, with two small real runs.
 
-On the CPU: blocks under 4 MiB come from a heap that fragments, so that at the peak they take three times
-their size; larger ones take what they are. On CUDA: the caching allocator rounds, and libraries have
-workspaces.
+On the CPU, blocks under 4 MiB come from a heap that fragments: at the peak they use three times their size.
+Larger blocks use their own size. On CUDA the caching allocator rounds sizes, and libraries have workspaces.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from typing import Any
 
 from ..models.cache import cache_folder
 from .caps import steady_heap
-from .dryrun import law
+from .dryrun import allocation_model
 
 MARGIN = 1.1
-"""On what was measured: peaks of equal runs differ by that much."""
+"""Factor on measurements: peaks of equal runs differ by this much."""
 REPEATS = 3
 _RULE = 2
-"""Raised where factor and base come to mean something else: what was measured for before is not read."""
+"""Increased when the meaning of factor or base changes, so that older measurements are not read."""
 _SIDES = (16, 32)
-"""Latents a side of the two runs: 128 and 256 pixels."""
+"""Sides of the two runs in latents: 128 and 256 pixels."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Peak = `factor` x live bytes + `base` bytes; on the CPU the factor is for small blocks alone."""
+    """Peak = `factor` x live bytes + `base` bytes; on the CPU the factor applies only to small blocks."""
 
     factor: float
     base: int
@@ -44,26 +43,26 @@ class Calibration:
 
     @staticmethod
     def of(model: Path, cuda: bool) -> Calibration:
-        """The one measured for this model, device and torch before, or else the bound for the device."""
+        """The measurement for this model, device and torch version, or else the device's bound."""
         return _stored(_file(model, cuda)) or (CUDA if cuda else CPU)
 
 
 CPU = Calibration(3.0, 3 * 2**20)
-"""Bounds what was measured at 64 to 1024 pixels for two sizes of UNet and of decoder."""
+"""An upper bound of measurements at 64 to 1024 pixels with two sizes of UNet and of decoder."""
 CUDA = Calibration(1.3, 128 * 2**20)
 _BOUNDS = {False: (3.0, 3.5), True: (1.0, 1.6)}
-"""What a measured factor is believed to be, by `cuda`: a noisy run must not promise too little."""
+"""The accepted range of a measured factor, by `cuda`: a noisy run must not lead to a low estimate."""
 
 
 def once(model: Any) -> None:
-    """Calibrates for a model on the GPU, where that takes a moment, unless it has been done."""
+    """Calibrates for a model on the GPU, which takes a moment, unless this has been done before."""
     if not Calibration.of(model.path, cuda=True).measured and model.unet.device.type == "cuda":
         calibrate(model, "cuda")
 
 
 def calibrate(model: Any, device: str, *, unet: Any = None) -> Calibration:
-    """Runs the loaded model's UNet and decoder at 128 and 256 pixels, and keeps what they took for later
-    estimates. Returns the device's bound, and keeps nothing, where peaks cannot be read (not Linux, no CUDA).
+    """Runs the loaded model's UNet and decoder at 128 and 256 pixels, and stores the measurement for later
+    estimates. If peaks cannot be read (not Linux, no CUDA), returns the device's bound and stores nothing.
     """
     import torch
 
@@ -73,20 +72,20 @@ def calibrate(model: Any, device: str, *, unet: Any = None) -> Calibration:
     with torch.inference_mode():
         for stage in ("unet", "decode"):
             run = partial(_unet, unet or model.unet) if stage == "unet" else partial(_decode, model.vae)
-            run(_SIDES[0], device)  # what is set up once does not count
-            rule = law(model.path, stage, 2 if stage == "unet" else 1, copies=not cuda)
+            run(_SIDES[0], device)  # one-time setup does not count
+            model_of_stage = allocation_model(model.path, stage, 2 if stage == "unet" else 1, copies=not cuda)
             for side in _SIDES:
-                live, real = rule.peak(side * side), _peak(partial(run, side, device), cuda)
+                live, real = model_of_stage.peak(side * side), _peak(partial(run, side, device), cuda)
                 if real is None:
                     return CUDA if cuda else CPU
                 points.append((live.total / 2, real) if cuda else (live.small, real - live.large))
-    found = _fitted_on_cuda(points) if cuda else _fitted_on_cpu(points)
-    _store(_file(model.path, cuda), found)
-    return found
+    calibration = _fitted_on_cuda(points) if cuda else _fitted_on_cpu(points)
+    _store(_file(model.path, cuda), calibration)
+    return calibration
 
 
 def _fitted_on_cuda(points: Sequence[tuple[float, float]]) -> Calibration:
-    """The steepest line over (live, real) of the same stage at two sizes, raised to bound all points."""
+    """The steepest line through (live, real) of one stage at two sizes, raised to bound all points."""
     slopes = [
         (far[1] - near[1]) / (far[0] - near[0]) for near, far in zip(points[::2], points[1::2], strict=True)
     ]
@@ -96,7 +95,7 @@ def _fitted_on_cuda(points: Sequence[tuple[float, float]]) -> Calibration:
 
 
 def _fitted_on_cpu(points: Sequence[tuple[float, float]]) -> Calibration:
-    """What the heap took at most for its size; the base is the same everywhere."""
+    """The largest ratio of heap memory to live bytes. The base is the same everywhere."""
     return Calibration(
         _believed(max((real - CPU.base) / live for live, real in points), cuda=False), CPU.base, measured=True
     )
@@ -141,13 +140,13 @@ def _cuda_peak(run: Callable[[], Any]) -> int:
 
 
 def _resident_peak(run: Callable[[], Any]) -> int | None:
-    """How far the process's resident memory rose over its start; None where Linux does not tell."""
+    """The rise of the process's resident memory during `run`; None where it cannot be read."""
     if not sys.platform.startswith("linux"):
         return None
     try:
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back
+        Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
         before = _status("VmRSS")
         run()
         return _status("VmHWM") - before
@@ -157,10 +156,10 @@ def _resident_peak(run: Callable[[], Any]) -> int | None:
 
 def _status(key: str) -> int:
     text = Path("/proc/self/status").read_text()
-    found = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
-    if found is None:
+    match = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
+    if match is None:
         raise OSError(f"no {key} in /proc/self/status")
-    return int(found[1]) * 1024
+    return int(match[1]) * 1024
 
 
 def _file(model: Path, cuda: bool) -> Path:
@@ -184,11 +183,11 @@ def _stored(file: Path) -> Calibration | None:
         return None
 
 
-def _store(file: Path, found: Calibration) -> None:
-    with suppress(OSError):  # a cache that cannot be written to costs accuracy, no more
+def _store(file: Path, calibration: Calibration) -> None:
+    with suppress(OSError):  # an unwritable cache costs only accuracy
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=file.parent)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(asdict(found), stream)
+            json.dump(asdict(calibration), stream)
         Path(name).replace(file)
     _stored.cache_clear()

@@ -1,4 +1,4 @@
-"""Hard limits on memory, under the plan that should never reach them."""
+"""Hard limits on memory, as a safeguard in case a plan's estimate is too low."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import lru_cache
 from .dryrun import MAPPED
 
 RESERVE = 0.1
-"""Share of `memory_limit` left to what the allocator's limit does not cover: the CUDA context and workspaces
-of its libraries.
+"""Share of `memory_limit` reserved for what the allocator's limit does not cover: the CUDA context and
+workspaces of its libraries.
 """
 
 
@@ -18,15 +18,15 @@ _M_MMAP_THRESHOLD = -3
 
 @lru_cache(maxsize=1)
 def steady_heap() -> bool:
-    """Has the C library map blocks of 4 MiB and more one by one, for the life of the process, as far as it is
-    glibc; returns whether it is.
+    """Makes glibc map blocks of 4 MiB and more one by one, for the life of the process. Returns whether the C
+    library supports it.
 
-    By itself glibc raises that size to 32 MiB as blocks are freed, and the heap then keeps, by chance, up to
-    twice what is in use: a peak that nobody can foretell, and that looks like a leak. See mallopt(3).
+    By default glibc raises that size up to 32 MiB as blocks are freed. The heap then sometimes keeps up to
+    twice the memory in use: an unpredictable peak that looks like a leak. See mallopt(3).
     """
     try:
         return bool(ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, MAPPED))
-    except (OSError, AttributeError, TypeError):  # another C library, or none to be had this way
+    except (OSError, AttributeError, TypeError):  # another C library, or none that ctypes can load
         return False
 
 
@@ -43,9 +43,9 @@ def limit_cuda(limit: int) -> float:
 
 
 def limit_data(room: int) -> bool:
-    """Lets this process allocate `room` bytes beyond what it has now; more is refused with a RuntimeError or
-    MemoryError, and smaller allocations still work. For worker processes: the limit holds for all of the
-    process and is never lifted. Returns False where there is no such limit (Windows, macOS).
+    """Lets this process allocate `room` bytes more than now. A larger allocation raises RuntimeError or
+    MemoryError; smaller ones still work. Meant for worker processes: the limit applies to the whole process
+    and is never lifted. Returns False where the system has no such limit (Windows, macOS).
     """
     import sys
 

@@ -1,8 +1,8 @@
-"""What a module would allocate, learnt from a run on tensors without data.
+"""Predicts what a module allocates, from runs on tensors without data.
 
-The module is built and run under torch's FakeTensorMode, so nothing is allocated and no weight is read; a
-dispatch mode notes when each storage comes to life and goes. Two such runs at small sizes give each storage's
-size as a linear function of the number of pixels, and from then on the peak at any size is arithmetic.
+The module is built and run under torch's FakeTensorMode, so nothing is allocated and no weight is read. A
+dispatch mode records when each storage is created and freed. Two such runs at small sizes give each storage's
+size as a linear function of the number of pixels. The peak at any other size is then arithmetic.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 MAPPED = 4 * 2**20
-"""Blocks from this size on go back to the system at once (see `caps.steady_heap`); smaller ones share a
-heap, which fragments.
+"""Blocks of this size and more are returned to the system at once (see `caps.steady_heap`). Smaller blocks
+share a heap, which fragments.
 """
 
 Event = tuple[int, int]
-"""Number of a storage, and 1 where it comes to life, -1 where it goes."""
+"""Number of a storage, and 1 where it is created or -1 where it is freed."""
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The most bytes live at once: in blocks below MAPPED, in those from there on, and in all, which may be
-    less than the sum, since the two peak at different moments.
+    """The most bytes live at once: in blocks below MAPPED, in larger blocks, and in total. The total may be
+    less than the sum, because the two peaks may be at different times.
     """
 
     small: int
@@ -36,24 +36,24 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class Trace:
-    """Allocations of one run in their order; `sizes` are bytes by storage number."""
+class AllocationTrace:
+    """Allocations of one run, in order. `sizes` are bytes by storage number."""
 
     events: tuple[Event, ...]
     sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Law:
-    """Allocations at any number of pixels, from traces of the same module at two."""
+class AllocationModel:
+    """Predicts allocations at any number of pixels, from traces of one module at two sizes."""
 
-    near: Trace
-    far: Trace
+    near: AllocationTrace
+    far: AllocationTrace
     near_pixels: int
     far_pixels: int
 
     def peak(self, pixels: int) -> Peak:
-        """The peak for `pixels` latents or pixels, whichever the traces were counted in."""
+        """The peak for `pixels` latents or pixels, the unit in which the traces were counted."""
         import numpy as np
 
         near, far = (np.array(trace.sizes, dtype=np.float64) for trace in (self.near, self.far))
@@ -67,11 +67,13 @@ class Law:
         return Peak(*(int(peak) for peak in peaks))
 
 
-def trace(build: Callable[[], Any], call: Callable[[Any], Any], *, copies: bool) -> Trace:
+def trace_allocations(
+    build: Callable[[], Any], call: Callable[[Any], Any], *, copies: bool
+) -> AllocationTrace:
     """Builds a module and runs `call(module)` without data; its weights do not count.
 
-    With `copies` a convolution also holds what those of the CPU do, which repack their input, weights and
-    output (see `_repacked`).
+    With `copies` each convolution also holds the copies that convolutions on the CPU make of their input,
+    weights and output (see `_repacked`).
     """
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -84,7 +86,7 @@ def trace(build: Callable[[], Any], call: Callable[[Any], Any], *, copies: bool)
         with watch:
             call(module)
         watch.closed = True
-    return Trace(tuple(watch.events), tuple(watch.sizes))
+    return AllocationTrace(tuple(watch.events), tuple(watch.sizes))
 
 
 def _watcher(copies: bool) -> Any:
@@ -110,7 +112,7 @@ def _watcher(copies: bool) -> Any:
             working, leaving = (
                 _repacked(args[0], args[1], result) if copies and _convolves(function) else ((), ())
             )
-            self._briefly(working)  # while the result is reserved, but not yet written to
+            self._briefly(working)  # while the result is reserved but not written yet
             for tensor in tree_iter(result):
                 if isinstance(tensor, torch.Tensor):
                     self._born(tensor.untyped_storage())
@@ -143,7 +145,7 @@ def _watcher(copies: bool) -> Any:
 
 
 _BLOCK = 16
-"""Channels in a block of oneDNN's layout for AVX-512; AVX2 has blocks of 8, and takes no more."""
+"""Channels in a block of oneDNN's layout for AVX-512. AVX2 has blocks of 8, and needs no more memory."""
 
 
 def _convolves(function: Any) -> bool:
@@ -151,10 +153,10 @@ def _convolves(function: Any) -> bool:
 
 
 def _repacked(seen: Any, weight: Any, result: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Bytes of the copies that a convolution of the CPU has while it works, and while its result leaves.
+    """Bytes of the copies that a convolution on the CPU holds while it works, and while it copies its result.
 
-    oneDNN works on channels in blocks, the last of them filled up. Input of less than a block is read as it
-    is. Once the work is done, the copy of the input is gone and the output's goes into the result.
+    oneDNN works on blocks of channels, and pads the last one. Input of less than a block is not copied. After
+    the work the copy of the input is freed, and the copy of the output is written into the result.
     """
 
     def blocked(tensor: Any) -> int:
@@ -168,22 +170,21 @@ def _repacked(seen: Any, weight: Any, result: Any) -> tuple[tuple[int, ...], tup
 
 STAGES = ("unet", "decode", "encode")
 _NEAR, _FAR = 16, 32
-"""Sides in latents of the two runs that a law is made from."""
+"""Sides in latents of the two traced runs."""
 
 
 @lru_cache(maxsize=64)
-def law(model: Path, stage: str, rows: int, copies: bool) -> Law:
-    """The law of one stage of the model in the folder `model` (diffusers layout), of which only the
-    config.json is read: "unet", "decode" or "encode", with a batch of `rows`, counted in latents and in
-    float32.
+def allocation_model(model: Path, stage: str, rows: int, copies: bool) -> AllocationModel:
+    """The allocations of one stage ("unet", "decode" or "encode") of the model in the folder `model`
+    (diffusers layout), with a batch of `rows`, by number of latents and in float32. Only config.json is read.
     """
     near, far = (_run(model, stage, rows, copies, side) for side in (_NEAR, _FAR))
     if near.events != far.events:
         raise ValueError(f"The {stage} of {model} takes another path at another size.")
-    return Law(near, far, _NEAR**2, _FAR**2)
+    return AllocationModel(near, far, _NEAR**2, _FAR**2)
 
 
-def _run(model: Path, stage: str, rows: int, copies: bool, side: int) -> Trace:
+def _run(model: Path, stage: str, rows: int, copies: bool, side: int) -> AllocationTrace:
     import diffusers
     import torch
 
@@ -200,4 +201,4 @@ def _run(model: Path, stage: str, rows: int, copies: bool, side: int) -> Trace:
             return module.decode(torch.empty(rows, 4, side, side), return_dict=False)
         return module.encode(torch.empty(rows, 3, side * 8, side * 8), return_dict=False)
 
-    return trace(lambda: kind.from_config(config).requires_grad_(False), call, copies=copies)
+    return trace_allocations(lambda: kind.from_config(config).requires_grad_(False), call, copies=copies)

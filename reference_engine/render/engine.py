@@ -1,4 +1,4 @@
-"""The denoising loop with classifier-free guidance, and the decoder behind it."""
+"""The denoising loop with classifier-free guidance, and the decoder after it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ from .. import accel, samplers
 from ..config import SamplerConfig
 from ..errors import OutOfMemory, SDKError
 from ..models.loader import LoadedModel
-from ..preprocess.request import Request
+from ..preprocess.request import RenderPlan, Request
+from ..progress import Progress
 from . import autoencoder
 from .attention import prompt_kept
 from .caps import steady_heap
 from .memory import attempted
-from .plan import Plan
+from .plan import grid, note
 from .tiles import Grid, Window, blended
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Progress = Callable[[int, int], None]
-"""Called with the steps that are done and the steps there are."""
-
 
 def use_threads(count: int) -> None:
-    """Lets torch use `count` threads on the CPU; the last bits of an image depend on it."""
+    """Lets torch use `count` threads on the CPU. The last bits of an image depend on this number."""
     import torch
 
     if torch.get_num_threads() != count:
@@ -36,7 +34,7 @@ def use_threads(count: int) -> None:
 
 
 class Cancelled(SDKError):
-    """The caller no longer waits for this image."""
+    """The caller has cancelled this image."""
 
     code = "ERR_CANCELLED"
 
@@ -45,10 +43,10 @@ class Cancelled(SDKError):
 class RenderEngine:
     """Turns a prepared request into images, on `device` ("cpu" or "cuda"), with one CPU thread or many.
 
-    With `medvram` a part of the model is on the GPU only while it works. `acceleration` and `streams` are
-    those of `reference_engine.accel`, which has checked them. Holds no state between images; equal requests
-    give equal images, bit for bit, on the same machine with the same number of threads. Several images in one
-    batch are within 1/255 of what each is alone, since matrix products of other sizes round otherwise.
+    With `medvram` a part of the model is on the GPU only while it works. `acceleration` and `streams` have
+    been checked by `reference_engine.accel`. The engine holds no state between images. Equal requests give
+    equal images, bit for bit, on the same machine with the same number of threads. An image of a batch is
+    within 1/255 of the same image alone, because matrix products of other sizes round differently.
     """
 
     model: LoadedModel
@@ -69,11 +67,11 @@ class RenderEngine:
     ) -> tuple[tuple[Image, ...], dict[str, float], tuple[str, ...]]:
         """The images, the seconds that denoising and decoding took, and sentences for the user.
 
-        `unet` stands in for the model's own (with LoRAs in it); `cancelled` is asked before every step. Where
-        memory runs out, one more try is made by a leaner plan; then OutOfMemory is raised. Raises Cancelled.
+        `unet` replaces the model's own (it has LoRAs). `cancelled` is called before every step. If memory
+        runs out, a leaner plan gets one try before OutOfMemory is raised. Raises Cancelled.
         """
         use_threads(self.threads)
-        plan = request.plan or Plan(request.num_images)
+        plan = request.plan or RenderPlan(request.num_images)
         if plan.tight:
             steady_heap()
         states = [generator.get_state() for generator in request.generators]
@@ -87,15 +85,15 @@ class RenderEngine:
             done, failure = attempted(lambda: self._render(request, leaner, unet, cancelled, progress))
         if done is None:
             raise OutOfMemory(f"The machine has no memory left for this generation: {failure}")
-        note = leaner.note(request).replace("To stay within memory_limit", "After memory ran out,")
-        return *done, (note,) if note else ()
+        sentence = note(leaner, request).replace("To stay within memory_limit", "After memory ran out,")
+        return *done, (sentence,) if sentence else ()
 
     def encode(self, request: Request, pixels: Any) -> Any:
         """Latents of an initial image's pixels (1, 3, height, width), -1 to 1; see `autoencoder.encode`."""
         import torch
 
         use_threads(self.threads)
-        plan = request.plan or Plan()
+        plan = request.plan or RenderPlan()
         vae = self.model.vae
         with torch.inference_mode(), self._at_work(vae, plan):
             return autoencoder.encode(vae, pixels.to(self.device), plan.decoder_tile).cpu()
@@ -103,7 +101,7 @@ class RenderEngine:
     def _render(
         self,
         request: Request,
-        plan: Plan,
+        plan: RenderPlan,
         unet: Any,
         cancelled: Callable[[], bool],
         progress: Progress | None,
@@ -117,8 +115,8 @@ class RenderEngine:
         with torch.inference_mode(), accel.lane(self.device, self.streams):
             for number, group in enumerate(groups):
                 started = time.perf_counter()
-                tell = _part_of(progress, number, len(groups))
-                latents = self._denoise(group, self.model.unet if unet is None else unet, cancelled, tell)
+                report = _part_of(progress, number, len(groups))
+                latents = self._denoise(group, self.model.unet if unet is None else unet, cancelled, report)
                 denoised = time.perf_counter()
                 images += self._decode(latents, plan)
                 seconds["denoise"] += denoised - started
@@ -134,7 +132,7 @@ class RenderEngine:
     ) -> Any:
         import torch
 
-        plan = request.plan or Plan()
+        plan = request.plan or RenderPlan()
         sampler = samplers.build(self.sampler.algorithm, self.sampler.parameters, self.model.scheduler_config)
         partial = request.clean is not None and request.strength < 1.0
         schedule = sampler.schedule(request.steps, request.strength if partial else 1.0)
@@ -147,7 +145,7 @@ class RenderEngine:
         rows = [text for text in texts for _ in range(len(noise))]
         context = torch.cat(rows).to(self.device, unet.dtype)
         moments = torch.tensor(schedule.timesteps, dtype=torch.float32, device=self.device)
-        grid = plan.grid(request)
+        tiles = grid(plan, request)
         kept = prompt_kept(unet) if self.acceleration == "none" else nullcontext()
         with self._at_work(unet, plan), kept:
             network = accel.network(unet, self.acceleration)
@@ -159,18 +157,20 @@ class RenderEngine:
                 def guess(window: Window, seen: Any = seen, moment: Any = moments[index]) -> Any:
                     part = seen[(..., *window)]
                     part = torch.cat([part] * len(texts)) if guided else part
-                    told = network(part, moment, encoder_hidden_states=context, return_dict=False)[0].float()
+                    predicted = network(part, moment, encoder_hidden_states=context, return_dict=False)[
+                        0
+                    ].float()
                     if not guided:
-                        return told
-                    without, with_prompt = told.chunk(2)
+                        return predicted
+                    without, with_prompt = predicted.chunk(2)
                     return without + request.cfg_scale * (with_prompt - without)
 
-                latents = schedule.step(_whole(guess, grid), index, latents, request.generators)
+                latents = schedule.step(_whole(guess, tiles), index, latents, request.generators)
                 progress(index + 1, len(moments))
         return latents
 
-    def _decode(self, latents: Any, plan: Plan) -> list[Image]:
-        """One image after another: the decoder takes the most memory of all parts."""
+    def _decode(self, latents: Any, plan: RenderPlan) -> list[Image]:
+        """Decodes one image after another, because the decoder needs the most memory of all parts."""
         vae = self.model.vae
         with self._at_work(vae, plan):
             return [
@@ -179,7 +179,7 @@ class RenderEngine:
             ]
 
     @contextmanager
-    def _at_work(self, part: Any, plan: Plan) -> Iterator[None]:
+    def _at_work(self, part: Any, plan: RenderPlan) -> Iterator[None]:
         if not (self.medvram or plan.medvram):
             yield
             return
@@ -190,8 +190,8 @@ class RenderEngine:
             part.to("cpu")
 
 
-def _whole(guess: Callable[[Window], Any], grid: Grid) -> Any:
-    return guess((slice(None), slice(None))) if grid.count == 1 else blended(guess, grid)
+def _whole(guess: Callable[[Window], Any], tiles: Grid) -> Any:
+    return guess((slice(None), slice(None))) if tiles.count == 1 else blended(guess, tiles)
 
 
 def _groups(request: Request, size: int) -> Iterator[Request]:
@@ -206,7 +206,7 @@ def _groups(request: Request, size: int) -> Iterator[Request]:
 
 
 def _part_of(progress: Progress | None, number: int, groups: int) -> Progress:
-    """Tells the progress of one group out of several as that of the whole."""
+    """Reports the progress of one group as progress of the whole."""
     if progress is None:
         return lambda done, total: None
     return lambda done, total: progress(number * total + done, groups * total)

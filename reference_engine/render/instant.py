@@ -1,7 +1,7 @@
-"""The engine with its networks left out, for measuring what surrounds them.
+"""The engine without its networks, to measure everything around them.
 
-Everything else is as ever: checks, tokenising, the schedule, progress, cancelling, marks, results and errors.
-Equal requests give equal images, others give others; they are noise, and show nothing.
+Everything else is unchanged: checks, tokenising, the schedule, progress, cancelling, marks, results and
+errors. Equal requests give equal images, and different requests different ones. The images are noise.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from .. import samplers
 from ..models.loader import LoadedModel
-from ..preprocess.request import Request
+from ..preprocess.request import RenderPlan, Request
+from ..progress import Progress
 from .autoencoder import to_image
-from .engine import Cancelled, Progress, RenderEngine
+from .engine import Cancelled, RenderEngine
 from .memory import PIXELS_PER_LATENT
-from .plan import Plan
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
 def work_instantly() -> None:
-    """From now on, and for the whole process, no image is denoised or decoded and no prompt encoded."""
+    """Replaces denoising, decoding and encoding by cheap stand-ins, for the whole process from now on."""
     for owner, name, stand_in in (
         (RenderEngine, "_denoise", _denoise),
         (RenderEngine, "_decode", _decode),
@@ -40,7 +40,7 @@ def _denoise(
     cancelled: Callable[[], bool],
     progress: Progress = lambda done, total: None,
 ) -> Any:
-    """The noise, shifted by what stands for the prompt."""
+    """The noise, shifted by a number that stands for the prompt."""
     settings = engine.sampler
     sampler = samplers.build(settings.algorithm, settings.parameters, engine.model.scheduler_config)
     partial = request.clean is not None and request.strength < 1.0
@@ -52,7 +52,7 @@ def _denoise(
     return request.latents + request.embeddings.mean()
 
 
-def _decode(engine: RenderEngine, latents: Any, plan: Plan) -> list[Image]:
+def _decode(engine: RenderEngine, latents: Any, plan: RenderPlan) -> list[Image]:
     """Each latent as a square of one colour."""
     large = latents[:, :3].float().repeat_interleave(PIXELS_PER_LATENT, 2)
     return [to_image(one / 3) for one in large.repeat_interleave(PIXELS_PER_LATENT, 3)]

@@ -1,6 +1,4 @@
-"""How much memory a generation takes, told before any of it is allocated; and what happens when there is
-none left.
-"""
+"""Estimates the memory of a generation before anything is allocated, and handles allocations that fail."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from typing import TypeVar
 from ..errors import OutOfMemory
 from ..models.folder import COMPONENTS, weight_shapes
 from .calibration import Calibration
-from .dryrun import Peak, law
+from .dryrun import Peak, allocation_model
 from .tiles import DECODER_OVERLAP, Grid
 
 Result = TypeVar("Result")
@@ -24,7 +22,7 @@ PIXELS_PER_LATENT = 8
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes: `weights` held at once, and the peak of `activations`."""
+    """Bytes of the `weights` held at once, and of the `activations` at their peak."""
 
     weights: int
     activations: int
@@ -47,13 +45,13 @@ def estimate(
     encode: bool = False,
     calibration: Calibration | None = None,
 ) -> Estimate:
-    """Memory for rendering width x height pixels with the model in the folder `model`; nothing is loaded.
+    """Estimates rendering width x height pixels with the model in the folder `model`. Loads nothing.
 
-    `rows` is the UNet's batch (2 with guidance, times the images at once); `tile` and `decoder_tile` are the
-    sides in pixels of its and the decoder's tiles, 0 where they work on the whole; `encode` counts an initial
-    image's way into latents too. On CUDA weights and activations are float16, elsewhere float32; with
-    `medvram` only the largest part counts. The first call for a model and `rows` runs it twice without data
-    (a second or two), later ones are arithmetic.
+    `rows` is the UNet's batch size (2 with guidance, times the images at once). `tile` and `decoder_tile` are
+    the sides in pixels of the UNet's and the decoder's tiles, 0 for no tiles. `encode` includes encoding an
+    initial image. Weights and activations are float16 on CUDA, and float32 elsewhere. With `medvram` only the
+    largest part counts. The first call for a model and `rows` runs it twice without data (a second or two);
+    later calls are arithmetic.
     """
     known = calibration or Calibration.of(model, cuda)
     high, wide = height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
@@ -61,12 +59,16 @@ def estimate(
     stages = [("unet", rows, _area(high, wide, tile)), ("decode", 1, decoded)]
     if encode:
         stages.append(("encode", 1, _area(high, wide, decoder_tile, DECODER_OVERLAP)))
-    peak = _peak([law(model, stage, n, copies=not cuda).peak(area) for stage, n, area in stages], cuda, known)
+    peak = _peak(
+        [allocation_model(model, stage, n, copies=not cuda).peak(area) for stage, n, area in stages],
+        cuda,
+        known,
+    )
     parts = _parts(model)
     held = max(parts) if medvram and cuda else sum(parts)
-    picture = 4 * 3 * width * height * (2 if decoder_tile else 1)
-    """The picture in float32, and where there are tiles the one that they are put into."""
-    return Estimate(held * (2 if cuda else 4), peak + picture + known.base)
+    image = 4 * 3 * width * height * (2 if decoder_tile else 1)
+    """The image in float32; with tiles also the image that they are blended into."""
+    return Estimate(held * (2 if cuda else 4), peak + image + known.base)
 
 
 def _area(height: int, width: int, tile: int, overlap: int | None = None) -> int:
@@ -81,7 +83,7 @@ def _area(height: int, width: int, tile: int, overlap: int | None = None) -> int
 def _peak(stages: Sequence[Peak], cuda: bool, known: Calibration) -> int:
     """Bytes at the peak of stages that follow each other.
 
-    On the CPU large blocks come and go, but the heap of the small ones stays as large as a stage has made it.
+    On the CPU large blocks are freed at once, but the heap of small blocks keeps its largest size.
     """
     if cuda:
         return int(max(stage.total for stage in stages) / 2 * known.factor)
@@ -89,7 +91,7 @@ def _peak(stages: Sequence[Peak], cuda: bool, known: Calibration) -> int:
 
 
 def refusal(needed: Estimate, limit: int) -> OutOfMemory:
-    """What to raise where `needed` is over `limit` bytes."""
+    """The error for a generation that needs more than `limit` bytes."""
     return OutOfMemory(
         f"The generation needs about {size_text(needed.total)} ({size_text(needed.weights)} of weights, "
         f"{size_text(needed.activations)} while rendering), more than memory_limit, {size_text(limit)}. "
@@ -98,8 +100,8 @@ def refusal(needed: Estimate, limit: int) -> OutOfMemory:
     )
 
 
-def out_of_memory_told(work: Callable[[], Result]) -> Result:
-    """What `work()` returns; an allocation that the machine refuses becomes OutOfMemory."""
+def raising_out_of_memory(work: Callable[[], Result]) -> Result:
+    """Returns `work()`. An allocation that the machine refuses raises OutOfMemory."""
     result, failure = attempted(work)
     if failure:
         raise OutOfMemory(f"The machine has no memory left for this generation: {failure}")
@@ -107,8 +109,8 @@ def out_of_memory_told(work: Callable[[], Result]) -> Result:
 
 
 def attempted(work: Callable[[], Result]) -> tuple[Result | None, str]:
-    """What `work()` returns, and an empty text; or None and how the machine refused an allocation, with
-    everything that `work` held given back. Other errors are raised.
+    """Returns the result of `work()` and an empty string; or None and the reason why an allocation failed,
+    after everything that `work` held was released. Other errors are raised.
     """
     try:
         return work(), ""
@@ -118,13 +120,13 @@ def attempted(work: Callable[[], Result]) -> tuple[Result | None, str]:
         if not _is_out_of_memory(error):
             raise
         failure = str(error).splitlines()[0]
-    # Outside the handlers, since the first error's traceback keeps every tensor of the failed run alive.
+    # Outside the handlers, because the error's traceback keeps every tensor of the failed run alive.
     _release()
     return None, failure
 
 
 _REFUSED = ("can't allocate memory", "not enough memory", "CUDA out of memory")
-"""How torch words it on the CPU, and where it has no class of its own for it."""
+"""Torch's messages on the CPU, and in other cases without an exception class."""
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
@@ -145,12 +147,12 @@ def _release() -> None:
 
 @lru_cache(maxsize=16)
 def _parts(model: Path) -> tuple[int, ...]:
-    """Values in each part's weights."""
+    """The number of values in each part's weights."""
     return tuple(
         sum(math.prod(shape) for shape in weight_shapes(model / name).values()) for name in COMPONENTS
     )
 
 
 def size_text(count: int) -> str:
-    """Bytes as a person writes them."""
+    """A number of bytes, for people."""
     return f"{count / 2**30:.2f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"

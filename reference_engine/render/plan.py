@@ -1,83 +1,52 @@
-"""How a request will be rendered, decided before the first allocation so that it fits `memory_limit`."""
+"""Plans how to render a request within `memory_limit`, before the first allocation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ..errors import InvalidParameter
 from ..preprocess.parameters import MAX_PIXELS, too_large
-from ..preprocess.request import Request
+from ..preprocess.request import DECODER_TILE, TILES, RenderPlan, Request
 from . import memory
 from .memory import PIXELS_PER_LATENT, Estimate
 from .tiles import Grid
 
-TILES = (1152, 768, 512)
-"""Sides of the UNet's tiles in pixels, largest first: four of 1152 make 2048 x 2048."""
-DECODER_TILE = 512
+
+def note(plan: RenderPlan, request: Request) -> str:
+    """A sentence for the user if the image is not rendered as a whole and at once; else an empty string."""
+    clauses = []
+    if plan.tile and (tiles := grid(plan, request)).count > 1:
+        high, wide = (side * PIXELS_PER_LATENT for side in tiles.tile)
+        clauses.append(f"rendered in {tiles.count} overlapping tiles of {wide} x {high} pixels")
+    if plan.decoder_tile and plan.decoder_tile < max(request.width, request.height):
+        clauses.append(f"decoded in tiles of {plan.decoder_tile} pixels")
+    if request.num_images > plan.batch:
+        clauses.append(f"made {plan.batch} at a time")
+    if plan.medvram:
+        clauses.append("made with only the part of the model in use on the GPU (medvram)")
+    if not clauses:
+        return ""
+    return f"To stay within memory_limit the image was {', '.join(clauses)}."
 
 
-@dataclass(frozen=True)
-class Plan:
-    """`batch` images at once; `tile` and `decoder_tile` are sides in pixels, 0 for the whole image; with
-    `medvram` only the part of the model that works is on the GPU. `tight` where the limit is under twice the
-    estimate: the heap of the process is then held still (`caps.steady_heap`), which costs some time.
-    """
-
-    batch: int = 1
-    tile: int = 0
-    decoder_tile: int = 0
-    medvram: bool = False
-    tight: bool = field(default=False, compare=False)
-
-    def leaner(self, request: Request) -> Plan:
-        """The plan for a second try after the first ran out of memory; the same one where nothing is left
-        to give up.
-        """
-        side = max(request.width, request.height)
-        smaller = [tile for tile in TILES if tile < (self.tile or side)]
-        return replace(
-            self,
-            batch=1,
-            tile=smaller[0] if smaller else self.tile,
-            decoder_tile=min(
-                self.decoder_tile or side, DECODER_TILE // 2 if self.decoder_tile else DECODER_TILE
-            ),
-        )
-
-    def note(self, request: Request) -> str:
-        """A sentence for the user where the image is not rendered whole and at once; else an empty text."""
-        told = []
-        if self.tile and (grid := self.grid(request)).count > 1:
-            high, wide = (side * PIXELS_PER_LATENT for side in grid.tile)
-            told.append(f"rendered in {grid.count} overlapping tiles of {wide} x {high} pixels")
-        if self.decoder_tile and self.decoder_tile < max(request.width, request.height):
-            told.append(f"decoded in tiles of {self.decoder_tile} pixels")
-        if request.num_images > self.batch:
-            told.append(f"made {self.batch} at a time")
-        if self.medvram:
-            told.append("made with only the part of the model in use on the GPU (medvram)")
-        if not told:
-            return ""
-        return f"To stay within memory_limit the image was {', '.join(told)}."
-
-    def grid(self, request: Request) -> Grid:
-        """The UNet's tiles over the request's latents."""
-        high, wide = request.height // PIXELS_PER_LATENT, request.width // PIXELS_PER_LATENT
-        return Grid.over(high, wide, self.tile // PIXELS_PER_LATENT or max(high, wide))
+def grid(plan: RenderPlan, request: Request) -> Grid:
+    """The UNet's tiles over the request's latents."""
+    high, wide = request.height // PIXELS_PER_LATENT, request.width // PIXELS_PER_LATENT
+    return Grid.over(high, wide, plan.tile // PIXELS_PER_LATENT or max(high, wide))
 
 
 @dataclass(frozen=True)
 class PlanCheck:
-    """The stage that plans, and refuses what would fit in no way, before a model is loaded.
+    """The stage that plans, and refuses a request that no plan fits, before a model is loaded.
 
-    `needed` estimates a request under a plan; `tiling` is "auto", "always" or "never"; `medvram()` says
-    whether plans have it, None for only those that need it, and `medvram(plan)` hears what was chosen;
-    `unbounded` allows images over 1024 x 1024 pixels without tiles. Raises OutOfMemory, and InvalidParameter
-    for a size that needs tiles where they are forbidden.
+    `needed` estimates a request under a plan. `tiling` is "auto", "always" or "never". `medvram()` says
+    whether plans use it: True, False, or None for only the plans that need it; `medvram(plan)` receives the
+    chosen plan. `unbounded` allows images over 1024 x 1024 pixels without tiles. Raises OutOfMemory, and
+    InvalidParameter for a size that needs tiles while they are forbidden.
     """
 
-    needed: Callable[[Request, Plan], Estimate]
+    needed: Callable[[Request, RenderPlan], Estimate]
     limit: int
     tiling: str = "auto"
     medvram: Callable[..., bool | None] = lambda plan=None: False
@@ -97,29 +66,30 @@ class PlanCheck:
             if needed.total <= self.limit:
                 if offload is None:
                     self.medvram(plan)
-                note = plan.note(request)
+                sentence = note(plan, request)
                 plan = replace(plan, tight=2 * needed.total > self.limit)
-                return replace(request, plan=plan, warnings=request.warnings + ((note,) if note else ()))
+                warnings = request.warnings + ((sentence,) if sentence else ())
+                return replace(request, plan=plan, warnings=warnings)
             least = needed if least is None or needed.total < least.total else least
         if least is None:
             raise InvalidParameter("The request", [too_large(request.width, request.height)])
         raise memory.refusal(least, self.limit)
 
-    def candidates(self, request: Request) -> Iterator[Plan]:
+    def candidates(self, request: Request) -> Iterator[RenderPlan]:
         """Plans from the fastest to the leanest."""
         images = request.num_images
         side = max(request.width, request.height)
         may = self.tiling != "never"
         if self.tiling != "always" and (self.unbounded or request.width * request.height <= MAX_PIXELS):
             for batch in _batches(images):
-                yield Plan(batch)
+                yield RenderPlan(batch)
             if may and side > DECODER_TILE:
-                yield Plan(1, decoder_tile=DECODER_TILE)
+                yield RenderPlan(1, decoder_tile=DECODER_TILE)
         if may:
             for tile in TILES:
                 if tile < side or self.tiling == "always":
                     for batch in _batches(images):
-                        yield Plan(batch, tile, DECODER_TILE)
+                        yield RenderPlan(batch, tile, DECODER_TILE)
 
 
 def _batches(images: int) -> tuple[int, ...]:

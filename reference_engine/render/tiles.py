@@ -1,8 +1,8 @@
-"""Large fields in overlapping tiles, blended so that no seam shows.
+"""Computes large fields in overlapping tiles, blended without visible seams.
 
-Every tile is weighted by a Gaussian whose variance is 0.01 of the squared tile: it is nearly gone at the
-tile's edge, which is where the tile knows least of its surroundings. A plain average of the overlaps leaves
-seams however wide they are; the weights matter, not the overlap.
+Every tile is weighted by a Gaussian whose variance is 0.01 of the squared side. The weight is nearly 0 at the
+tile's edge, where the tile has the least context. A plain average leaves seams, however wide the overlaps:
+the weights matter, not the overlap.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 
 VARIANCE = 0.01
 OVERLAP = 32
-"""Latents that neighbouring tiles of the UNet share: 256 pixels; 2048 pixels are then two tiles of 1152."""
+"""Latents that neighbouring tiles of the UNet share: 256 pixels. Two tiles of 1152 pixels then cover 2048.
+"""
 DECODER_OVERLAP = 16
 ALIGNMENT = 8
-"""Tiles are a multiple of this many latents: the UNet halves them three times."""
+"""Sides of tiles are multiples of this many latents, because the UNet halves them three times."""
 
 Span = tuple[int, int]
 Window = tuple[slice, slice]
@@ -26,8 +27,8 @@ Window = tuple[slice, slice]
 
 
 def spans(side: int, tile: int, overlap: int) -> tuple[Span, ...]:
-    """(start, stop) of as few equal tiles as cover `side`, none longer than `tile` (up to alignment),
-    neighbours sharing at least `overlap`.
+    """(start, stop) of the fewest equal tiles that cover `side`. None is longer than `tile` (up to
+    alignment), and neighbours share at least `overlap`.
     """
     if side <= tile:
         return ((0, side),)
@@ -46,7 +47,7 @@ class Grid:
 
     @classmethod
     def over(cls, height: int, width: int, tile: int, overlap: int = OVERLAP) -> Grid:
-        """Tiles of at most `tile` a side over a field of height x width; one tile where it fits whole."""
+        """Tiles of at most `tile` a side over a field of height x width; one tile if it fits completely."""
         return cls(spans(height, tile, overlap), spans(width, tile, overlap))
 
     @property

@@ -1,6 +1,6 @@
-"""The sampling algorithms, under the names users know.
+"""The sampling algorithms, under their common names.
 
-`build` joins one with a model's own noise schedule. Nothing heavy is imported here, so that a configuration
+`build` combines one with a model's noise schedule. No heavy module is imported here, so that a configuration
 is checked without torch.
 """
 
@@ -16,8 +16,18 @@ from ..errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from .schedule import Sampler
 
+__all__ = [
+    "DEFAULT_SAMPLER",
+    "SAMPLERS",
+    "Algorithm",
+    "build",
+    "canonical",
+    "is_stochastic",
+    "sampler_mistakes",
+]
+
 Check = Callable[[object], str]
-"""Takes a parameter's value; returns what is wrong with it, or an empty string."""
+"""Takes a parameter's value; returns the mistake, or an empty string."""
 
 
 def _fraction(value: object) -> str:
@@ -44,8 +54,8 @@ def _whole(low: int, high: int) -> Check:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """One algorithm: its name, what it may be told, and other spellings; `certified` ones are the six of
-    every plugin, the rest are extras.
+    """One algorithm: its name, its parameters, and other spellings. Every plugin has the six `certified`
+    ones; the others are extras.
     """
 
     name: str
@@ -71,8 +81,8 @@ SAMPLERS: Mapping[str, Algorithm] = {
     )
 }
 """By name. `eta` is the share of each step's noise drawn afresh, 0 (deterministic) to 1 (as DDPM): Song et
-al. 2021, equation 16. `timestep_spacing` is Lin et al. 2023, table 2; without it the model's own, or what the
-algorithm's users expect. `use_karras_sigmas` spaces by Karras et al. 2022, equation 5.
+al. 2021, equation 16. `timestep_spacing` is Lin et al. 2023, table 2; without it the model's own, or the
+algorithm's usual one. `use_karras_sigmas` spaces by Karras et al. 2022, equation 5.
 """
 
 DEFAULT_SAMPLER = "DDIM"
@@ -90,12 +100,12 @@ _BY_SPELLING = {
 
 
 def canonical(name: object) -> str | None:
-    """The algorithm's proper name, whatever the case, spaces, hyphens and underscores; None if unknown."""
+    """The algorithm's canonical name, for any case, spaces, hyphens and underscores; None if unknown."""
     return _BY_SPELLING.get(_plain(name)) if isinstance(name, str) else None
 
 
 def is_stochastic(algorithm: str, parameters: Mapping[str, Any] | None = None) -> bool:
-    """Whether it draws noise on its way, with these parameters."""
+    """Whether it draws noise at its steps, with these parameters."""
     name = canonical(algorithm)
     return name == "Euler a" or (name == "DDIM" and (parameters or {}).get("eta", 0.0) > 0)
 
@@ -123,10 +133,10 @@ def sampler_mistakes(table: Mapping[str, object]) -> list[str]:
 
 
 def build(algorithm: str, parameters: Mapping[str, Any], scheduler_config: Mapping[str, Any]) -> Sampler:
-    """The sampler on the noise schedule of a model's scheduler config.
+    """Builds the sampler for the noise schedule of a model's scheduler config.
 
-    Raises ConfigError for an unknown algorithm or parameter, ModelNotLoaded for a noise schedule that is not
-    known. `clip_sample` and thresholding in the config are for pixels, and latents are never clipped.
+    Raises ConfigError for an unknown algorithm or parameter, ModelNotLoaded for an unknown noise
+    schedule. `clip_sample` and thresholding in the config are for pixels, and latents are never clipped.
     """
     if mistakes := sampler_mistakes({"algorithm": algorithm, **parameters}):
         raise ConfigError("The sampler", mistakes)

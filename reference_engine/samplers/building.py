@@ -1,4 +1,4 @@
-"""From an algorithm's name and parameters to a sampler."""
+"""Builds a sampler from an algorithm's name and parameters."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def assemble(name: str, parameters: Mapping[str, Any], scheduler_config: Mapping
         "Heun": solvers.heun,
     }[name]()
     discrete = name in ("DDIM", "PNDM")
-    """Made for the model's own whole timesteps, and ending where the model's config says."""
+    """Defined on the model's whole timesteps, and ends where the model's config says."""
     fallback = "leading" if discrete else "linspace"
-    if noise.zero_snr:  # where else a run would never call the timestep that the model was made for
+    if noise.zero_snr:  # otherwise a run would never call the timestep that the model was made for
         fallback = "trailing"
     spacing = parameters.get("timestep_spacing", scheduler_config.get("timestep_spacing", fallback))
     if parameters.get("use_karras_sigmas", name.endswith("Karras")):

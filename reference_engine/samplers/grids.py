@@ -1,4 +1,4 @@
-"""Which noise levels a run of N steps visits: N levels for the network, and the one it ends on."""
+"""The noise levels of a run of N steps: N levels for the network, and the level where it ends."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ KARRAS_RHO = 7.0
 def spaced(noise: NoiseSchedule, steps: int, spacing: str, offset: int, end: Level) -> tuple[Level, ...]:
     """Evenly in time, in one of the three ways of Lin et al. 2023, table 2; then `end`.
 
-    Where the last step would begin at or below `end`, the run ends on clean latents: else its last call would
-    be for nothing.
+    If the last step would begin at or below `end`, the run ends on clean latents: otherwise its last call
+    would have no effect.
     """
     total = noise.length
     if spacing == "leading":
@@ -30,8 +30,8 @@ def karras(noise: NoiseSchedule, steps: int) -> tuple[Level, ...]:
     """Evenly in the 7th root of the ratio sigma / alpha (Karras et al. 2022, equation 5), from the model's
     noisiest timestep to its cleanest; then clean latents.
 
-    Pure noise has no such root. Where the model's noisiest timestep is that, the run calls it first, and the
-    rest are spaced from the second call of a run that is even in time.
+    Pure noise has no such root. If the model's noisiest timestep is pure noise, the run calls it first, and
+    the rest are spaced from the second call of a run that is even in time.
     """
     if noise.zero_snr:
         pure = noise.level(noise.length - 1)

@@ -1,4 +1,4 @@
-"""A model's own noise schedule: how noisy its input is at each timestep, between timesteps too."""
+"""A model's noise schedule: how noisy its input is at each timestep, and between timesteps."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 from ..errors import ModelNotLoaded
 
 PREDICTION_TYPES = {"epsilon": "epsilon", "v_prediction": "v_prediction", "sample": "sample", "x0": "sample"}
-"""What the network's output is, by the name in the model's scheduler config."""
+"""The meaning of the network's output, by the name in the model's scheduler config."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One point of a run: the network sees `alpha` x0 + `sigma` noise at `timestep`, where
-    alpha^2 + sigma^2 = 1. The timestep may be fractional; the last level of a run is never seen and has None.
-    At zero SNR alpha is 0: all that is seen is noise, and no prediction of noise tells anything of x0.
+    """One point of a run: the network sees `alpha` x0 + `sigma` noise at `timestep`, where alpha^2 + sigma^2
+    = 1. The timestep may be fractional; the last level of a run is not an input and has None. At zero SNR
+    alpha is 0: the input is only noise, and a prediction of noise has no information about x0.
     """
 
     timestep: float | None
@@ -29,7 +29,7 @@ class Level:
 
     @property
     def ratio(self) -> float:
-        """sigma / alpha: the noise beside unscaled data, "sigma" in Karras et al. 2022; infinite at zero
+        """sigma / alpha: the noise on unscaled data, "sigma" in Karras et al. 2022; infinite at zero
         SNR.
         """
         return self.sigma / self.alpha if self.alpha > 0 else math.inf
@@ -61,13 +61,13 @@ class NoiseSchedule:
 
     @classmethod
     def from_config(cls, scheduler_config: Mapping[str, Any]) -> NoiseSchedule:
-        """From a diffusers scheduler config. Raises ModelNotLoaded for a kind that is not known, or one that
-        tells nothing at the last timestep.
+        """From a diffusers scheduler config. Raises ModelNotLoaded for an unknown kind, or one whose last
+        timestep has no information.
         """
         kind = scheduler_config.get("prediction_type", "epsilon")
         if kind not in PREDICTION_TYPES:
             raise ModelNotLoaded(
-                f"The model's scheduler config has the prediction_type {kind!r}, which is not known.",
+                f"The model's scheduler config has the prediction_type {kind!r}, which is unknown.",
                 [f"Known are {', '.join(PREDICTION_TYPES)}."],
             )
         alphas = [math.sqrt(kept) for kept in accumulate((1.0 - b for b in _betas(scheduler_config)), mul)]
@@ -76,16 +76,16 @@ class NoiseSchedule:
         if min(alphas[:-1]) <= 0.0:
             raise ModelNotLoaded(
                 "The model's noise schedule leaves nothing of the image before its last timestep.",
-                ["See the betas in its scheduler config."],
+                ["Check the betas in its scheduler config."],
             )
         noise = cls(tuple(map(_log_ratio, alphas)), PREDICTION_TYPES[kind])
         if noise.zero_snr and kind == "epsilon":
             raise ModelNotLoaded(
                 "The model's noise schedule ends in pure noise (zero terminal SNR), but its prediction_type "
-                'is "epsilon": noise predicted in pure noise tells nothing of an image.',
+                'is "epsilon": noise predicted in pure noise has no information about an image.',
                 [
                     'If the model was trained for it, its scheduler config says "v_prediction" or "sample".',
-                    'Else take "rescale_betas_zero_snr" out of the scheduler config.',
+                    'Otherwise remove "rescale_betas_zero_snr" from the scheduler config.',
                 ],
             )
         return noise
@@ -102,12 +102,12 @@ class NoiseSchedule:
     def ratio(self, timestep: float) -> float:
         low = min(max(int(timestep), 0), self.length - 2)
         part = timestep - low
-        if part == 0.0:  # 0 times the infinite ratio of pure noise would be no number
+        if part == 0.0:  # 0 times the infinite ratio of pure noise would be NaN
             return math.exp(self.log_ratios[low])
         return math.exp((1.0 - part) * self.log_ratios[low] + part * self.log_ratios[low + 1])
 
     def timestep(self, ratio: float) -> float:
-        """The inverse of `ratio`; fractional, since rounded it would be another amount of noise."""
+        """The inverse of `ratio`. It is fractional, because rounding would change the amount of noise."""
         wanted = math.log(ratio)
         low = min(max(bisect_right(self.log_ratios, wanted) - 1, 0), self.length - 2)
         below, above = self.log_ratios[low], self.log_ratios[low + 1]
@@ -142,6 +142,6 @@ def _betas(config: Mapping[str, Any]) -> list[float]:
         low, high = math.sqrt(start), math.sqrt(end)
         return [(low + (high - low) * index / (count - 1)) ** 2 for index in range(count)]
     raise ModelNotLoaded(
-        f"The model's scheduler config has the beta_schedule {kind!r}, which is not known.",
+        f"The model's scheduler config has the beta_schedule {kind!r}, which is unknown.",
         ['Known are "linear", "scaled_linear" and a list as trained_betas.'],
     )

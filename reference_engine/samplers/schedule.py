@@ -1,4 +1,4 @@
-"""A sampler with a model's noise schedule, and one run of it."""
+"""A sampler with a model's noise schedule, and a run of it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .noise import Level, NoiseSchedule
-from .solvers import STAY, Call, Combination, Solver
+from .solvers import STAY, Combination, NetworkCall, Solver
 
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """An algorithm on a model's noise schedule. Holds no state of a run, so all threads may share it.
+    """An algorithm on a model's noise schedule. It holds no state of a run, so threads may share it.
 
     `grid(steps)` gives the levels of a run; `starts_below_one` is for algorithms whose users expect the first
     latents to be sigma x noise and not noise alone (at the first level the two differ by 0.2 %).
@@ -35,8 +35,8 @@ class Sampler:
         return self.grid(steps)[steps - taken :]
 
     def schedule(self, steps: int, strength: float = 1.0) -> Schedule:
-        """A fresh run of `steps` steps. With `strength` below 1 it begins that far from the end, on latents
-        from `Schedule.noised`; with 0 there is nothing to run.
+        """A fresh run of `steps` steps. With `strength` below 1 it runs only that share of them, from latents
+        of `Schedule.noised`; with 0 there is nothing to run.
         """
         levels = self.levels(steps, strength)
         return Schedule(levels[0], self.solver.plan(levels) if len(levels) > 1 else (), self)
@@ -49,12 +49,12 @@ class Schedule:
     All maths is in the latents' dtype, on their device; the coefficients were computed in float64.
     """
 
-    def __init__(self, start: Level, calls: Sequence[Call], sampler: Sampler) -> None:
+    def __init__(self, start: Level, calls: Sequence[NetworkCall], sampler: Sampler) -> None:
         self._start, self._calls, self._sampler = start, calls, sampler
         self.timesteps: tuple[float, ...] = tuple(
             call.level.timestep for call in calls if call.level.timestep is not None
         )
-        """What the network is told at each call; fractional where the levels are."""
+        """The network's timestep at each call; fractional if the levels are."""
         used = [combination for call in calls for combination in (call.move, call.correction) if combination]
         longest = max((len(combination.weights) for combination in used), default=0)
         self._history: deque[Any] = deque(maxlen=longest)
@@ -71,7 +71,7 @@ class Schedule:
         return self._start.alpha * clean + self._start.sigma * noise
 
     def network_input(self, latents: Any, index: int) -> Any:
-        """What the network is shown at call `index`; latents are kept in its own scale already."""
+        """The network's input at call `index`. Latents are already in the network's scale."""
         return latents
 
     def step(self, model_output: Any, index: int, latents: Any, generator: Any = None) -> Any:

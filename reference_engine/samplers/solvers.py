@@ -1,14 +1,14 @@
 """The solvers, as tables of numbers.
 
-Every sampler here is linear in what it has seen: new latents = `keep` x latents + the sum of `weights` x past
-predictions + `noise` x fresh noise, with numbers that depend on the noise levels alone. A solver computes
-these numbers once, in float64, from the levels of the run itself, never from a rounded or assumed step. What
-is left for every step is a few multiplications of tensors (see `schedule.Schedule`).
+Every sampler here is linear in its inputs: new latents = `keep` x latents + the sum of `weights` x past
+predictions + `noise` x fresh noise, with numbers that depend only on the noise levels. A solver computes
+these numbers once, in float64, from the levels of the run itself, never from a rounded or assumed step. Each
+step is then a few multiplications of tensors (see `schedule.Schedule`).
 
 Latents are in the network's own scale, alpha x0 + sigma noise. In terms of z = latents / alpha and
 r = sigma / alpha the ordinary differential equation of sampling is dz/dr = noise prediction. In pure noise
-(alpha 0) both are infinite; the step from there is one of Euler's method on x0 in every solver, and the
-solver begins behind it (see `_from_pure_noise`).
+(alpha 0) both are infinite; every solver takes one step of Euler's method on x0 from there, and
+begins after it (see `_from_pure_noise`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .noise import Level
 
 @dataclass(frozen=True)
 class Combination:
-    """`weights` go to the newest prediction first."""
+    """A linear combination. The first of `weights` is for the newest prediction."""
 
     keep: float
     weights: tuple[float, ...] = ()
@@ -34,11 +34,11 @@ STAY = Combination(1.0)
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call of the network, at `level`, and what is done with its prediction.
+class NetworkCall:
+    """One call of the network, at `level`, and how its prediction is used.
 
-    Where there is a `correction`, it first replaces the latents, computed from those that the call before
-    started from. Then `move` leads to the latents for the next call.
+    A `correction` first replaces the latents, computed from those that the previous call started from. Then
+    `move` gives the latents for the next call.
     """
 
     level: Level
@@ -46,7 +46,7 @@ class Call:
     correction: Combination | None = None
 
 
-Plan = Callable[[Sequence[Level]], list[Call]]
+CallPlanner = Callable[[Sequence[Level]], list[NetworkCall]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Solver:
     """
 
     history: str
-    plan: Plan
+    plan: CallPlanner
 
 
 def ancestral(eta: float) -> Solver:
@@ -68,8 +68,8 @@ def ancestral(eta: float) -> Solver:
     al. 2021, equations 12 and 16; Karras et al. 2022 name the same step "ancestral").
     """
 
-    def plan(levels: Sequence[Level]) -> list[Call]:
-        return [Call(here, _euler(here, there, eta)) for here, there in _pairs(levels)]
+    def plan(levels: Sequence[Level]) -> list[NetworkCall]:
+        return [NetworkCall(here, _euler(here, there, eta)) for here, there in _pairs(levels)]
 
     return Solver("denoised", plan)
 
@@ -80,16 +80,16 @@ def _euler(here: Level, there: Level, eta: float = 0.0) -> Combination:
     return Combination(keep, (there.alpha - keep * here.alpha,), fresh)
 
 
-def _from_pure_noise(plan: Plan) -> Plan:
+def _from_pure_noise(plan: CallPlanner) -> CallPlanner:
     """`plan`, with a step of Euler's method before it where the first level is pure noise.
 
-    A multistep solver knows no finite distance from there, and Heun's method from there has no limit.
+    From there a multistep solver has no finite distance, and Heun's method has no limit.
     """
 
-    def longer(levels: Sequence[Level]) -> list[Call]:
+    def longer(levels: Sequence[Level]) -> list[NetworkCall]:
         if levels[0].alpha > 0:
             return plan(levels)
-        first = Call(levels[0], _euler(levels[0], levels[1]))
+        first = NetworkCall(levels[0], _euler(levels[0], levels[1]))
         return [first, *plan(levels[1:])] if len(levels) > 2 else [first]
 
     return longer
@@ -103,17 +103,17 @@ def plms() -> Solver:
     """
     rising = ((3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
 
-    def plan(levels: Sequence[Level]) -> list[Call]:
+    def plan(levels: Sequence[Level]) -> list[NetworkCall]:
         (first, second), *rest = _pairs(levels)
-        calls = [Call(first, _along(first, second, (1.0,)))]
+        calls = [NetworkCall(first, _along(first, second, (1.0,)))]
         if not rest:
             return calls
-        calls.append(Call(second, STAY, _along(first, second, (1 / 2, 1 / 2))))
+        calls.append(NetworkCall(second, STAY, _along(first, second, (1 / 2, 1 / 2))))
         for index, (here, there) in enumerate(rest):
             weights = rising[min(index, 2)]
             if index < 3:  # the prediction of the second call served the correction alone
                 weights = (*weights[:-1], 0.0, weights[-1])
-            calls.append(Call(here, _along(here, there, weights)))
+            calls.append(NetworkCall(here, _along(here, there, weights)))
         return calls
 
     return Solver("noise", _from_pure_noise(plan))
@@ -124,14 +124,14 @@ def lms(order: int) -> Solver:
     (Adams-Bashforth for unequal steps).
     """
 
-    def plan(levels: Sequence[Level]) -> list[Call]:
+    def plan(levels: Sequence[Level]) -> list[NetworkCall]:
         ratios = [level.ratio for level in levels]
         calls = []
         for index, (here, there) in enumerate(_pairs(levels)):
             known = [ratios[index - back] for back in range(min(index + 1, order))]
             parts = [_integral(known, which, here.ratio, there.ratio) for which in range(len(known))]
             step = there.ratio - here.ratio
-            calls.append(Call(here, _along(here, there, tuple(part / step for part in parts))))
+            calls.append(NetworkCall(here, _along(here, there, tuple(part / step for part in parts))))
         return calls
 
     return Solver("noise", _from_pure_noise(plan))
@@ -142,12 +142,12 @@ def heun() -> Solver:
     step to clean latents.
     """
 
-    def plan(levels: Sequence[Level]) -> list[Call]:
+    def plan(levels: Sequence[Level]) -> list[NetworkCall]:
         calls = []
         for here, there in _pairs(levels):
-            calls.append(Call(here, _along(here, there, (1.0,))))
+            calls.append(NetworkCall(here, _along(here, there, (1.0,))))
             if there.timestep is not None:
-                calls.append(Call(there, STAY, _along(here, there, (1 / 2, 1 / 2))))
+                calls.append(NetworkCall(there, STAY, _along(here, there, (1 / 2, 1 / 2))))
         return calls
 
     return Solver("noise", _from_pure_noise(plan))
@@ -158,7 +158,7 @@ def dpm_2m() -> Solver:
     of order 1.
     """
 
-    def plan(levels: Sequence[Level]) -> list[Call]:
+    def plan(levels: Sequence[Level]) -> list[NetworkCall]:
         calls = []
         for index, (here, there) in enumerate(_pairs(levels)):
             move = _euler(here, there)
@@ -166,7 +166,7 @@ def dpm_2m() -> Solver:
                 last = here.log_snr - levels[index - 1].log_snr
                 lean = move.weights[0] * (there.log_snr - here.log_snr) / (2 * last)
                 move = Combination(move.keep, (move.weights[0] + lean, -lean))
-            calls.append(Call(here, move))
+            calls.append(NetworkCall(here, move))
         return calls
 
     return Solver("denoised", _from_pure_noise(plan))
@@ -177,12 +177,12 @@ def unipc(order: int) -> Solver:
     corrects the step that led to it, at no further call. The first and last steps are of lower order.
     """
 
-    def plan(levels: Sequence[Level]) -> list[Call]:
+    def plan(levels: Sequence[Level]) -> list[NetworkCall]:
         pairs, calls, used = _pairs(levels), [], 0
         for index, (here, _) in enumerate(pairs):
             correction = _unified(levels, index, used, corrects=True) if index else None
             used = min(order, index + 1, len(pairs) - index)
-            calls.append(Call(here, _unified(levels, index + 1, used, corrects=False), correction))
+            calls.append(NetworkCall(here, _unified(levels, index + 1, used, corrects=False), correction))
         return calls
 
     return Solver("denoised", _from_pure_noise(plan))

@@ -1,10 +1,26 @@
 from __future__ import annotations
 
+import importlib
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 HEAVY = ("torch", "diffusers", "transformers", "cv2", "imwatermark", "PIL", "numpy")
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_name_of_the_documented_public_api_exists() -> None:
+    section = (ROOT / "docs" / "sdk.md").read_text("utf-8").partition("## Public API")[2]
+    names = re.findall(r"^\| `(reference_engine[\w.]*)`", section, re.MULTILINE)
+    assert {"reference_engine", "reference_engine.oracle", "reference_engine.marking"} <= set(names)
+    for name in names:
+        module = importlib.import_module(name)
+        assert module.__all__ == list(dict.fromkeys(module.__all__))
+        assert [public for public in module.__all__ if not hasattr(module, public)] == []
 
 
 def loaded_after(code: str) -> list[str]:

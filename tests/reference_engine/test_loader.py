@@ -116,7 +116,7 @@ def test_weights_that_lack_a_tensor_are_refused_and_nothing_stays(model: Path) -
     loader = ModelLoader()
     with pytest.raises(ModelNotLoaded, match=r"lacks 1 tensors, conv_in\.weight"):
         loader.load_local(model)
-    assert all(place.model is None for place in loader._places.values())
+    assert all(slot.model is None for slot in loader._slots.values())
 
 
 def test_parts_of_different_models_are_refused(model: Path) -> None:

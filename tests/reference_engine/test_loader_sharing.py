@@ -173,7 +173,7 @@ def test_force_notices_a_change_that_left_no_trace(model: Path, loads: list[Path
     hashes.remember(model / VAE, trusted)
     loader = ModelLoader()
     loader.load_local(model, sha256)
-    with pytest.raises(ModelNotLoaded, match="not the one asked for"):
+    with pytest.raises(ModelNotLoaded, match="not the configured one"):
         loader.load_local(model, sha256, force=True)
 
 
@@ -207,5 +207,5 @@ def test_a_wrong_hash_is_found_before_any_file_is_parsed(
 
     for name in ("weight_shapes", "read_header"):
         monkeypatch.setattr(f"reference_engine.models.folder.{name}", parsed)
-    with pytest.raises(ModelNotLoaded, match="not the one asked for"):
+    with pytest.raises(ModelNotLoaded, match="not the configured one"):
         ModelLoader().load_local(model, "0" * 64)

@@ -83,8 +83,8 @@ def test_a_lora_made_for_another_model_is_refused_and_changes_nothing(lora: Path
     ("rename", "told"),
     [
         ({f"unet.{LAYER}.lora_A.weight": "unet.no.such.layer.lora_A.weight"}, "has no no.such.layer"),
-        ({f"unet.{LAYER}.lora_A.weight": "lora_down"}, "not a name of the kind"),
-        ({f"unet.{LAYER}.lora_A.weight": ""}, "is there without"),
+        ({f"unet.{LAYER}.lora_A.weight": "lora_down"}, "does not have the form"),
+        ({f"unet.{LAYER}.lora_A.weight": ""}, "has no matching"),
     ],
 )
 def test_a_lora_with_wrong_names_is_refused(

@@ -13,10 +13,11 @@ import pytest
 from reference_engine import SDK, InvalidParameter, OutOfMemory
 from reference_engine.models.tiny import tiny_model
 from reference_engine.preprocess import Request
+from reference_engine.preprocess.request import DECODER_TILE, RenderPlan
 from reference_engine.render import calibration, dryrun, memory
 from reference_engine.render.calibration import CPU, CUDA, Calibration
 from reference_engine.render.memory import Estimate
-from reference_engine.render.plan import DECODER_TILE, Plan, PlanCheck
+from reference_engine.render.plan import PlanCheck
 
 MB = 2**20
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peaks are read from /proc")
@@ -26,9 +27,9 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peaks a
 def test_the_law_of_two_dry_runs_is_exact_at_another_size(stage: str) -> None:
     """A8"""
     model, rows = tiny_model("v1.5"), 2 if stage == "unet" else 1
-    law = dryrun.law(model, stage, rows, True)
+    model_of_stage = dryrun.allocation_model(model, stage, rows, True)
     direct = dryrun._run(model, stage, rows, True, 64)
-    assert law.peak(64 * 64) == dryrun.Law(direct, direct, 0, 1).peak(0)
+    assert model_of_stage.peak(64 * 64) == dryrun.AllocationModel(direct, direct, 0, 1).peak(0)
 
 
 def test_a_dry_run_allocates_nothing_and_reads_no_weights(tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ def test_a_dry_run_allocates_nothing_and_reads_no_weights(tmp_path: Path) -> Non
         (tmp_path / part / "config.json").write_bytes(
             (tiny_model("v1.5") / part / "config.json").read_bytes()
         )
-    peak = dryrun.law(tmp_path, "decode", 1, True).peak(256 * 256)
+    peak = dryrun.allocation_model(tmp_path, "decode", 1, True).peak(256 * 256)
     assert peak.large > 1000 * MB
 
 
@@ -53,8 +54,8 @@ def test_a_dry_run_counts_live_storages_and_not_views_or_weights() -> None:
             made = seen @ self.weight.t()
             return made.view(-1).relu().view(10, 1000) + 1
 
-    traced = dryrun.trace(Layer, lambda layer: layer(torch.empty(10, 1000)), copies=False)
-    peak = dryrun.Law(traced, traced, 0, 1).peak(0)
+    traced = dryrun.trace_allocations(Layer, lambda layer: layer(torch.empty(10, 1000)), copies=False)
+    peak = dryrun.AllocationModel(traced, traced, 0, 1).peak(0)
     assert peak.total == 4 * 40_000  # the input, and what matmul, relu and sum made
 
 
@@ -66,7 +67,7 @@ def test_a_dry_run_counts_what_a_convolution_repacks(inside: int, outside: int) 
     import torch
 
     side, each = 64, 4 * 64 * 64
-    traced = dryrun.trace(
+    traced = dryrun.trace_allocations(
         lambda: torch.nn.Conv2d(inside, outside, 3, padding=1),
         lambda layer: layer(torch.empty(1, inside, side, side)),
         copies=True,
@@ -74,7 +75,7 @@ def test_a_dry_run_counts_what_a_convolution_repacks(inside: int, outside: int) 
     weight = 4 * 9 * inside * outside
     taken, given = (inside if inside >= 16 else 0), 16
     expected = (inside + max(taken + given, given + outside)) * each + weight
-    assert dryrun.Law(traced, traced, 0, 1).peak(0).total == expected
+    assert dryrun.AllocationModel(traced, traced, 0, 1).peak(0).total == expected
 
 
 def test_the_heap_of_one_stage_stays_while_another_has_its_large_blocks() -> None:
@@ -144,7 +145,7 @@ def planned(limit: int, cost: Any, **facts: Any) -> Request:
     return check(Request("a lake", **facts))
 
 
-def fake_cost(request: Request, plan: Plan) -> int:
+def fake_cost(request: Request, plan: RenderPlan) -> int:
     """Pixels of the UNet's tile times the images at once, plus three times those of the decoder's; halved by
     medvram.
     """
@@ -156,20 +157,20 @@ def fake_cost(request: Request, plan: Plan) -> int:
 def test_the_fastest_plan_that_fits_is_taken() -> None:
     """A8, B4, C1, C6"""
     side = {"width": 1024, "height": 1024}
-    assert planned(4 * 1024**2, fake_cost, **side).plan == Plan()
-    assert planned(4 * 1024**2 - 1, fake_cost, **side).plan == Plan(1, 0, 512)
-    assert planned(1_700_000, fake_cost, **side).plan == Plan(1, 768, 512)
+    assert planned(4 * 1024**2, fake_cost, **side).plan == RenderPlan()
+    assert planned(4 * 1024**2 - 1, fake_cost, **side).plan == RenderPlan(1, 0, 512)
+    assert planned(1_700_000, fake_cost, **side).plan == RenderPlan(1, 768, 512)
     four = planned(6 * 1024**2, fake_cost, num_images=4, **side)
-    assert four.plan == Plan(2)
+    assert four.plan == RenderPlan(2)
     assert "made 2 at a time" in four.warnings[0]
 
 
 def test_an_image_over_1024_is_tiled_and_says_so() -> None:
     """C1, C5"""
     request = planned(10**9, fake_cost, width=2048, height=2048)
-    assert request.plan == Plan(1, 1152, 512)
+    assert request.plan == RenderPlan(1, 1152, 512)
     assert "4 overlapping tiles of 1152 x 1152" in request.warnings[0]
-    assert planned(10**9, fake_cost, width=2048, height=2048, unbounded=True).plan == Plan()
+    assert planned(10**9, fake_cost, width=2048, height=2048, unbounded=True).plan == RenderPlan()
 
 
 def test_an_image_over_1024_without_tiles_names_the_three_ways(make: Any) -> None:
@@ -195,14 +196,14 @@ def test_what_fits_in_no_way_is_refused_by_the_leanest_plan_s_need() -> None:
 
 def test_medvram_is_chosen_where_nothing_else_fits_and_the_caller_allows_it() -> None:
     """C6"""
-    heard: list[Plan] = []
+    heard: list[RenderPlan] = []
 
-    def may(plan: Plan | None = None) -> None:
+    def may(plan: RenderPlan | None = None) -> None:
         if plan is not None:
             heard.append(plan)
 
     request = planned(2 * 512**2, fake_cost, width=512, height=512, medvram=may)
-    assert request.plan == Plan(medvram=True) and heard == [request.plan]
+    assert request.plan == RenderPlan(medvram=True) and heard == [request.plan]
     assert "medvram" in request.warnings[0]
     with pytest.raises(OutOfMemory):
         planned(2 * 512**2 - 1, fake_cost, width=512, height=512)

@@ -251,7 +251,7 @@ def test_a_sampler_that_does_not_repeat_is_told() -> None:
 def test_a_sampler_that_heeds_the_seed_without_saying_that_it_draws_noise_is_told() -> None:
     result = oracle.assess(ours("Euler a"), step_counts=(28,))
     assert result.repetition_problems() == (
-        "Another seed gives other latents, though no noise is to be drawn.",
+        "Another seed gives other latents, although this sampler must not draw noise.",
     )
 
 

@@ -69,12 +69,12 @@ def seed_ignored(network: oracle.Network, noise: Any, steps: int, seed: int) -> 
     [
         (seed_ignored, "Another seed gives the same latents"),
         (same_noise_again, "drawn once and used at two steps"),
-        (ours("DDIM", {"eta": 0.9}), "The noise drawn is not as large"),
+        (ours("DDIM", {"eta": 0.9}), "The size of the drawn noise is not"),
         (ours("Euler", {"timestep_spacing": "leading"}), "Another seed gives the same latents"),
         (wrongly("DDIM", parameters={"eta": 1.0}, answer=lambda output: 1.001 * output), "coefficients"),
-        (wrongly("DDIM", parameters={"eta": 1.0}, told=next_one), "a timestep off by"),
+        (wrongly("DDIM", parameters={"eta": 1.0}, told=next_one), "Its timestep for the network is off by"),
         (wrongly("DDIM", parameters={"eta": 1.0}, prediction_type="v_prediction"), "coefficients"),
-        (ours("DDIM", {"eta": 1.0, **TRAILING}), "a timestep off by"),
+        (ours("DDIM", {"eta": 1.0, **TRAILING}), "Its timestep for the network is off by"),
     ],
 )
 def test_a_wrong_stochastic_sampler_is_caught(run: oracle.Run, says: str) -> None:

@@ -192,19 +192,19 @@ def with_lines(*lines: str) -> Callable[[dict[str, str]], str]:
 BAD_LISTS: dict[str, tuple[Callable[[dict[str, str]], str], str]] = {
     "leads out": (with_lines(f"{ZERO}  ../../evil"), "leads out of the folder"),
     "absolute": (with_lines(f"{ZERO}  /etc/evil"), "leads out of the folder"),
-    "a dot in the way": (with_lines(f"{ZERO}  unet/./evil"), "not written plainly"),
-    "backslash": (with_lines(f"{ZERO}  ..\\evil"), "not every system"),
-    "a drive": (with_lines(f"{ZERO}  c:evil"), "not every system"),
-    "a device": (with_lines(f"{ZERO}  unet/nul.txt"), "not every system"),
-    "hidden": (with_lines(f"{ZERO}  .git/config"), "not every system"),
-    "a part": (with_lines(f"{ZERO}  {VAE}.part"), "needs for itself"),
-    "the list itself": (with_lines(f"{ZERO}  {CHECKSUMS}"), "needs for itself"),
+    "a dot in the way": (with_lines(f"{ZERO}  unet/./evil"), "not a normalised path"),
+    "backslash": (with_lines(f"{ZERO}  ..\\evil"), "some systems cannot write"),
+    "a drive": (with_lines(f"{ZERO}  c:evil"), "some systems cannot write"),
+    "a device": (with_lines(f"{ZERO}  unet/nul.txt"), "some systems cannot write"),
+    "hidden": (with_lines(f"{ZERO}  .git/config"), "some systems cannot write"),
+    "a part": (with_lines(f"{ZERO}  {VAE}.part"), "downloader uses itself"),
+    "the list itself": (with_lines(f"{ZERO}  {CHECKSUMS}"), "downloader uses itself"),
     "no line": (with_lines("<html>"), "is not `<sha256>"),
     "twice": (with_lines(f"{ZERO}  {VAE}"), "twice"),
     "twice but for case": (with_lines(f"{ZERO}  VAE/config.json"), "twice"),
     "a pickle": (with_lines(f"{ZERO}  unet/weights.ckpt"), "a pickle, which runs code"),
     "unsorted": (with_lines(f"{ZERO}  a.txt"), "not sorted"),
-    "many": (with_lines(*(f"{ZERO}  z/{number:05}" for number in range(1001))), "which is no model"),
+    "many": (with_lines(*(f"{ZERO}  z/{number:05}" for number in range(1001))), "too many for a model"),
     "no newline": (lambda files: checksum_lines(files).rstrip("\n"), "a newline at its end"),
     "no weights": (lambda files: checksum_lines({k: v for k, v in files.items() if k != VAE}), "lacks vae/"),
     "empty": (lambda files: "", "lacks text_encoder/config.json"),
@@ -239,7 +239,7 @@ def test_a_cache_that_cannot_be_written_is_told(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("SD_CERTIFY_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ModelNotLoaded, match="cannot be kept") as caught:
+    with pytest.raises(ModelNotLoaded, match="cannot be stored") as caught:
         fetch(server, sha256)
     assert "SD_CERTIFY_CACHE" in caught.value.remedies[0]
 
@@ -247,11 +247,14 @@ def test_a_cache_that_cannot_be_written_is_told(
 @pytest.mark.parametrize(
     ("model", "told"),
     [
-        ({"url": "https://host/m"}, r"model\.sha256: must be there with a url"),
+        ({"url": "https://host/m"}, r"model\.sha256: is required with a url"),
         ({"url": "host/m", "sha256": ZERO}, r"model\.url: must begin with https"),
         ({"url": "https://me:pw@host/m", "sha256": ZERO}, r"model\.url: must not have a user name"),
         ({"url": "https://host/m", "path": "m", "sha256": ZERO}, "a path and a url"),
-        ({"path": "m", "bandwidth_limit": "1MB"}, r"model\.bandwidth_limit: is for a model with a url"),
+        (
+            {"path": "m", "bandwidth_limit": "1MB"},
+            r"model\.bandwidth_limit: applies only to a model with a url",
+        ),
         (
             {"url": "https://host/m", "sha256": ZERO, "bandwidth_limit": "fast"},
             r"model\.bandwidth_limit: must",

@@ -54,12 +54,12 @@ def test_the_noise_of_a_batch_is_that_of_single_images() -> None:
 def test_a_batch_that_is_split_for_memory_gives_the_same_images(plugin: Plugin) -> None:
     from dataclasses import replace
 
-    from reference_engine.render.plan import Plan
+    from reference_engine.preprocess.request import RenderPlan
 
     prepared = plugin.pipeline.run(Request("a cat", num_images=3, **SMALL))
     told: list[tuple[int, int]] = []
     split = plugin._engine().render(
-        replace(prepared, plan=Plan(2)), progress=lambda done, total: told.append((done, total))
+        replace(prepared, plan=RenderPlan(2)), progress=lambda done, total: told.append((done, total))
     )[0]
     whole = plugin._engine().render(plugin.pipeline.run(Request("a cat", num_images=3, **SMALL)))[0]
     for one, other in zip(split, whole, strict=True):
@@ -213,7 +213,7 @@ def test_a_batch_can_start_from_one_image(plugin: Plugin) -> None:
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
-        ({"strength": 0.0}, "more than 0"),
+        ({"strength": 0.0}, "above 0"),
         ({"strength": 1.5}, "from 0 to 1"),
         ({"strength": "half"}, "from 0 to 1"),
         ({"num_images": 0}, "1 to 8"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +17,10 @@ from reference_engine.config import SamplerConfig
 from reference_engine.marking import PAYLOAD_BITS, read
 from reference_engine.models.tiny import tiny_model
 from reference_engine.preprocess import Request
+from reference_engine.preprocess.request import RenderPlan
 from reference_engine.render import autoencoder
 from reference_engine.render.engine import RenderEngine
-from reference_engine.render.plan import Plan
+from reference_engine.render.plan import grid
 from reference_engine.render.tiles import DECODER_OVERLAP, Grid, blended, spans
 
 SCHEDULE = {
@@ -109,7 +109,7 @@ def sampled(side: int, tile: int, length: float, algorithm: str = "Heun") -> Any
         embeddings=torch.zeros(1, 1, 1),
         latents=torch.randn(1, 4, side, side, generator=generator),
         generators=(generator,),
-        plan=Plan(1, tile * 8),
+        plan=RenderPlan(1, tile * 8),
     )
     engine = RenderEngine(model, SamplerConfig(algorithm))
     with torch.inference_mode():
@@ -181,4 +181,4 @@ def test_the_plan_of_a_request_is_what_renders_it(make: Any) -> None:
     on = SDK.create_plugin({"device": "cpu", "tiling": "always"})
     plain = make(width=128, height=128)
     assert make(on=on, width=128, height=128).image.tobytes() == plain.image.tobytes()
-    assert replace(Plan(), tile=1152).grid(Request("", width=128, height=128)).count == 1
+    assert grid(RenderPlan(tile=1152), Request("", width=128, height=128)).count == 1

@@ -97,7 +97,7 @@ def test_betas_that_are_listed_may_end_in_pure_noise_too() -> None:
 
 
 def test_a_noise_prediction_in_pure_noise_is_refused() -> None:
-    with pytest.raises(ModelNotLoaded, match="tells nothing of an image") as refused:
+    with pytest.raises(ModelNotLoaded, match="has no information about an image") as refused:
         samplers.build("DDIM", {}, {**ZERO_SNR, "prediction_type": "epsilon"})
     assert "v_prediction" in refused.value.remedies[0]
 

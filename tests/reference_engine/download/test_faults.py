@@ -118,7 +118,7 @@ def test_a_file_shorter_than_its_own_length_is_an_error_without_a_hash_too(
     server: FaultServer, target: Path
 ) -> None:
     server.faults.length_lie = 1000
-    with pytest.raises(DownloadError, match="breaks off again and again") as caught:
+    with pytest.raises(DownloadError, match="breaks off repeatedly") as caught:
         get(server, target)
     assert (caught.value.reason, target.exists()) == ("short", False)
 

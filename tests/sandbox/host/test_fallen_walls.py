@@ -165,8 +165,8 @@ JUDGE = """\
 import json, os, signal, sys, time
 from pathlib import Path
 import psutil
-from certify import run
-from certify.sandbox.host import launch
+from certify.run import judge
+from certify.sandbox.host import host as launch
 from certify.sandbox.host.host import Host
 from certify.sandbox.host.session import Session, load_candidate
 from tests.sandbox.host.test_fallen_walls import without_namespaces
@@ -183,8 +183,8 @@ def lose_the_supervisor(folder):
         supervisor.kill()
     return 0
 
-run._run_and_tell = lose_the_supervisor
-sys.exit(run.main_restarted(sys.argv[1]))
+judge._run_and_report = lose_the_supervisor
+sys.exit(judge.main_restarted(sys.argv[1]))
 """
 
 
