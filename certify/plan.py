@@ -37,6 +37,11 @@ class Plan:
         return len(self.to_run)
 
     @property
+    def asks_the_plugin(self) -> bool:
+        """Whether anything of the candidate is executed, or files are read alone."""
+        return any(row.requirement.when != "static" for row in self.to_run)
+
+    @property
     def seconds(self) -> float:
         """An estimate for profile quick on two cores; the soak's own length at the others."""
         soak = (

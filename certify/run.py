@@ -119,10 +119,11 @@ def execute(
     host: Host | None = None,
     profile: Profile | None = None,
     selected: Set[str] | None = None,
+    resolver: Resolver | None = None,
 ) -> tuple[Results, Path]:
     """Runs `order` and writes its folder. Runs one after another may share a `host` that no candidate has
-    harmed, take a `profile` of their own, and measure just the requirements `selected`; the project's own
-    tests do.
+    harmed and a `resolver`, take a `profile` of their own, and measure just the requirements `selected`; the
+    project's own tests do.
 
     Raises UserError for mistakes in what was asked or handed in, HostError where nothing can be run.
     """
@@ -141,7 +142,9 @@ def execute(
         out = _prepare_out(order)
         order = Order(**{**order.to_dict(), "seed": order.seed or fresh_root_seed()})
         with _journal(out) as journal:
-            _measure(order, policy, catalogue, candidate, plan, journal, out, scratch, progress, host)
+            _measure(
+                order, policy, catalogue, candidate, plan, journal, out, scratch, progress, host, resolver
+            )
     results = assemble(journal.events)
     write_outputs(results, out)
     return results, out
@@ -198,6 +201,7 @@ def _measure(
     scratch: Path,
     progress: Progress,
     host: Host | None,
+    resolver: Resolver | None,
 ) -> None:
     started = time.monotonic()
     header = {**_header(order, catalogue, candidate, plan.profile), "policy": policy.label}
@@ -211,11 +215,11 @@ def _measure(
     progress.begin(plan.planned, plan.seconds)
     trouble: list[str] = []
     try:
-        with _host(host, scratch) as running:
+        with _host(host, scratch, plan.asks_the_plugin) as running:
             isolation = measure_isolation(running, scratch, plan.profile.isolation)
             journal.write("isolation", **isolation.model_dump(mode="json"))
             context = _context(
-                order, policy, candidate, plan, journal, out, scratch, progress, running, isolation
+                order, policy, candidate, plan, journal, out, scratch, progress, running, isolation, resolver
             )
             run_suites(context, catalogue)
             context.plugin.close()
@@ -235,11 +239,11 @@ def _measure(
 
 
 @contextmanager
-def _host(shared: Host | None, scratch: Path) -> Iterator[Host]:
+def _host(shared: Host | None, scratch: Path, warm: bool) -> Iterator[Host]:
     if shared is not None:
         yield shared
         return
-    with Host(scratch / "host") as host:
+    with Host(scratch / "host", warm=warm) as host:
         yield host
 
 
@@ -268,9 +272,10 @@ def _header(order: Order, catalogue: Catalogue, candidate: Candidate, profile: P
     }
 
 
-def _packages(order: Order, candidate: Candidate, host: Host, scratch: Path) -> Packages:
-    """What its dependencies ask for beyond the engine's own packages, where an index was named."""
-    if not order.index:
+def _packages(order: Order, candidate: Candidate, plan: Plan, host: Host, scratch: Path) -> Packages:
+    """What its dependencies ask for beyond the engine's own packages, where an index was named and anything
+    is executed."""
+    if not order.index or not plan.asks_the_plugin:
         return Packages()
     files = [row.path for row in candidate.submission.files]
     declared = read_dependencies(candidate.root, files).declared
@@ -293,15 +298,16 @@ def _context(
     progress: Progress,
     host: Host,
     isolation: Isolation,
+    resolver: Resolver | None,
 ) -> RunContext:
     worker_root = scratch / "plugin"
     shutil.copytree(candidate.root, worker_root)
-    packages = _packages(order, candidate, host, scratch)
+    packages = _packages(order, candidate, plan, host, scratch)
     opening = Opening(
         root=worker_root,
         kind=candidate.kind,
         entry=candidate.manifest.plugin.entry or "",
-        config=_config(order, candidate, host, scratch),
+        config=_config(order, candidate, host, scratch) if plan.asks_the_plugin else {},
         load_deadline=plan.profile.load_deadline,
         call_deadline=plan.profile.call_deadline,
         readable=with_targets(order.models.values()),
@@ -320,7 +326,7 @@ def _context(
         worker_root=worker_root,
         journal=journal,
         progress=progress,
-        resolver=Resolver(order.index),
+        resolver=resolver or Resolver(order.index),
         advisories=order.advisories,
         replay=lambda identifier: repeat_command(order, "--requirement", identifier),
         isolation=isolation,

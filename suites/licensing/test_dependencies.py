@@ -12,7 +12,7 @@ from certify.instruments.package_metadata import Package
 from certify.licensing import dependencies
 from certify.licensing.sbom import BILL, write_bill
 from certify.licensing.tree import drawn, parts
-from certify.resolution import NotResolved, vulnerabilities
+from certify.resolution import NotResolved
 
 
 @requirement("deps.form")
@@ -80,7 +80,7 @@ def test_no_dependency_has_a_known_vulnerability(run: RunContext, evidence: Evid
     if failures:
         raise NotEvidenced("Not all dependencies resolve; see deps.resolves.")
     try:
-        found = vulnerabilities(packages, run.advisories)
+        found = run.resolver.vulnerabilities(packages, run.advisories)
     except NotResolved as error:
         raise NotEvidenced(f"Not looked up: {error}.") from None
     evidence.text("Advisories", "\n".join(f"{package}: {name}" for package, name in found) or "none")

@@ -11,8 +11,8 @@ from certify.host.launch import Host
 from certify.progress import Silent
 from certify.record import Outcome, Results
 from certify.run import Order, execute
+from tests.bench import SHORT, Bench
 from tests.defects.catalogue import sound
-from tests.sensitivity import SHORT
 
 pytestmark = pytest.mark.slow
 
@@ -28,10 +28,14 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with Host(tmp_path_factory.mktemp("host"), warm=False, limits={"memory": 3 << 30}) as running:
-        yield running
+@pytest.fixture
+def host(bench: Bench) -> Iterator[Host]:
+    """With little memory for a worker, as one of these fills all that there is."""
+    host = bench.host
+    before = host.limits
+    host.limits = {**before, "memory": 3 << 30}
+    yield host
+    host.limits = before
 
 
 @pytest.mark.parametrize("name", FAULTS)
