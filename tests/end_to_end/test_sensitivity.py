@@ -1,5 +1,6 @@
 """Every defect is found, and nothing else: the findings equal what stands beside the defect, both ways.
- All runs draw from one seed; `python -m tests.sensitivity` draws afresh. One defect for each requirement is
+
+All runs draw from one seed; `python -m tests.sensitivity` draws afresh. One defect for each requirement is
 measured in every `pytest`, all of them with everything in `pytest -m proof`; see tests/scope.py for what that
 leaves out.
 """
