@@ -1,6 +1,6 @@
 """What `pytest` and `pytest -m proof` collect together, against a list from elsewhere.
 
-`python -m tests.collected` prints each test's name, with the run that has it; `python -m tests.collected LIST`
+`python -m tests.collected` prints each test and its run; `python -m tests.collected LIST`
 prints how that differs from LIST, the output of `pytest --collect-only -q` of another commit, and ends with 1
 where a test of LIST is gone. What differs in its folder alone is the same test.
 """
