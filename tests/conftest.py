@@ -25,6 +25,9 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if options.usepdb or options.collectonly or any(".py" in str(word) for word in config.args):
         return
     processes = min(_processors(), MOST_PROCESSES)
+    if processes > 1 and options.markexpr == "proof":
+        # Soaks and calls that hang wait more than they work; another process fills the time.
+        processes += 1
     if processes > 1:
         options.numprocesses, options.dist = processes, "loadgroup"
         # Longest first, as `pytest_collection_modifyitems` sorts them.

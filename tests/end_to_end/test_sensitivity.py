@@ -16,7 +16,7 @@ import pytest
 from tests import remembered
 from tests.bench import Bench, Row, expected_of
 from tests.defects.catalogue import Defect, all_defects, sound
-from tests.scope import is_soaked, one_for_each_requirement, static_first, whole
+from tests.scope import names_a_leak, one_for_each_requirement, static_first, whole
 
 SEED = "20261124"
 DEFECTS = {defect.name: defect for defect in [sound(), *all_defects()]}
@@ -67,13 +67,11 @@ def _row(bench: Bench, defect: Defect, proof: bool) -> tuple[Row, str]:
 
 
 def _params(names: list[str], proof: bool) -> list[object]:
-    """Soaks follow one another in one process, so that none disturbs another."""
+    """Leaks are looked for one after another in one process, so that none disturbs another."""
     soaks = pytest.mark.xdist_group("soaks")
-    rows = []
-    for name in names:
-        soaked = is_soaked(DEFECTS[name], remembered.digest_of_judges())
-        rows.append(pytest.param(name, marks=[soaks] if soaked or (proof and name in VERDICTS) else []))
-    return rows
+    together = {name for name in names if names_a_leak(DEFECTS[name]) or name == "sound"}
+    together |= set(VERDICTS) if proof else set()
+    return [pytest.param(name, marks=[soaks] if name in together else []) for name in names]
 
 
 @pytest.mark.slow
