@@ -10,7 +10,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,8 +92,8 @@ def attempt(act: Defect, host: Host, walls: bool) -> Trial:
         before = digest_of(folder)
         limit = AIMED_AT.get(act.name)
         host.limits = {**launch.LIMITS, **({limit: LIMITS[limit]} if limit else {})}
-        request = RunRequest(plugin=str(folder), out=str(out))
-        results, _ = execute(request, Silent(), host=host, profile=PROFILE, selected=WATCHED)
+        order = RunRequest(plugin=str(folder), out=str(out))
+        results, _ = execute(order, Silent(), host=host, profile=PROFILE, selected=WATCHED)
         effects = there.effects(results.to_json())
         if digest_of(folder) != before:
             effects.append("what was handed in was changed")
@@ -108,21 +108,39 @@ def attempt(act: Defect, host: Host, walls: bool) -> Trial:
     return Trial(act.name, expected, found, tuple(effects))
 
 
+class Arena:
+    """One host for all acts, as long as none of them has taken it down."""
+
+    def __init__(self, walls: bool) -> None:
+        self._walls = walls
+        self._host: Host | None = None
+        self._stack = ExitStack()
+
+    def attempt(self, act: Defect) -> Trial:
+        if not self._walls and act.name in ONLY_BEHIND_WALLS:
+            return _left_out(act)
+        if self._host is None or self._host.lost:
+            self._stack.close()
+            self._host = self._stack.enter_context(running_host(self._walls))
+        try:
+            return attempt(act, self._host, self._walls)
+        except HostError as error:
+            return Trial(act.name, {}, {}, (f"the harness was lost ({error})",))
+
+    def __enter__(self) -> Arena:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
 def attempt_all(acts: Sequence[Defect], walls: bool) -> Iterator[Trial]:
-    """One host for all, as long as none of them has taken it down."""
-    waiting = list(acts)
-    while waiting:
-        with running_host(walls) as host:
-            while waiting and not host.lost:
-                act = waiting.pop(0)
-                try:
-                    alone = not walls and act.name in ONLY_BEHIND_WALLS
-                    trial = _left_out(act) if alone else attempt(act, host, walls)
-                except HostError as error:
-                    trial = Trial(act.name, {}, {}, (f"the harness was lost ({error})",))
-                yield trial
-                mode = "with" if walls else "without"
-                print(f"{mode:<7}  {trial.name:<34} {trial.came_to}", file=sys.stderr, flush=True)
+    with Arena(walls) as arena:
+        for act in acts:
+            trial = arena.attempt(act)
+            yield trial
+            mode = "with" if walls else "without"
+            print(f"{mode:<7}  {trial.name:<34} {trial.came_to}", file=sys.stderr, flush=True)
 
 
 def _left_out(act: Defect) -> Trial:

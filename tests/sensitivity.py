@@ -2,7 +2,8 @@
 
 Runs the sound plugin and every defect through the whole of profile quick (with a shorter soak), and compares
 what was found with what stands beside each defect, both ways. Each run draws afresh what it asks; with
-`--seed` all draw the same.
+`--seed` all draw the same. Nothing is taken from earlier runs; `pytest -m proof` (tests/end_to_end/
+test_sensitivity.py) is the same with one seed, and leaves out what was shown to tell nothing more.
 """
 
 from __future__ import annotations
@@ -13,90 +14,28 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Set
-from dataclasses import dataclass
 from pathlib import Path
 
 from certify.plan.catalogue import load_catalogue
-from certify.plan.profiles import PROFILES, Profile
-from certify.record.results import Results
-from certify.run.request import RunRequest
-from certify.run.run import execute
-from certify.sandbox.host.host import Host
-from certify.terminal.progress import Silent
-from certify.terms.outcomes import Outcome
-from tests.defects.catalogue import NO_TOOL, OPEN, Defect, all_defects, sound
-from tests.defects.index import advisory_service, build_index
-
-SHORT = Profile("quick", isolation="L1", soak_seconds=20, soak_calls=240, load_deadline=30, call_deadline=6)
-assert SHORT.isolation == PROFILES["quick"].isolation
-
-
-@dataclass(frozen=True)
-class Row:
-    """One defect's run: what was to be found and what was, as id -> outcome where it differs from sound."""
-
-    name: str
-    suite: str
-    expected: dict[str, str]
-    found: dict[str, str]
-    verdict: str
-    seconds: float
-    messages: dict[str, str]
-
-    @property
-    def missed(self) -> list[str]:
-        return [name for name, outcome in self.expected.items() if self.found.get(name) != outcome]
-
-    @property
-    def extra(self) -> list[str]:
-        return [name for name, outcome in self.found.items() if self.expected.get(name) != outcome]
+from tests.bench import Bench, Row
+from tests.defects.catalogue import OPEN, Defect, all_defects, sound
+from tests.scope import ABOUT_LEAKS, EVERYTHING
 
 
 def measured_of(defect: Defect) -> frozenset[str]:
     """Everything; but texts of licences change no code, and the sound plugin's is soaked once."""
-    every = load_catalogue().select([], [])
     if defect.suite == "licensing" and defect.file.suffix == ".toml":
-        return every - {row.id for row in load_catalogue().requirements if row.suite == "soak"}
-    return every
-
-
-def differences(results: Results, measured: Set[str]) -> dict[str, str]:
-    """Outcomes that are not the sound plugin's: it passes everything but what one run cannot evidence."""
-    usual = {name: Outcome.NOT_EVIDENCED if name in OPEN else Outcome.PASSED for name in measured}
-    return {
-        row.id: row.outcome.value
-        for row in results.requirements
-        if row.id in measured and row.outcome is not usual[row.id]
-    }
-
-
-def measure(defect: Defect, host: Host, index: Path, advisories: str, seed: str = "") -> Row:
-    with tempfile.TemporaryDirectory(prefix="defect-") as name:
-        folder = defect.build(Path(name) / "plugin")
-        out = str(Path(name) / "out")
-        request = RunRequest(str(folder), out=out, seed=seed, index=str(index), advisories=advisories)
-        measured = measured_of(defect)
-        results, _ = execute(request, Silent(), host=host, profile=SHORT, selected=measured)
-    # What takes a program that is not here stays open, whatever the defect.
-    expected = {name: outcome.value for name, outcome in defect.expected.items() if name not in NO_TOOL}
-    found = differences(results, measured)
-    messages = {row.id: row.message for row in results.requirements if row.id in found}
-    return Row(defect.name, defect.suite, expected, found, results.verdict.name, results.seconds, messages)
+        return EVERYTHING - ABOUT_LEAKS
+    return EVERYTHING
 
 
 def measure_all(names: list[str], seed: str = "") -> list[Row]:
     """Runs these defects one after another, with one nursery for all of them."""
     by_name = {defect.name: defect for defect in [sound(), *all_defects()]}
     rows = []
-    with (
-        tempfile.TemporaryDirectory(prefix="sensitivity-") as scratch,
-        Host(Path(scratch)) as host,
-        advisory_service() as advisories,
-    ):
-        index = build_index(Path(scratch) / "index")
+    with tempfile.TemporaryDirectory(prefix="sensitivity-") as scratch, Bench(Path(scratch)) as bench:
         for name in names:
-            rows.append(measure(by_name[name], host, index, advisories, seed))
+            rows.append(bench.measure(by_name[name], measured_of(by_name[name]), seed))
             print(f"{rows[-1].seconds:5.1f} s  {name}", file=sys.stderr, flush=True)
     return rows
 

@@ -13,6 +13,7 @@ from typing import Any
 from certify import SPEC_REVISION, __version__
 from certify.candidate.candidate import read_candidate
 from certify.errors import UserError
+from certify.measure.licensing.resolution import Resolver
 from certify.measure.randomness import fresh_root_seed
 from certify.outputs.write import write_outputs
 from certify.plan.catalogue import harness_digest, load_catalogue, suite_digest
@@ -40,10 +41,11 @@ def execute(
     host: Host | None = None,
     profile: Profile | None = None,
     selected: Set[str] | None = None,
+    resolver: Resolver | None = None,
 ) -> tuple[Results, Path]:
     """Runs `request` and writes its folder. Runs one after another may share a `host` that no candidate has
-    harmed, take a `profile` of their own, and measure just the requirements `selected`; the project's own
-    tests do.
+    harmed and a `resolver`, take a `profile` of their own, and measure just the requirements `selected`; the
+    project's own tests do.
 
     Raises UserError for mistakes in what was asked or handed in, HostError where nothing can be run.
     """
@@ -61,7 +63,20 @@ def execute(
         out = _prepare_out(request)
         request = replace(request, seed=request.seed or fresh_root_seed())
         with _journal(out) as journal:
-            _measure(Run(request, policy, catalogue, candidate, plan, journal, progress, out, scratch, host))
+            run = Run(
+                request=request,
+                policy=policy,
+                catalogue=catalogue,
+                candidate=candidate,
+                plan=plan,
+                journal=journal,
+                progress=progress,
+                out=out,
+                scratch=scratch,
+                resolver=resolver or Resolver(request.index),
+                host=host,
+            )
+            _measure(run)
     results = assemble(journal.events)
     write_outputs(results, out)
     return results, out

@@ -35,6 +35,7 @@ class Run:
     progress: Progress
     out: Path
     scratch: Path
+    resolver: Resolver
     host: Host | None = None
     claims: list[str] = field(default_factory=list)
     # What went wrong in the harness itself, outside any requirement.
@@ -54,7 +55,7 @@ class Run:
             seed=self.request.seed,
             out=self.out,
             worker_root=self.scratch / "plugin",
-            resolver=Resolver(self.request.index),
+            resolver=self.resolver,
             advisories=self.request.advisories,
         )
 

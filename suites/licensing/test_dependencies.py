@@ -10,7 +10,7 @@ from certify.instruments.licences.package_metadata import Package
 from certify.measure.checks import Broken, NotEvidenced, reject_findings, requirement
 from certify.measure.context import Measurement
 from certify.measure.licensing import dependencies
-from certify.measure.licensing.resolution import NotResolved, vulnerabilities
+from certify.measure.licensing.resolution import NotResolved
 from certify.measure.licensing.sbom import BILL, write_bill
 from certify.measure.licensing.tree import drawn, parts
 from certify.record.evidence import EvidenceBox
@@ -81,7 +81,7 @@ def test_no_dependency_has_a_known_vulnerability(measurement: Measurement, evide
     if failures:
         raise NotEvidenced("Not all dependencies resolve; see deps.resolves.")
     try:
-        found = vulnerabilities(packages, measurement.advisories)
+        found = measurement.resolver.vulnerabilities(packages, measurement.advisories)
     except NotResolved as error:
         raise NotEvidenced(f"Not looked up: {error}.") from None
     evidence.text("Advisories", "\n".join(f"{package}: {name}" for package, name in found) or "none")

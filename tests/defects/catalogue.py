@@ -17,7 +17,9 @@ runs them; there `breaks: nothing` says that an act is without effect.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.metadata
 import importlib.util
 import re
 import shutil
@@ -56,6 +58,7 @@ _NEEDS = re.compile(r"# needs: ([\w, ]+)")
 _PASSES_WITHOUT = re.compile(r"# passes without them: (.+)")
 _MANIFEST = re.compile(r"# manifest: (.+) => (.+)")
 _ALSO = re.compile(r"# manifest also: (.+)")
+_BOUND = re.compile(r"(?m)^(numpy|pillow)( ?>=[\d.]+, ?)<(\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,12 @@ class Defect:
     def build(self, folder: Path) -> Path:
         """Writes the plugin's folder and gives it."""
         shutil.copytree(SOUND, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        if self.file == SOUND:
-            return folder
+        if self.file != SOUND:
+            self._spoil(folder)
+        _follow_what_is_installed(folder / "requirements.txt")
+        return folder
+
+    def _spoil(self, folder: Path) -> None:
         if self.suite == HOSTILE:
             for file in ARMOURY:
                 shutil.copy(file, folder)
@@ -88,7 +95,6 @@ class Defect:
                 manifest.write("\n".join(["", *_ALSO.findall(self.file.read_text("utf-8")), ""]))
         else:
             _apply(tomllib.loads(self.file.read_text("utf-8")), folder)
-        return folder
 
 
 def sound() -> Defect:
@@ -181,6 +187,21 @@ def _apply(table: dict[str, Any], folder: Path) -> None:
         data = bytearray((folder / name).read_bytes())
         data[-1] ^= 1
         _write(folder / name, bytes(data))
+
+
+def _follow_what_is_installed(requirements: Path) -> None:
+    """Raises the bounds on what the SDK brings anyway where a release has passed them; else each run of each
+    defect would install another one."""
+
+    def raised(bound: re.Match[str]) -> str:
+        major = int(importlib.metadata.version(bound[1]).split(".")[0])
+        return f"{bound[1]}{bound[2]}<{max(int(bound[3]), major + 1)}"
+
+    # Some are in other encodings, or are not there at all.
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        requirements.write_bytes(
+            _BOUND.sub(raised, requirements.read_bytes().decode("utf-8")).encode("utf-8")
+        )
 
 
 def _replace_in(file: Path, old: str, new: str) -> None:

@@ -15,7 +15,7 @@ from certify.measure.soak.journal import read_lines
 from certify.record.journal import read_journal
 from tests.end_to_end.commands import CERTIFY, ROOT, certify
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("soaks")]
 SOUND = ROOT / "tests" / "defects" / "sound"
 
 

@@ -13,8 +13,8 @@ from certify.run.run import execute
 from certify.sandbox.host.host import Host
 from certify.terminal.progress import Silent
 from certify.terms.outcomes import Outcome
+from tests.bench import SHORT, Bench
 from tests.defects.catalogue import sound
-from tests.sensitivity import SHORT
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +30,14 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with Host(tmp_path_factory.mktemp("host"), warm=False, limits={"memory": 3 << 30}) as running:
-        yield running
+@pytest.fixture
+def host(bench: Bench) -> Iterator[Host]:
+    """With little memory for a worker, as one of these fills all that there is."""
+    host = bench.host
+    before = host.limits
+    host.limits = {**before, "memory": 3 << 30}
+    yield host
+    host.limits = before
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -59,8 +63,8 @@ def test_a_fault_at_loading_is_told_once_and_nothing_passes_by_it(
 def _run(tmp_path: Path, host: Host, code: str, deadline: float) -> Results:
     folder = sound().build(tmp_path / "plugin")
     (folder / "sound" / "plugin.py").write_text(code, "utf-8")
-    request = RunRequest(plugin=str(folder), out=str(tmp_path / "out"))
-    results, _ = execute(request, Silent(), host=host, profile=SHORT.with_deadline(deadline))
+    order = RunRequest(plugin=str(folder), out=str(tmp_path / "out"))
+    results, _ = execute(order, Silent(), host=host, profile=SHORT.with_deadline(deadline))
     return results
 
 

@@ -104,3 +104,10 @@ def test_every_requirement_has_one_row_and_what_does_not_run_says_why(
     for row in plan.rows:
         assert (row.action == "run") == (not row.reason)
     assert plan.planned <= len(selected)
+
+
+def test_a_plan_tells_whether_anything_of_the_candidate_is_executed() -> None:
+    static = {row.id for row in CATALOGUE.requirements if row.when == "static"}
+    assert not plan_of(selected=static).needs_worker
+    assert plan_of(selected=static | {"sdk.entry-loads"}).needs_worker
+    assert not plan_of(selected=static | {"sdk.entry-loads"}, capabilities=set()).needs_worker

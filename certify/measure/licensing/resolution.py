@@ -52,27 +52,42 @@ class Resolution:
 
 
 class Resolver:
-    """Resolves once a run; `index` is a URL (simple API) or a folder of wheels, empty where there is none."""
+    """Asks each question once, of a run or of all runs that share it; `index` is a URL (simple API) or a
+    folder of wheels, empty where there is none."""
 
     def __init__(self, index: str = "") -> None:
         self.index = index
-        self._done: dict[str, Resolution | NotResolved] = {}
+        self._resolved: dict[tuple[object, ...], Resolution | NotResolved] = {}
+        self._advisories: dict[tuple[object, ...], list[tuple[str, str]]] = {}
 
     def resolve(self, candidate: Candidate) -> Resolution:
         """Raises NotResolved."""
-        if candidate.digest not in self._done:
+        platforms = candidate.manifest.platforms
+        question = (tuple(_wanted(candidate)), platforms.os, platforms.python)
+        if question not in self._resolved:
             try:
-                self._done[candidate.digest] = _resolve(candidate, self.index)
+                self._resolved[question] = _resolve(candidate, self.index)
             except NotResolved as error:
-                self._done[candidate.digest] = error
-        done = self._done[candidate.digest]
+                self._resolved[question] = error
+        done = self._resolved[question]
         if isinstance(done, NotResolved):
             raise done
         return done
 
+    def vulnerabilities(self, packages: Sequence[Package], advisories: str) -> list[tuple[str, str]]:
+        """As the function of this name; raises NotResolved."""
+        question = (tuple((row.name, row.version) for row in packages), advisories)
+        if question not in self._advisories:
+            self._advisories[question] = vulnerabilities(packages, advisories)
+        return self._advisories[question]
+
+
+def _wanted(candidate: Candidate) -> list[str]:
+    return [str(row) for row in declared(candidate).declared if not row.requirement.url]
+
 
 def _resolve(candidate: Candidate, index: str) -> Resolution:
-    wanted = [str(row) for row in declared(candidate).declared if not row.requirement.url]
+    wanted = _wanted(candidate)
     if not wanted:
         return Resolution((), {})
     uv = find_tool("uv")

@@ -137,3 +137,26 @@ def test_advisories_are_found_by_an_osv_service(tmp_path: Path, index: Path) -> 
         assert vulnerabilities(packages, address) == [("full-of-holes 1.0.0", ADVISORY)]
     with pytest.raises(NotResolved, match="pip-audit gave no answer"):
         vulnerabilities(packages, "http://127.0.0.1:9/")
+
+
+def test_a_shared_resolver_asks_each_question_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def resolve(candidate: Candidate, index: str) -> resolution.Resolution:
+        asked.append(candidate.manifest.platforms.python)
+        return resolution.Resolution((), {})
+
+    monkeypatch.setattr(resolution, "_resolve", resolve)
+    monkeypatch.setattr(resolution, "vulnerabilities", lambda packages, address: asked.append(address) or [])
+    resolver = Resolver("index")
+    for number, (requirements, notice) in enumerate(
+        [("numpy<3\n", ""), ("numpy<3\n", "#"), ("numpy<2\n", "")]
+    ):
+        place = tmp_path / str(number)
+        place.mkdir()
+        resolver.resolve(candidate(place, requirements + notice))
+    assert len(asked) == 2
+    asked.clear()
+    for address in ("one", "one", "another"):
+        assert resolver.vulnerabilities((), address) == []
+    assert asked == ["one", "another"]

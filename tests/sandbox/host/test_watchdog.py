@@ -92,7 +92,8 @@ def test_memory_is_counted_and_what_forks_share_only_once(tmp_path: Path) -> Non
         assert resident > 5 * 64 * MIB, "every fork shows it as its own"
         # Pss is also divided by us, who share the interpreter's own pages.
         assert 60 * MIB < shared < resident / 2
-        assert limited(keeper, tmp_path, memory=300 * MIB) == ""
+        # How much the interpreter holds depends on the tests before this one.
+        assert limited(keeper, tmp_path, memory=(shared + resident) // 2) == ""
         assert limited(keeper, tmp_path, memory=32 * MIB).endswith("MiB of memory, limit 32 MiB")
 
 
