@@ -232,7 +232,7 @@ def test_doubled_first_latents_are_told_whatever_the_kind() -> None:
         return lambda network, noise, steps, seed: ours(name)(network, 2 * noise, steps, seed)
 
     assert (
-        "first at call 0: see how the first latents" in oracle.assess(doubled("DDIM"), "DDIM").problems()[0]
+        "first at call 0: check how the first latents" in oracle.assess(doubled("DDIM"), "DDIM").problems()[0]
     )
     assert oracle.assess(doubled("DDIM")).error_problems()
     (told, *_) = oracle.assess_moments(doubled("Euler a"), "Euler a").trajectory_problems()
@@ -268,21 +268,21 @@ def test_a_sampler_that_draws_noise_has_no_trajectory_to_compare_with() -> None:
         (lambda network, noise, steps, seed: noise, "did not call the network"),
         (
             lambda network, noise, steps, seed: network(noise, 999)[:, :1],
-            r"came out have the shape \(1, 1, 8, 8\); the noise has \(1, 4, 8, 8\)",
+            r"returned latents have the shape \(1, 1, 8, 8\); the noise has \(1, 4, 8, 8\)",
         ),
         (
             lambda network, noise, steps, seed: network(noise[:, :, :4], 999),
             "latents of call 0 have the shape",
         ),
         (lambda network, noise, steps, seed: network(noise * np.nan, 999), "of call 0 are not finite"),
-        (lambda network, noise, steps, seed: network(noise, 999) / 0, "that came out are not finite"),
+        (lambda network, noise, steps, seed: network(noise, 999) / 0, "returned latents are not finite"),
         (
             lambda network, noise, steps, seed: network(noise, np.inf),
             "timestep of call 0 is inf; the model has 0 to 999",
         ),
         (lambda network, noise, steps, seed: network(noise, 1000), "timestep of call 0 is 1000; the model"),
         (lambda network, noise, steps, seed: network(noise, np.nan), "timestep of call 0 is nan"),
-        (lambda network, noise, steps, seed: endless(network, noise), "348 times and did not come to an end"),
+        (lambda network, noise, steps, seed: endless(network, noise), "348 times without end"),
         (lambda network, noise, steps, seed: "latents", "an array or a tensor, not str"),
     ],
 )

@@ -84,7 +84,7 @@ def test_a_wrong_parameter_is_named(table: dict[str, Any], says: str) -> None:
 
 @pytest.mark.parametrize(("key", "value"), [("beta_schedule", "sigmoid"), ("prediction_type", "flow")])
 def test_an_unknown_noise_schedule_of_a_model_is_refused(key: str, value: str) -> None:
-    with pytest.raises(ModelNotLoaded, match=f"{key} '{value}', which is not known"):
+    with pytest.raises(ModelNotLoaded, match=f"{key} '{value}', which is unknown"):
         samplers.build("DDIM", {}, {**SD, key: value})
 
 
