@@ -105,7 +105,5 @@ class _Rows:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # The suites' own mark, so that their modules can be looked into outside a run.
-    config.addinivalue_line("markers", "requirement(id): the requirement that a suite's test measures")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Rows(), "rows-of-defects")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certify.errors import UserError
-from certify.terminal.progress import log_line
+from certify.terminal.lines import log_line
 
 if TYPE_CHECKING:
     from certify.cli.arguments import Commands

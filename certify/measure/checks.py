@@ -10,9 +10,8 @@ other exception is the harness's own fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
-
-import pytest
+from collections.abc import Callable, Iterable, Set
+from typing import TypeVar
 
 from certify.instruments.findings import CERTAIN, SUSPICIOUS, Band, Finding
 from certify.record.evidence import EvidenceBox
@@ -30,9 +29,25 @@ class NotApplicable(Exception):
     """The candidate, once asked, has nothing that the demand is about; the message says what it lacks."""
 
 
-def requirement(identifier: str) -> pytest.MarkDecorator:
-    """Joins a test to the row of this id in its suite's requirements.toml."""
-    return pytest.mark.requirement(identifier)
+_Test = TypeVar("_Test", bound=Callable[..., None])
+
+
+def requirement(identifier: str) -> Callable[[_Test], _Test]:
+    """Joins a test to the row of this id in its suite's requirements.toml.
+
+    An attribute and no mark of pytest: static tests are also run without it.
+    """
+
+    def join(test: _Test) -> _Test:
+        test.requirement = identifier  # type: ignore[attr-defined]
+        return test
+
+    return join
+
+
+def requirement_of(test: object) -> str:
+    """The id that a test is joined to; empty where there is none."""
+    return str(getattr(test, "requirement", ""))
 
 
 MAX_FINDINGS = 40  # that the evidence holds; their number is always said

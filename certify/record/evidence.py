@@ -6,12 +6,13 @@ import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from certify.record.results import Evidence, Overlay, Picture, Series, Text, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MAX_TEXT = 8000
 MAX_POINTS = 300
@@ -35,6 +36,9 @@ class EvidenceBox:
 
     def picture(self, name: str, pixels: npt.NDArray[np.uint8], caption: str = "") -> None:
         """RGB pixels (height, width, 3), encoded here: the candidate's own files are never shown."""
+        # Here, so that what reads files alone starts without it.
+        from PIL import Image
+
         pictures = sum(isinstance(item, Picture) for item in self.items)
         if pictures >= MAX_PICTURES:
             return

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from certify.candidate.candidate import Candidate
+from certify.measure.checks import requirement_of
 from certify.measure.context import Measurement
 from certify.measure.randomness import Draw
 from certify.plan.policy import LoadedPolicy
@@ -33,9 +34,6 @@ class CertifyPlugin:
         self._judges = Judges(run.plan.judges_of_faults, run.catalogue.root)
         self._open: dict[str, OpenRequirement] = {}
         self._expected: dict[str, int] = {}
-
-    def pytest_configure(self, config: pytest.Config) -> None:
-        config.addinivalue_line("markers", "requirement(id): the requirement that this test measures")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -161,5 +159,4 @@ class CertifyPlugin:
 
 
 def _requirement_of(item: Any) -> str:
-    marker = item.get_closest_marker("requirement")
-    return str(marker.args[0]) if marker and marker.args else ""
+    return requirement_of(getattr(item, "function", None))

@@ -24,10 +24,13 @@ from certify.plan.profiles import Profile, profile_named
 from certify.record.journal import BusyError, Journal
 from certify.record.results import Isolation, Results
 from certify.run.opening import check_models, device_of, model_type_of
+from certify.run.outcomes import Judges
 from certify.run.pytest_session import run_suites
 from certify.run.request import RunRequest, repeat_command
 from certify.run.resume import check_unchanged
 from certify.run.state import Run
+from certify.run.static_session import StaticSession
+from certify.run.stopwatch import Stopwatch
 from certify.sandbox.host.faults import CandidateFault, HostError
 from certify.sandbox.host.host import Host
 from certify.submission.submission import open_submission
@@ -122,9 +125,9 @@ def _measure(run: Run) -> None:
     try:
         if plan.needs_worker:
             run.start_host()
+            run_suites(run)
         else:
-            journal.write("isolation", **_not_needed(plan.profile).model_dump(mode="json"))
-        run_suites(run)
+            _run_static(run)
         for text in run.claims:
             journal.write("claim", text=text)
     except (HostError, CandidateFault) as error:
@@ -140,8 +143,18 @@ def _measure(run: Run) -> None:
     journal.write("end", seconds=round(time.monotonic() - started, 3), trouble=run.trouble)
 
 
-def _not_needed(profile: Profile) -> Isolation:
-    return Isolation(level="L0", demanded=profile.isolation, needed=False)
+def _run_static(run: Run) -> None:
+    """A selection that executes nothing of the candidate: no worker, no self-test, no pytest."""
+    isolation = Isolation(level="L0", demanded=run.plan.profile.isolation, needed=False)
+    run.journal.write("isolation", **isolation.model_dump(mode="json"))
+    judges = Judges(run.plan.judges_of_faults, run.catalogue.root)
+    session = StaticSession(run.measurement, judges, run.replay, run.claims.append, Stopwatch())
+    for row in run.plan.to_run:
+        run.journal.write("requirement-started", id=row.requirement.id)
+        run.progress.start(row.requirement.id, row.requirement.title)
+        result = session.measure(row)
+        run.journal.write("requirement", **result.model_dump(mode="json"))
+        run.progress.finish(result)
 
 
 def _header(run: Run) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from typing import IO, Protocol, cast
@@ -22,20 +21,9 @@ from rich.progress import (
 )
 
 from certify.record.results import RequirementResult
+from certify.terminal.lines import SIGNS, log_line, sign
 from certify.terminal.streams import Outliving, say
 from certify.terms.outcomes import Outcome
-from certify.text import safe
-
-_SIGNS = {
-    Outcome.PASSED: ("✓", "green"),
-    Outcome.FAILED: ("✗", "bold red"),
-    Outcome.WARNED: ("!", "yellow"),
-    Outcome.WAIVED: ("w", "yellow"),
-    Outcome.NOT_APPLICABLE: ("-", "dim"),
-    Outcome.NOT_EVIDENCED: ("?", "magenta"),
-    Outcome.FLAKY: ("~", "magenta"),
-    Outcome.ERROR: ("E", "bold red"),
-}
 
 
 class Progress(Protocol):
@@ -44,15 +32,6 @@ class Progress(Protocol):
     def note(self, text: str) -> None: ...
     def finish(self, result: RequirementResult) -> None: ...
     def end(self) -> None: ...
-
-
-def sign(outcome: Outcome) -> str:
-    return _SIGNS[outcome][0]
-
-
-def log_line(text: str, limit: int = 200) -> str:
-    """`safe`, and no command of a CI system: GitHub and Azure read `::` and `##` at a line's beginning."""
-    return re.sub(r"([:#])(?=\1)", "\\1\u200b", safe(text, limit))
 
 
 class Silent:
@@ -137,7 +116,7 @@ class Live:
         self._bar.update(self._task, left=self._rest(log_line(text)))
 
     def finish(self, result: RequirementResult) -> None:
-        mark, style = _SIGNS[result.outcome]
+        mark, style = SIGNS[result.outcome]
         first = next(iter(result.message.strip().splitlines()), "")
         told = f"  {log_line(first)}" if result.outcome is not Outcome.PASSED else ""
         self._console.print(f"{mark} {result.id}{told}", style=style, markup=False, highlight=False)

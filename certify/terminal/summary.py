@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from certify.record.results import Results
-from certify.terminal.progress import log_line
+from certify.terminal.lines import log_line
 from certify.terms.outcomes import Outcome
 
 SHOWN = 8

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from certify.candidate.candidate import Candidate
 from certify.instruments.files.png import PngError, read_png
+from certify.instruments.prompts.scenes import LANGUAGES
 from certify.measure.checks import Broken, requirement
 from certify.measure.context import Measurement
 from certify.measure.randomness import Draw
 from certify.record.evidence import EvidenceBox
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.plugin import RemotePlugin
-
-LANGUAGES = ("en", "zh", "ja", "ko")
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +31,6 @@ def pictures(
         if language not in gallery:
             gallery[language] = plugin.generate(**request)
     return gallery
-
-
-@requirement("lang.declared")
-def test_the_manifest_lists_the_four_languages(candidate: Candidate) -> None:
-    declared = {language.partition("-")[0].lower() for language in candidate.manifest.plugin.languages}
-    missing = [language for language in LANGUAGES if language not in declared]
-    assert not missing, f"The manifest does not list {', '.join(missing)}."
 
 
 @requirement("lang.four-pictures")

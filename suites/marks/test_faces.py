@@ -24,18 +24,6 @@ PROMPTS = (
 ASKED = 12
 
 
-@requirement("mark.faces")
-def test_a_plugin_for_faces_declares_marks_and_terms(candidate: Candidate) -> None:
-    manifest = candidate.manifest
-    assert "iptc" in manifest.marks.metadata, "It may show faces, but declares no AI metadata."
-    terms = manifest.commercial.face_terms
-    assert terms, "It may show faces, but names no face_terms under [commercial]."
-    path = candidate.file(terms)
-    assert path.is_file() and path.stat().st_size > 0, (
-        f"The file with the terms for faces, {terms}, is missing or empty."
-    )
-
-
 @requirement("mark.faces-declared")
 def test_a_plugin_whose_images_show_faces_says_so(
     candidate: Candidate, plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox

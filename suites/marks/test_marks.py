@@ -36,13 +36,6 @@ CONTROLS = 60
 FIXED = "their word is a fixed one, which proves that somebody ran the marker and no more"
 
 
-@requirement("mark.declared")
-def test_the_marks_are_declared(candidate: Candidate) -> None:
-    marks = candidate.manifest.marks
-    assert marks.invisible != "none", "The manifest declares no invisible mark."
-    assert marks.metadata, "The manifest declares no metadata mark."
-
-
 @requirement("mark.every-image")
 def test_every_image_carries_the_declared_mark(
     candidate: Candidate,

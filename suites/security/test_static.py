@@ -5,8 +5,6 @@ Band A rejects: the presence proves it. Band B warns, under its own family or un
 
 from __future__ import annotations
 
-import pytest
-
 from certify.candidate.candidate import Candidate
 from certify.instruments.code import of_family
 from certify.instruments.code.package import Declared, check_package, hosts_of
@@ -15,6 +13,7 @@ from certify.instruments.findings import CERTAIN, NOTED, SUSPICIOUS, Finding
 from certify.instruments.weights import check_weights
 from certify.instruments.weights.scanners import second_opinions
 from certify.measure.checks import reject_findings, requirement
+from certify.measure.context import Measurement
 from certify.record.evidence import EvidenceBox
 
 # The families whose band A rejects under a requirement of their own name.
@@ -22,19 +21,6 @@ PROVED: tuple[Family, ...] = (
     *("runtime-install", "obfuscation", "secrets", "persistence", "test-detection", "trojan-source"),
     "native-code",
 )
-
-_read: dict[str, list[Finding]] = {}
-
-
-@pytest.fixture
-def found(candidate: Candidate, evidence: EvidenceBox) -> list[Finding]:
-    """All that the rules for code find in the package; read once for all requirements."""
-    evidence.value("files looked at", len(candidate.submission.files))
-    if candidate.digest not in _read:
-        _read.clear()
-        files = {entry.path: entry.sha256 for entry in candidate.submission.files}
-        _read[candidate.digest] = check_package(candidate.root, files, _declared(candidate))
-    return _read[candidate.digest]
 
 
 @requirement("security.weights")
@@ -53,58 +39,68 @@ def test_weights_are_safetensors(candidate: Candidate, evidence: EvidenceBox) ->
 
 
 @requirement("security.runtime-install")
-def test_nothing_is_installed_at_run_time(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"runtime-install"}, {CERTAIN}), evidence)
+def test_nothing_is_installed_at_run_time(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), {"runtime-install"}, {CERTAIN}), evidence)
 
 
 @requirement("security.obfuscation")
-def test_no_code_is_hidden(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"obfuscation"}, {CERTAIN}), evidence)
+def test_no_code_is_hidden(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), {"obfuscation"}, {CERTAIN}), evidence)
 
 
 @requirement("security.secrets")
-def test_no_secrets_are_reached_for(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"secrets"}, {CERTAIN}), evidence)
+def test_no_secrets_are_reached_for(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), {"secrets"}, {CERTAIN}), evidence)
 
 
 @requirement("security.persistence")
-def test_nothing_is_planted(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"persistence"}, {CERTAIN}), evidence)
+def test_nothing_is_planted(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), {"persistence"}, {CERTAIN}), evidence)
 
 
 @requirement("security.test-detection")
-def test_the_examiner_is_not_looked_for(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"test-detection"}, {CERTAIN}), evidence)
+def test_the_examiner_is_not_looked_for(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), {"test-detection"}, {CERTAIN}), evidence)
 
 
 @requirement("security.trojan-source")
-def test_sources_read_as_they_run(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"trojan-source"}, {CERTAIN}), evidence)
+def test_sources_read_as_they_run(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), {"trojan-source"}, {CERTAIN}), evidence)
 
 
 @requirement("security.native-code")
-def test_machine_code_is_declared(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"native-code"}, {CERTAIN, NOTED}), evidence)
+def test_machine_code_is_declared(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), {"native-code"}, {CERTAIN, NOTED}), evidence)
 
 
 @requirement("security.dynamic-code")
-def test_no_code_is_built_from_data(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"dynamic-code"}), evidence)
+def test_no_code_is_built_from_data(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), {"dynamic-code"}), evidence)
 
 
 @requirement("security.declared-hosts")
-def test_every_host_is_declared(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"declared-hosts"}, {SUSPICIOUS, NOTED}), evidence)
+def test_every_host_is_declared(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(
+        of_family(_code(measurement, evidence), {"declared-hosts"}, {SUSPICIOUS, NOTED}), evidence
+    )
 
 
 @requirement("security.hidden-files")
-def test_no_file_is_out_of_sight(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"hidden-files"}), evidence)
+def test_no_file_is_out_of_sight(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), {"hidden-files"}), evidence)
 
 
 @requirement("security.second-look")
-def test_nothing_needs_a_second_look(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, set(PROVED), {SUSPICIOUS}), evidence)
+def test_nothing_needs_a_second_look(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings(of_family(_code(measurement, evidence), set(PROVED), {SUSPICIOUS}), evidence)
+
+
+def _code(measurement: Measurement, evidence: EvidenceBox) -> list[Finding]:
+    """All findings of the rules for code in the package."""
+    candidate = measurement.candidate
+    evidence.value("files looked at", len(candidate.submission.files))
+    files = {entry.path: entry.sha256 for entry in candidate.submission.files}
+    return measurement.once("code", lambda: check_package(candidate.root, files, _declared(candidate)))
 
 
 def _declared(candidate: Candidate) -> Declared:

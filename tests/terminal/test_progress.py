@@ -18,7 +18,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from certify.plan.catalogue import load_catalogue
-from certify.terminal.progress import Live, PlainLines, Silent, choose_progress, log_line, sign
+from certify.terminal.lines import log_line, sign
+from certify.terminal.progress import Live, PlainLines, Silent, choose_progress
 from certify.terminal.streams import say
 from certify.terms.outcomes import Outcome
 from tests.made_up import row

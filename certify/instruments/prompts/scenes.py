@@ -26,6 +26,7 @@ _SUBJECTS = {
         "잠든 고양이|놋쇠 망원경|자두 한 그릇|돌우물|키 큰 풍차"
     ),
 }
+LANGUAGES = tuple(_SUBJECTS)
 _SETTINGS = {
     "en": (
         "in a quiet harbour|on a snowy hill|beside a mountain lake|under falling leaves|"
