@@ -7,21 +7,23 @@ size as a linear function of the number of pixels. The peak at any other size is
 
 from __future__ import annotations
 
+import hashlib
 import json
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from . import allocations
+from .allocations import AllocationTrace, Event
 
 MAPPED = 4 * 2**20
 """Blocks of this size and more are returned to the system at once (see `caps.steady_heap`). Smaller blocks
 share a heap, which fragments.
 """
-
-Event = tuple[int, int]
-"""Number of a storage, and 1 where it is created or -1 where it is freed."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,6 @@ class Peak:
     small: int
     large: int
     total: int
-
-
-@dataclass(frozen=True)
-class AllocationTrace:
-    """Allocations of one run, in order. `sizes` are bytes by storage number."""
-
-    events: tuple[Event, ...]
-    sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -176,20 +170,44 @@ _NEAR, _FAR = 16, 32
 @lru_cache(maxsize=64)
 def allocation_model(model: Path, stage: str, rows: int, copies: bool) -> AllocationModel:
     """The allocations of one stage ("unet", "decode" or "encode") of the model in the folder `model`
-    (diffusers layout), with a batch of `rows`, by number of latents and in float32. Only config.json is read.
+    (diffusers layout), with a batch of `rows`, by number of latents and in float32. Only config.json is read,
+    and what `keep_allocations` kept for it.
     """
-    near, far = (_run(model, stage, rows, copies, side) for side in (_NEAR, _FAR))
+    kept = allocations.read(model, _key(model, stage, rows, copies))
+    near, far = kept or tuple(_run(model, stage, rows, copies, side) for side in (_NEAR, _FAR))
     if near.events != far.events:
         raise ValueError(f"The {stage} of {model} takes another path at another size.")
     return AllocationModel(near, far, _NEAR**2, _FAR**2)
+
+
+def keep_allocations(model: Path, *, copies: bool = True) -> None:
+    """Keeps the traces of a plain image with guidance in the model's folder, so that no process that opens
+    it traces them again. Raises OSError where the folder cannot be written.
+    """
+    kept = {}
+    for stage, rows in (("unet", 2), ("decode", 1)):
+        law = allocation_model(model, stage, rows, copies)
+        kept[_key(model, stage, rows, copies)] = (law.near, law.far)
+    allocations.write(model, kept)
+
+
+def _key(model: Path, stage: str, rows: int, copies: bool) -> str:
+    """Names all that a trace depends on: the module's configuration and the libraries that run it."""
+    config = (_part(model, stage) / "config.json").read_bytes()
+    versions = [version(name) for name in ("torch", "diffusers")]
+    text = json.dumps([hashlib.sha256(config).hexdigest(), stage, rows, copies, _NEAR, _FAR, *versions])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _part(model: Path, stage: str) -> Path:
+    return model / ("unet" if stage == "unet" else "vae")
 
 
 def _run(model: Path, stage: str, rows: int, copies: bool, side: int) -> AllocationTrace:
     import diffusers
     import torch
 
-    folder = model / ("unet" if stage == "unet" else "vae")
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config = json.loads((_part(model, stage) / "config.json").read_text("utf-8"))
     kind: Any = diffusers.UNet2DConditionModel if stage == "unet" else diffusers.AutoencoderKL
 
     def call(module: Any) -> Any:

@@ -39,5 +39,7 @@ def test_what_is_used_up_is_not_used_twice() -> None:
 
 
 def test_without_a_limit_nothing_is_interrupted() -> None:
-    with Stopwatch().running():
+    stopwatch = Stopwatch()
+    with stopwatch.running():
         work(0.01)
+    assert stopwatch.used == 0

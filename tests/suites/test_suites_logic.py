@@ -27,8 +27,10 @@ from certify.sandbox.host.ledger import Ledger
 from certify.sandbox.host.session import Event
 
 
-def suite(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"suite_{name}", suites_root() / name / f"test_{name}.py")
+def suite(name: str, file: str = "") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        f"suite_{name}", suites_root() / name / f"test_{file or name}.py"
+    )
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -37,7 +39,7 @@ def suite(name: str) -> ModuleType:
 
 soak_suite, contract_suite = suite("soak"), suite("contract")
 security_suite, languages_suite = suite("security"), suite("languages")
-platforms_suite = suite("platforms")
+platforms_suite = suite("platforms", "native")
 MIB = 1 << 20
 MANIFEST = SimpleNamespace(manifest=SimpleNamespace(plugin=SimpleNamespace(cache_entries=0)))
 

@@ -110,8 +110,13 @@ class Worker:
     def on_prepare(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Builds the tiny models before any candidate is near; answers their folders."""
         from reference_engine.models.tiny import tiny_model
+        from reference_engine.render.dryrun import keep_allocations
 
-        return {"models": {name: str(tiny_model(name)) for name in header["model_types"]}}, b""
+        models = {name: tiny_model(name) for name in header["model_types"]}
+        for folder in models.values():
+            # Each worker would trace them anew, for some seconds.
+            keep_allocations(Path(folder))
+        return {"models": {name: str(folder) for name, folder in models.items()}}, b""
 
     def on_probe(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         from .probe import run_probe
