@@ -1,7 +1,7 @@
 """What a suite's test needs to speak of requirements.
 
     @requirement("sdk.same-seed")
-    def test_the_same_seed_gives_the_same_image(plugin, draw): ...
+    def test_the_same_seed_gives_the_same_image(plugin, draws): ...
 
 A test fails its requirement by `assert condition, "what was seen"` (or by raising Broken), and leaves it
 unmeasured by raising NotEvidenced with the reason; NotApplicable says that there is nothing to measure. Any

@@ -17,7 +17,7 @@ def fresh_root_seed() -> str:
     return str(secrets.randbits(63))
 
 
-class Draw:
+class Draws:
     """The random source of one requirement: `hash(root seed, requirement, case)`."""
 
     def __init__(self, root: str, requirement: str, case: str = "") -> None:

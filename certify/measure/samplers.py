@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from certify.candidate.manifest_samplers import Sampler
-from certify.measure.randomness import Draw
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Unreachable
+from certify.measure.randomness import Draws
+from certify.sandbox.host.faults import CandidateFault, PluginError, Unreachable
 from certify.sandbox.host.plugin import RemotePlugin
 from reference_engine import oracle
 
@@ -96,17 +96,17 @@ class Measured:
         return self.by_moments.moment_problems() if self.by_moments is not None else ()
 
 
-def measure(plugin: RemotePlugin, sampler: Sampler, draw: Draw) -> Measured:
-    """Raises NotASampler or CallRefused where it does not run, and what `RemotePlugin.sample` raises."""
+def measure(plugin: RemotePlugin, sampler: Sampler, draws: Draws) -> Measured:
+    """Raises NotASampler or PluginError where it does not run, and what `RemotePlugin.sample` raises."""
     run, started = _Counted(plugin, sampler), time.monotonic()
-    laws, law = oracle.draw_laws(draw.entropy()), oracle.draw_law(draw.entropy())
-    seed, kinds = draw.seed(), sampler.prediction_types
+    laws, law = oracle.draw_laws(draws.entropy()), oracle.draw_law(draws.entropy())
+    seed, kinds = draws.seed(), sampler.prediction_types
     config = {**oracle.SD_SCHEDULE, "prediction_type": kinds[0]}
     asked: dict[str, Any] = {"parameters": sampler.parameters, "scheduler_config": config, "seed": seed}
     for steps in ENDS:
         oracle.observe(run, oracle.Network(laws[0], config), oracle.first_noise(laws[0], seed), steps, seed)
     by_trajectory = by_moments = None
-    away = Away(draw, sampler)
+    away = Away(draws, sampler)
     if sampler.draws_noise:
         by_moments = oracle.assess_moments(run, sampler.algorithm, law=law, steps=STEPS, **asked)
         elsewhere = away.twice(run, config, seed)
@@ -129,11 +129,11 @@ class Away:
     steps as the oracle's own, near them.
     """
 
-    def __init__(self, draw: Draw, sampler: Sampler) -> None:
-        random = draw.random
+    def __init__(self, draws: Draws, sampler: Sampler) -> None:
+        random = draws.random
         self._sampler = sampler
         self.shape = (random.randint(1, 2), 4, random.randint(5, 14), random.randint(5, 14))
-        self.laws = oracle.draw_laws(draw.entropy(), self.shape)
+        self.laws = oracle.draw_laws(draws.entropy(), self.shape)
         # The error of one of its own kind is known at STEPS.
         self.steps = STEPS if sampler.algorithm is None else random.randint(ENDS[0] + 1, ENDS[1] - 1)
         fewest, *between, most = oracle.STEP_COUNTS
@@ -187,7 +187,7 @@ class Trial:
     @property
     def does_not_run(self) -> str:
         """How it fails by itself, where it does."""
-        if isinstance(self.trouble, CallRefused):
+        if isinstance(self.trouble, PluginError):
             return f"it raised {self.trouble.error_type}: {self.trouble.message}"
         return str(self.trouble) if isinstance(self.trouble, oracle.NotASampler) else ""
 
@@ -205,7 +205,7 @@ class Once:
             note(f"sampler {sampler.name}")
             trial = Trial(sampler)
             try:
-                trial.measured = measure(plugin, sampler, Draw(root, "sampler", sampler.name))
+                trial.measured = measure(plugin, sampler, Draws(root, "sampler", sampler.name))
             except (CandidateFault, Unreachable, oracle.NotASampler) as trouble:
                 trial.trouble = trouble
             self.trials.append(trial)

@@ -12,10 +12,10 @@ import pytest
 
 from certify.candidate.manifest_samplers import Sampler
 from certify.measure.checks import Broken, NotEvidenced
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.measure.samplers import ENDS, STEPS, Away, Elsewhere, Measured, Once, Trial, measure
 from certify.record.evidence import EvidenceBox
-from certify.sandbox.host.faults import CallRefused, Hung, WorkerEnded
+from certify.sandbox.host.faults import PluginError, TimedOut, WorkerEnded
 from certify.sandbox.host.host import Host
 from certify.sandbox.host.plugin import Opening, RemotePlugin
 from reference_engine import oracle, samplers
@@ -32,7 +32,7 @@ dpm, lively = _ours("DPM++ 2M Karras"), _ours("Euler a")
 def halved(network, noise, steps, seed):
     return network(noise, 999)[:, :2]
 """
-SEED = Draw("7", "sampler", "x")
+SEED = Draws("7", "sampler", "x")
 logic = suite("samplers")
 
 
@@ -66,10 +66,10 @@ def test_through_the_conversation_a_sampler_is_judged_bit_for_bit_as_beside_the_
 ) -> None:
     """float32 is what torch works in, so that nothing is lost on the way."""
     sampler = offered(entry, algorithm=algorithm)
-    found = measure(plugin, sampler, Draw("7", "a", "b"))
-    draw = Draw("7", "a", "b")
-    laws, law, seed = oracle.draw_laws(draw.entropy()), oracle.draw_law(draw.entropy()), draw.seed()
-    away = Away(draw, sampler)
+    found = measure(plugin, sampler, Draws("7", "a", "b"))
+    draws = Draws("7", "a", "b")
+    laws, law, seed = oracle.draw_laws(draws.entropy()), oracle.draw_law(draws.entropy()), draws.seed()
+    away = Away(draws, sampler)
     run = oracle.run_of_sampler(samplers.build(algorithm, {}, oracle.SD_SCHEDULE))
     config = {**oracle.SD_SCHEDULE, "prediction_type": "epsilon"}
     if entry == "dpm":
@@ -104,18 +104,18 @@ def test_each_sampler_is_measured_once_and_trouble_of_one_leaves_the_others(plug
 
 
 def test_the_law_of_a_run_comes_from_its_seed_alone() -> None:
-    assert Draw("1", "sampler", "x").entropy() == Draw("1", "sampler", "x").entropy()
-    assert Draw("1", "sampler", "x").entropy() != Draw("2", "sampler", "x").entropy()
+    assert Draws("1", "sampler", "x").entropy() == Draws("1", "sampler", "x").entropy()
+    assert Draws("1", "sampler", "x").entropy() != Draws("2", "sampler", "x").entropy()
     assert SEED.entropy().bit_length() > 100
 
 
 def test_where_a_sampler_is_measured_besides_is_drawn() -> None:
     named, own = offered("x", algorithm="Euler"), offered("x", order=1)
-    drawn = [Away(Draw(str(root), "sampler", "x"), named) for root in range(20)]
+    drawn = [Away(Draws(str(root), "sampler", "x"), named) for root in range(20)]
     assert len({(away.steps, away.shape) for away in drawn}) == 20
     assert all(ENDS[0] < away.steps < ENDS[1] and away.counts[0] == STEPS for away in drawn)
     assert all(oracle.first_noise(away.laws[1], 1).shape == away.shape for away in drawn)
-    assert Away(Draw("1", "sampler", "x"), own).steps == STEPS
+    assert Away(Draws("1", "sampler", "x"), own).steps == STEPS
 
 
 def test_one_that_is_right_only_where_it_knows_that_it_is_measured_is_told() -> None:
@@ -180,17 +180,17 @@ def test_a_right_sampler_passes_and_one_that_was_not_measured_does_not(
 ) -> None:
     box = EvidenceBox(tmp_path, "sampler.x")
     test([a_trial(**SEVERAL, predictions={"sample": 1e-6})], box)
-    for trouble in (oracle.NotASampler("no calls"), CallRefused("no", error_type="KeyError")):
+    for trouble in (oracle.NotASampler("no calls"), PluginError("no", error_type="KeyError")):
         with pytest.raises(NotEvidenced, match=r"x does not run: see sampler\.runs"):
             test([a_trial(), a_trial(trouble=trouble, **SEVERAL)], box)
-    for fault in (Hung("no answer"), WorkerEnded("killed")):
+    for fault in (TimedOut("no answer"), WorkerEnded("killed")):
         with pytest.raises(type(fault)):
             test([a_trial(), a_trial(trouble=fault, **SEVERAL)], box)
 
 
 def test_a_broken_sampler_goes_before_one_that_was_not_measured(tmp_path: Path) -> None:
     broken = a_trial(replace(RIGHT, same_seed_repeats=False))
-    for trials in ([broken, a_trial(trouble=Hung("no"))], [a_trial(trouble=Hung("no")), broken]):
+    for trials in ([broken, a_trial(trouble=TimedOut("no"))], [a_trial(trouble=TimedOut("no")), broken]):
         with pytest.raises(Broken, match="x: Two runs from the same noise and seed differ"):
             logic.test_the_seed_and_nothing_else_decides(trials, EvidenceBox(tmp_path, "sampler.repeats"))
 
@@ -199,7 +199,7 @@ def test_a_broken_sampler_goes_before_one_that_was_not_measured(tmp_path: Path) 
     ("trouble", "says"),
     [
         (oracle.NotASampler("The sampler did not call the network."), "x: The sampler did not call"),
-        (CallRefused("no module", error_type="ImportError"), "x: it raised ImportError: no module"),
+        (PluginError("no module", error_type="ImportError"), "x: it raised ImportError: no module"),
     ],
 )
 def test_what_does_not_run_is_told(tmp_path: Path, trouble: Exception, says: str) -> None:

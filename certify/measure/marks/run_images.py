@@ -22,8 +22,8 @@ from certify.instruments.marks.pixels.payloads import KnownMark
 from certify.instruments.marks.survey import invisible_layer
 from certify.measure.checks import Broken, NotEvidenced
 from certify.measure.marks.image_file import read_credentials
-from certify.measure.randomness import Draw
-from certify.sandbox.host.faults import CallRefused
+from certify.measure.randomness import Draws
+from certify.sandbox.host.faults import PluginError
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.ledger import Ledger
 from reference_engine.marking import DEFAULT_PAYLOAD, METHOD
@@ -38,7 +38,7 @@ _LABEL_PICTURES = 24
 def fresh_word(seed: str, digits: int = WORD_BITS // 4) -> str:
     """The word of a run, so many digits in hex: balanced, and known to nobody before."""
     bits = [0, 1] * (digits * 2)
-    Draw(seed, FRESH).random.shuffle(bits)
+    Draws(seed, FRESH).random.shuffle(bits)
     return f"{int(''.join(map(str, bits)), 2):0{digits}x}"
 
 
@@ -52,7 +52,7 @@ def made_of(generate: Callable[..., Generation], requests: Iterable[Mapping[str,
     for request in requests:
         try:
             made.append(generate(**request))
-        except CallRefused as error:
+        except PluginError as error:
             refused = error.message
     if not made:
         raise NotEvidenced(f"The plugin refused every request ({refused[:200]}); see sdk.sizes.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from certify.measure.soak.workload import Kind
-from certify.sandbox.host.replies import Site
+from certify.sandbox.host.replies import AllocationSite
 
 # A site is regular where it is hit in at least this share of the traced calls.
 REGULAR = 0.4
@@ -22,7 +22,7 @@ class Attribution:
     """
 
     named: Mapping[str, list[tuple[str, int]]] = field(default_factory=dict)
-    sites: list[Site] = field(default_factory=list)
+    sites: list[AllocationSite] = field(default_factory=list)
     calls: int = 0
     grown: int = 0
 

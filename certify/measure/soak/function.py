@@ -40,7 +40,7 @@ class Undecided(AssertionError):
 
 
 @dataclass(frozen=True)
-class OwnSoak:
+class FunctionSoak:
     """What was found after `calls` calls (and 100 of warm-up)."""
 
     calls: int
@@ -51,7 +51,7 @@ class OwnSoak:
         return worst(self.verdicts)
 
 
-def soak_function(call: Callable[[], object], calls: int = CALLS) -> OwnSoak:
+def soak_function(call: Callable[[], object], calls: int = CALLS) -> FunctionSoak:
     """Calls the function in a process of its own, whose TMPDIR is a folder of its own, and judges the growth.
 
     Judged after half of the `calls`, where a leak ends it, and at their end; what is undecided then gets as
@@ -68,11 +68,11 @@ def soak_function(call: Callable[[], object], calls: int = CALLS) -> OwnSoak:
                 samples.append(child.sample(done + every))
                 capped = passed_cap(samples[0], samples[-1])
                 if capped is not None:
-                    return OwnSoak(samples[-1].call, [capped])
+                    return FunctionSoak(samples[-1].call, [capped])
             found = _judged(samples, look, calls)
             if worst(found) == "LEAK" or (until >= calls and worst(found) == "CLEAN"):
                 break
-    return OwnSoak(samples[-1].call, found)
+    return FunctionSoak(samples[-1].call, found)
 
 
 def runs_here() -> bool:
@@ -168,7 +168,7 @@ def _serve(call: Callable[[], object], orders: int, answers: int, folder: Path) 
         os._exit(0)
 
 
-def check(call: Callable[[], object], calls: int = CALLS) -> OwnSoak:
+def check(call: Callable[[], object], calls: int = CALLS) -> FunctionSoak:
     """Soaks, and raises Leaks or Undecided where it was not clean; gives what was found."""
     found = soak_function(call, calls)
     bad = [verdict for verdict in found.verdicts if verdict.verdict == found.verdict]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from certify.instruments.leaks.resources import sample_tree
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.measure.soak.sampler import WARM_UP
 from certify.measure.soak.segment import Segment
 from certify.measure.soak.workload import Workload
@@ -16,10 +16,10 @@ from certify.sandbox.host.plugin import RemotePlugin
 WARM_LOADS = 4
 
 
-def soak_loads(plugin: RemotePlugin, draw: Draw, loads: int, note: Callable[[str], None]) -> Segment:
+def soak_loads(plugin: RemotePlugin, draws: Draws, loads: int, note: Callable[[str], None]) -> Segment:
     """So many loads, with a sample after each. Faults of the candidate are raised."""
     segment = Segment(engine="loads", began=time.time())
-    workload = Workload(draw)
+    workload = Workload(draws)
     with plugin.soaking() as worker:
         for _ in range(WARM_UP):
             worker.call(workload.of("unique").requests[0])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.measure.soak.journal import SoakJournal
-from certify.measure.soak.sampler import Aim, Measuring, seconds_slept
+from certify.measure.soak.sampler import SegmentSampler, SoakTarget, seconds_slept
 from certify.measure.soak.segment import Segment
 from certify.measure.soak.workload import Workload
 from certify.plan.profiles import Profile
-from certify.sandbox.host.faults import CallRefused, CandidateFault
+from certify.sandbox.host.faults import CandidateFault, PluginError
 from certify.sandbox.host.plugin import RemotePlugin
 
 
@@ -37,25 +37,25 @@ def soak(
     lost = 0
     while not any(segment.whole for segment in journal.segments):
         segment = Segment(engine="instant" if instant else "real", aim=left, began=time.time())
-        draw = Draw(root, "leak.memory", f"{segment.engine} {len(journal.segments)}")
+        draws = Draws(root, "leak.memory", f"{segment.engine} {len(journal.segments)}")
         try:
             with plugin.soaking(instant) as worker:
-                rest = Aim(left, aim.calls)
-                Measuring(segment, worker, Workload(draw), rest, journal, note, clock, slept).run()
+                rest = SoakTarget(left, aim.calls)
+                SegmentSampler(segment, worker, Workload(draws), rest, journal, note, clock, slept).run()
         except CandidateFault as fault:
             segment.ended = fault.message
             left -= segment.seconds
             lost += 1
             if segment.samples:
                 journal.end(segment)
-            if isinstance(fault, CallRefused) or lost >= profile.segments or left <= 0:
+            if isinstance(fault, PluginError) or lost >= profile.segments or left <= 0:
                 raise
         else:
             journal.end(segment)
     return journal.segments
 
 
-def _aim(profile: Profile, instant: bool) -> Aim:
+def _aim(profile: Profile, instant: bool) -> SoakTarget:
     if instant:
-        return Aim(profile.instant_seconds, profile.instant_calls)
-    return Aim(profile.soak_seconds, profile.soak_calls)
+        return SoakTarget(profile.instant_seconds, profile.instant_calls)
+    return SoakTarget(profile.soak_seconds, profile.soak_calls)

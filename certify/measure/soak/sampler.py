@@ -1,4 +1,4 @@
-"""Measuring one segment: calls without end, measured from outside in the quiet between two calls.
+"""SegmentSampler one segment: calls without end, measured from outside in the quiet between two calls.
 
 What counts is the number of calls, since a leak that each call feeds shows after calls and not after hours;
 only hours show what a clock feeds. So a run claims exactly what it did.
@@ -23,7 +23,7 @@ from certify.measure.soak.journal import SoakJournal
 from certify.measure.soak.segment import Segment
 from certify.measure.soak.status_line import told
 from certify.measure.soak.workload import GIVEN_UP_AFTER, KINDS, Kind, Work, Workload
-from certify.sandbox.host.faults import CallRefused, CandidateFault, WorkerEnded
+from certify.sandbox.host.faults import CandidateFault, PluginError, WorkerEnded
 from certify.sandbox.host.soaked_worker import SoakedWorker
 
 WARM_UP = 12
@@ -33,7 +33,7 @@ OVERHEAD, FEWEST = 0.01, 96
 # Judged from here on at each doubling of the calls; a leak ends the run, nothing else does.
 FIRST_LOOK = 3_000
 # The images of the first calls are kept, and one in so many later, so that their marks are looked at too.
-KEPT_FIRST, KEPT_EVERY, KEPT_MOST = 48, 100, 300
+KEPT_FIRST, KEPT_EVERY, KEPT_MAX = 48, 100, 300
 # Works of one kind in a row, when it is asked which kind a growth follows.
 FOLLOWED = 12
 # And of each of these kinds, when it is asked which lines of Python hold what is left.
@@ -47,7 +47,7 @@ TRIES = 3
 
 
 @dataclass(frozen=True)
-class Aim:
+class SoakTarget:
     """A segment lasts for these seconds or calls, whichever ends first."""
 
     seconds: float
@@ -60,7 +60,7 @@ def seconds_slept() -> float:
     return time.clock_gettime(boot) - time.clock_gettime(time.CLOCK_MONOTONIC) if boot is not None else 0.0
 
 
-class Measuring:
+class SegmentSampler:
     """Fills `segment`, checkpoint by checkpoint, and writes each down. Faults of the candidate are raised."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Measuring:
         segment: Segment,
         worker: SoakedWorker,
         workload: Workload,
-        aim: Aim,
+        aim: SoakTarget,
         journal: SoakJournal,
         note: Callable[[str], None],
         clock: Callable[[], float],
@@ -210,7 +210,7 @@ class Measuring:
             # A size that is refused is for sdk.sizes to judge.
             try:
                 self._worker.call(work.requests[0])
-            except CallRefused:
+            except PluginError:
                 self.segment.errors += 1
         else:
             self._worker.call(work.requests[0], keep=keep)
@@ -255,4 +255,4 @@ class Measuring:
 
 
 def _is_kept(call: int) -> bool:
-    return call <= KEPT_FIRST or (call % KEPT_EVERY == 0 and call // KEPT_EVERY <= KEPT_MOST)
+    return call <= KEPT_FIRST or (call % KEPT_EVERY == 0 and call // KEPT_EVERY <= KEPT_MAX)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from certify.instruments.leaks.judge import LeakVerdict
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.measure.soak.canary import compare, plant
 from certify.measure.soak.journal import SoakJournal
 from certify.measure.soak.reloading import soak_loads
@@ -111,7 +111,7 @@ def soak_all(
         strata.instant = _soak(strata, "instant", plugin, root, profile, note, folder)
         _prove(strata, strata.instant, plugin, root)
     if profile.loads:
-        strata.loads = soak_loads(plugin, Draw(root, "leak.memory", "loads"), profile.loads, note)
+        strata.loads = soak_loads(plugin, Draws(root, "leak.memory", "loads"), profile.loads, note)
         _prove(strata, strata.loads, plugin, root)
     return strata
 
@@ -135,8 +135,8 @@ def _soak(
 
 def _prove(strata: Strata, done: Segment, plugin: RemotePlugin, root: str) -> None:
     """Compares a finding with a run that keeps nothing, and none with one that keeps what is planted."""
-    draw = Draw(root, "leak.memory", f"canary {done.engine}")
+    draws = Draws(root, "leak.memory", f"canary {done.engine}")
     if done.memory.verdict == "LEAK" and done.capped is None:
-        done.reference = compare(plugin, draw, done)
+        done.reference = compare(plugin, draws, done)
     elif done.memory.verdict == "CLEAN":
-        strata.canaries[done.engine] = plant(plugin, draw, done)
+        strata.canaries[done.engine] = plant(plugin, draws, done)

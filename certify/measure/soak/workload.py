@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 
 Kind = Literal["unique", "repeated", "sizes", "refused", "together", "cancelled"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -32,11 +32,11 @@ class Work:
 
 
 class Workload:
-    """An endless mix of works, drawn from `draw`."""
+    """An endless mix of works, drawn from `draws`."""
 
-    def __init__(self, draw: Draw) -> None:
-        self._draw = draw
-        self._repeated = [draw.request() for _ in range(REPEATED)]
+    def __init__(self, draws: Draws) -> None:
+        self._draw = draws
+        self._repeated = [draws.request() for _ in range(REPEATED)]
 
     def __iter__(self) -> Iterator[Work]:
         return (self.of(_kind(number)) for number in itertools.count(1))

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import answers
 
-MOST = 8
+MAX_IMAGES = 8
 
 
 def make_pictures(
@@ -21,7 +21,7 @@ def make_pictures(
     header: dict[str, Any],
     start: bytes,
 ) -> tuple[dict[str, Any], bytes]:
-    """One `call`; every picture of its result, the first `MOST` of them. Raises what the plugin raises."""
+    """One `call`; every picture of its result, the first `MAX_IMAGES` of them. Raises what the plugin raises."""
     parameters = dict(header["request"])
     if start:
         parameters["init_image"] = _picture(start, header["start"])
@@ -32,7 +32,7 @@ def make_pictures(
         result = loop.run_until_complete(call(parameters))
     inside = time.perf_counter() - started
     try:
-        described = [answers.describe_result(one) for one in _each(result)[:MOST]]
+        described = [answers.describe_result(one) for one in _each(result)[:MAX_IMAGES]]
     except Exception as error:
         return {"no_picture": answers.plain(f"{type(result).__name__}: {error}", 300)}, b""
     bodies, payloads = zip(*described, strict=True)

@@ -13,7 +13,7 @@ from reference_engine.oracle.network import as_array, in_kind
 Ask = Callable[[int, dict[str, Any], bytes], bytes]
 
 
-class JudgesNetwork:
+class RemoteNetwork:
     """`network(latents, timestep)` as `reference_engine.oracle.Network`, which here sits with the judge.
 
     `scheduler_config` is the model's. Latents travel as float32.
@@ -38,7 +38,7 @@ def run_sampler(request: dict[str, Any], noise: bytes, ask: Ask) -> tuple[dict[s
     """The latents that come out, as a header and float32 bytes; raises what the sampler raises."""
     module, _, name = request["entry"].partition(":")
     run = getattr(importlib.import_module(module), name)
-    network = JudgesNetwork(request["scheduler_config"], ask)
+    network = RemoteNetwork(request["scheduler_config"], ask)
     first = np.frombuffer(noise, "<f4").astype(np.float32).reshape(request["shape"])
     try:
         return describe(run(network, first, request["steps"], request["seed"]))

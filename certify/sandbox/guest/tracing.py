@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Protocol
 
-MOST_SITES = 20
+MAX_SITES = 20
 # Of a stack, from the inside: the libraries that a plugin calls are between it and what allocates.
 DEPTH = 25
 
@@ -82,7 +82,7 @@ def _place(file: str, line: int, count: int, size: int) -> Place:
 
 
 def _most(places: list[Place]) -> list[Place]:
-    return sorted((place for place in places if place["count"] > 1), key=_count, reverse=True)[:MOST_SITES]
+    return sorted((place for place in places if place["count"] > 1), key=_count, reverse=True)[:MAX_SITES]
 
 
 def _count(place: Place) -> int:

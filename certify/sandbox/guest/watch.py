@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-MAX_OF_A_KIND = 150
+MAX_PER_KIND = 150
 # Below PIPE_BUF (POSIX: at least 512), so that lines of several processes never mix.
 MAX_LINE = 400
 
@@ -104,7 +104,7 @@ def _teller(descriptor: int) -> Tell:
         line, of_this_kind = _line(kind, detail), told.setdefault(kind, set())
         if line in of_this_kind:
             return
-        if len(of_this_kind) >= MAX_OF_A_KIND:
+        if len(of_this_kind) >= MAX_PER_KIND:
             tell("overflow", kind)
             return
         with suppress(OSError):

@@ -22,7 +22,7 @@ NEEDED = ("memory", "pids")
 # Where the supervisor and its nursery live: a group that has others below holds no process itself.
 LEAF = "keepers"
 # Threads count too; the watchdog counts processes.
-MOST_THREADS = 512
+MAX_THREADS = 512
 _PROBE_DEADLINE = 5.0
 
 
@@ -148,7 +148,7 @@ class Group:
         try:
             _write(group.path / "memory.max", str(limits["memory"]))
             _write(group.path / "memory.oom.group", "1")
-            _write(group.path / "pids.max", str(max(MOST_THREADS, limits["processes"])))
+            _write(group.path / "pids.max", str(max(MAX_THREADS, limits["processes"])))
         except OSError:
             group.remove()
             raise

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from certify.terms.faults import FaultKind
 
-MOST_TEXT = 2000
+MAX_MESSAGE = 2000
 
 
 @dataclass
@@ -23,7 +23,7 @@ class CandidateFault(Exception):
 
     def __post_init__(self) -> None:
         # It may quote what a hostile worker sent: lone surrogates can be written into no file.
-        self.message = self.message[:MOST_TEXT].encode("utf-8", "backslashreplace").decode("utf-8")
+        self.message = self.message[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode("utf-8")
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class LoadFailed(CandidateFault):
 
 
 @dataclass
-class CallRefused(CandidateFault):
+class PluginError(CandidateFault):
     """The plugin answered a request with an exception.
 
     `code` is the SDK's error code or empty; `error_type` the exception's class name.
@@ -59,17 +59,17 @@ class WorkerEnded(CandidateFault):
 
 
 @dataclass
-class Hung(CandidateFault):
+class TimedOut(CandidateFault):
     """No answer within the deadline of the judge's clock."""
 
-    kind = "hung"
+    kind = "timed-out"
 
 
 @dataclass
-class Misspoke(CandidateFault):
+class MalformedReply(CandidateFault):
     """The answer broke the protocol, or is not a picture."""
 
-    kind = "misspoke"
+    kind = "malformed"
 
 
 class Unreachable(Exception):

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from certify.sandbox.host.faults import Misspoke
-from certify.sandbox.host.replies import ClaimedPicture
+from certify.sandbox.host.faults import MalformedReply
+from certify.sandbox.host.replies import ImageReply
 from certify.sandbox.host.session import Reply
 
 Pixels = npt.NDArray[np.uint8]
@@ -36,27 +36,29 @@ class Generation:
 
 
 def generation_of(reply: Reply, request: dict[str, Any], requirement: str) -> Generation:
-    """The image of an answer. Raises Misspoke where it is out of form or not of the stated size."""
+    """The image of an answer. Raises MalformedReply where it is out of form or not of the stated size."""
     shown = json.dumps(request, ensure_ascii=False)[:500]
     if "no_picture" in reply.body:
-        raise Misspoke(f"no picture came back, but {str(reply.body['no_picture'])[:300]}", shown)
+        raise MalformedReply(f"no picture came back, but {str(reply.body['no_picture'])[:300]}", shown)
     try:
-        picture = ClaimedPicture.model_validate(
+        picture = ImageReply.model_validate(
             {key: value for key, value in reply.body.items() if key not in ("nonce", "ok")}
         )
     except ValidationError as error:
-        raise Misspoke(f"not a picture: {error.error_count()} fields out of form", shown) from None
+        raise MalformedReply(f"not a picture: {error.error_count()} fields out of form", shown) from None
     asked = int(request.get("width", 1024)) * int(request.get("height", 1024))
     if picture.width * picture.height > MAX_AREA * asked:
-        raise Misspoke(
+        raise MalformedReply(
             f"an image of {picture.width} x {picture.height} pixels, far over what was asked", shown
         )
     if picture.png_bytes > MAX_PNG * picture.pixel_bytes + (1 << 20):
-        raise Misspoke(f"a PNG of {picture.png_bytes} bytes for {picture.pixel_bytes} bytes of pixels", shown)
+        raise MalformedReply(
+            f"a PNG of {picture.png_bytes} bytes for {picture.pixel_bytes} bytes of pixels", shown
+        )
     if picture.pixel_bytes != picture.width * picture.height * 3:
-        raise Misspoke("the pixels do not fit the size that was told", shown)
+        raise MalformedReply("the pixels do not fit the size that was told", shown)
     if len(reply.payload) != picture.pixel_bytes + picture.png_bytes:
-        raise Misspoke("fewer or more bytes than were told", shown)
+        raise MalformedReply("fewer or more bytes than were told", shown)
     pixels = np.frombuffer(reply.payload, np.uint8, picture.pixel_bytes)
     return Generation(
         request=request,

@@ -87,7 +87,7 @@ def jail_of(folder: Path, readable: Iterable[str] = (), writable: Iterable[str] 
         readable=_real([*_SYSTEM.get(sys.platform, ()), *python_paths(), *readable]),
         writable=(*own, *_real(writable)),
         devices=_real([*_DEVICES, *gpu_devices()]),
-        hidden=library.traces(),
+        hidden=library.harness_paths(),
     )
 
 

@@ -2,7 +2,7 @@
 
 The guest, the jail and the protocol know each other by relative imports alone, so they are as well a package
 of another name. A worker imports that, and the engine beside it; where the system has namespaces, what is
-installed of the harness itself is not there at all (`traces`).
+installed of the harness itself is not there at all (`harness_paths`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _PARTS = ("guest", "jail", "heap.py", "protocol.py")
 _ENGINE = "reference_engine"
 
 
-def place(scratch: Path) -> str:
+def library_folder(scratch: Path) -> str:
     """Where the library of a host with this scratch folder is."""
     return str(scratch / _FOLDER)
 
 
-def lay_out(scratch: Path) -> None:
+def copy_library(scratch: Path) -> None:
     """Copies what workers import; anybody may read it."""
-    package = Path(place(scratch), PACKAGE)
+    package = Path(library_folder(scratch), PACKAGE)
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     for part in _PARTS:
@@ -49,7 +49,7 @@ def _copy(source: Path, target: Path, *left_out: str) -> None:
 
 def command(scratch: Path, module: str, call: str) -> list[str]:
     """A Python that makes `call` of `module` of the library. Further words are `sys.argv[1:]` there."""
-    paths = [place(scratch), *_packages_beside_us()]
+    paths = [library_folder(scratch), *_packages_beside_us()]
     script = (
         f"import sys; sys.path[:0] = {paths[:1]}; sys.path += {paths[1:]}; "
         f"from {PACKAGE}.{module} import main; main({call})"
@@ -66,7 +66,7 @@ def packages() -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def traces() -> tuple[str, ...]:
+def harness_paths() -> tuple[str, ...]:
     """Files and folders by which an installation of the harness could be told, the engine's left out."""
     found = {_harness()}
     for distribution in distributions(name=_DISTRIBUTION):

@@ -16,7 +16,7 @@ from certify.sandbox.host import guest_copy as library
 from certify.sandbox.host.faults import HostError
 from certify.sandbox.host.grants import jail_of
 from certify.sandbox.host.systems import Starter, here
-from certify.sandbox.host.systems.base import Order, Process
+from certify.sandbox.host.systems.base import Process, WorkerSpec
 from certify.sandbox.jail.plan import Jail, weaker
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LIMITS = {"processes": 64, "memory": 12 << 30, "disk": 4 << 30}
 RLIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 1024, "RLIMIT_FSIZE": 4 << 30}
 # Threads count too. It holds where the worker's user is nobody else's.
-MOST_THREADS = 512
+MAX_THREADS = 512
 
 
 class Host:
@@ -62,7 +62,7 @@ class Host:
         self._walled = walls
         self._step = 0
         self._numbers = itertools.count(1)
-        library.lay_out(scratch)
+        library.copy_library(scratch)
         self._system = (system or here())(scratch, worker_environment(scratch), warm)
         # Stands in our environment from here to the end; the self-test looks whether a worker sees it.
         self.decoy = "DECOY_" + secrets.token_hex(8)
@@ -71,17 +71,17 @@ class Host:
     @property
     def exits(self) -> dict[int, int]:
         """By the pid of a worker its exit code; negative where a signal ended it."""
-        return self._system.told.exits
+        return self._system.events.exits
 
     @property
     def passed_limits(self) -> dict[int, str]:
         """By the pid of a worker who ended it for which limit."""
-        return self._system.told.passed_limits
+        return self._system.events.passed_limits
 
     @property
     def attempts(self) -> dict[int, list[Attempt]]:
         """What the filters of living workers told, by their pid, until it is taken."""
-        return self._system.told.attempts
+        return self._system.events.attempts
 
     @property
     def limits_kept_by(self) -> str:
@@ -100,7 +100,9 @@ class Host:
         worker needs. A `trusted` one, which will not meet a candidate, has none.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        strongest = jail_of(folder.resolve(), [*readable, library.place(self.scratch), str(self._cache)])
+        strongest = jail_of(
+            folder.resolve(), [*readable, library.library_folder(self.scratch), str(self._cache)]
+        )
         ladder = [strongest, *weaker(strongest)]
         if trusted or not self._walled:
             # The tiny models that it builds are for all.
@@ -117,13 +119,13 @@ class Host:
             process.pipes.close()
             if self.acts:
                 # The level was measured behind these walls; behind weaker ones it would be a lie.
-                with self._told_when_lost():
+                with self._remembering_loss():
                     raise HostError(
                         f"the walls that were measured ({jail.walls}) do not stand again: {failed}"
                     )
             self.lacks.append(f"{jail.walls}: {failed}")
             if self._step >= len(ladder) - 1:
-                with self._told_when_lost():
+                with self._remembering_loss():
                     raise HostError(f"no worker could be started: {failed}")
             self._step += 1
 
@@ -131,29 +133,29 @@ class Host:
         self, jail: Jail, limits: dict[str, int] | None, environment: Mapping[str, str] | None = None
     ) -> tuple[Process, str]:
         """A worker behind these walls, and what kept them from standing: empty where they do."""
-        order = Order(
+        order = WorkerSpec(
             number=next(self._numbers),
             jail=jail,
             environment={**worker_environment(Path(jail.folder)), **(environment or {})},
             limits={**self.limits, **(limits or {})},
-            rlimits={**RLIMITS, **({"RLIMIT_NPROC": MOST_THREADS} if _counts_alone(jail) else {})},
+            rlimits={**RLIMITS, **({"RLIMIT_NPROC": MAX_THREADS} if _counts_alone(jail) else {})},
         )
-        with self._told_when_lost():
+        with self._remembering_loss():
             return self._system.start(order)
 
     def note_events(self) -> None:
         """Takes what the system has told meanwhile, without waiting."""
-        with self._told_when_lost():
+        with self._remembering_loss():
             self._system.note()
 
     def kill(self, pid: int) -> None:
         """Ends a worker and everything that came from it; returns when all of it is gone."""
         if not self.lost:
-            with self._told_when_lost():
+            with self._remembering_loss():
                 self._system.kill(pid)
 
     @contextmanager
-    def _told_when_lost(self) -> Iterator[None]:
+    def _remembering_loss(self) -> Iterator[None]:
         """The end of this host is said again to whoever asks from now on."""
         if self.lost:
             raise HostError(self.lost)

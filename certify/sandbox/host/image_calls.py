@@ -13,16 +13,16 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from certify.sandbox.host.calls import Calls
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Misspoke
+from certify.sandbox.host.faults import CandidateFault, MalformedReply, PluginError
 from certify.sandbox.host.generation import Generation, generation_of
 from certify.sandbox.host.session import Reply, Session
 
-MOST = 8
+MAX_IMAGES = 8
 """Pictures of one answer; the SDK makes no more in one call."""
 
 
 @dataclass(frozen=True)
-class Way:
+class CallStyle:
     """How a call is made. `start` is a picture to begin with, RGB (height, width, 3), which goes over as raw
     bytes and reaches the plugin as `init_image`; with `thread` it comes from a thread with an event loop of
     its own, while the plugin's goes on.
@@ -52,24 +52,24 @@ class _Part(BaseModel):
 class _Pictures(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    pictures: list[_Part] = Field(min_length=1, max_length=MOST)
+    pictures: list[_Part] = Field(min_length=1, max_length=MAX_IMAGES)
     inside_seconds: float = Field(ge=0)
 
 
 def generate(calls: Calls, request: dict[str, Any], keep: bool = True) -> Generation:
     """The image of a plain call, entered into the ledger where it is to be kept.
 
-    Raises CallRefused for an exception of the plugin; other faults see `Session.ask`.
+    Raises PluginError for an exception of the plugin; other faults see `Session.ask`.
     """
     return _images(calls, request, None, keep)[0]
 
 
-def generate_several(calls: Calls, request: dict[str, Any], way: Way) -> list[Generation]:
+def generate_several(calls: Calls, request: dict[str, Any], way: CallStyle) -> list[Generation]:
     """The images of a call that is made in this `way`, one or more. Raises as `generate`."""
     return _images(calls, request, way, keep=True)
 
 
-def _images(calls: Calls, request: dict[str, Any], way: Way | None, keep: bool) -> list[Generation]:
+def _images(calls: Calls, request: dict[str, Any], way: CallStyle | None, keep: bool) -> list[Generation]:
     with calls.entering() as session:
         try:
             if way is None:
@@ -77,7 +77,7 @@ def _images(calls: Calls, request: dict[str, Any], way: Way | None, keep: bool) 
             else:
                 replies = parts_of(way.ask(session, calls.deadline, request))
             images = [generation_of(reply, request, calls.ledger.requirement) for reply in replies]
-        except CallRefused:
+        except PluginError:
             raise
         except CandidateFault:
             session.end()
@@ -90,7 +90,7 @@ def _images(calls: Calls, request: dict[str, Any], way: Way | None, keep: bool) 
 def parts_of(reply: Reply) -> list[Reply]:
     """An answer of several pictures as so many answers of one each.
 
-    Raises Misspoke where it is out of form, or has fewer or more bytes than its parts.
+    Raises MalformedReply where it is out of form, or has fewer or more bytes than its parts.
     """
     if "no_picture" in reply.body:
         return [reply]
@@ -99,10 +99,10 @@ def parts_of(reply: Reply) -> list[Reply]:
     try:
         answer = _Pictures.model_validate(told)
     except ValidationError as error:
-        raise Misspoke(f"not pictures: {error.error_count()} fields out of form", shown) from None
+        raise MalformedReply(f"not pictures: {error.error_count()} fields out of form", shown) from None
     lengths = [part.pixel_bytes + part.png_bytes for part in answer.pictures]
     if sum(lengths) != len(reply.payload):
-        raise Misspoke("fewer or more bytes than were told", shown)
+        raise MalformedReply("fewer or more bytes than were told", shown)
     parts, at = [], 0
     for part, length in zip(answer.pictures, lengths, strict=True):
         body = {**part.model_dump(), "inside_seconds": answer.inside_seconds}

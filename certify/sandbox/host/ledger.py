@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from certify.sandbox.host.faults import CallRefused, CandidateFault, LoadFailed
+from certify.sandbox.host.faults import CandidateFault, LoadFailed, PluginError
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.session import Event
 
@@ -41,7 +41,7 @@ class Ledger:
         """Enters a fault that is raised within; an exception of the plugin is no fault."""
         try:
             yield
-        except (CallRefused, LoadFailed):
+        except (PluginError, LoadFailed):
             raise
         except CandidateFault as fault:
             self.faults.append((self.requirement, fault))

@@ -13,7 +13,7 @@ from certify.instruments.weights.first_bytes import glance
 NOT_HASHED = "-"
 # A call waits, and with it whoever else the supervisor listens to.
 MAX_HASHED = 64 << 20
-_MOST_KEPT = 256
+_MAX_KEPT = 256
 
 
 class Glance:
@@ -32,7 +32,7 @@ class Glance:
         status = os.fstat(stream.fileno())
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         if key not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
+            if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
             self._kept[key] = _told(stream, status.st_size)
         told = self._kept[key]

@@ -13,7 +13,7 @@ OUTPUTS = ("answers", "stdout", "stderr", "events")
 Piece = tuple[str, bytes]
 _PIECE = 1 << 20
 # What is held of one pipe for a session that does not take it.
-ROOM = 1 << 20
+MAX_BUFFERED = 1 << 20
 # Where nothing can come any more, only the end of the process is waited for.
 _PAUSE = 0.02
 
@@ -128,7 +128,7 @@ class ThreadedPipes:
         deadline = time.monotonic() + seconds
         with self._changed:
             while (left := deadline - time.monotonic()) > 0 and self._open:
-                if all(len(self._held[name]) >= ROOM for name in self._open):
+                if all(len(self._held[name]) >= MAX_BUFFERED for name in self._open):
                     return
                 self._changed.wait(left)
 
@@ -149,7 +149,7 @@ class ThreadedPipes:
                 with self._changed:
                     self._held[name] += data
                     self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._closed or len(self._held[name]) < ROOM)
+                    self._changed.wait_for(lambda: self._closed or len(self._held[name]) < MAX_BUFFERED)
                     if self._closed:
                         return
         except OSError:

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from certify.sandbox.host.calls import Calls
-from certify.sandbox.host.faults import CandidateFault, Hung, Misspoke, Unreachable
+from certify.sandbox.host.faults import CandidateFault, MalformedReply, TimedOut, Unreachable
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.host import Host
-from certify.sandbox.host.image_calls import Way, generate, generate_several
+from certify.sandbox.host.image_calls import CallStyle, generate, generate_several
 from certify.sandbox.host.ledger import Ledger
 from certify.sandbox.host.replies import Signature
 from certify.sandbox.host.sampler_calls import Latents, Predict, sample
@@ -59,7 +59,7 @@ class RemotePlugin:
     def load(self) -> Signature:
         """Opens the plugin in a fresh worker unless it is open.
 
-        Raises LoadFailed, WorkerEnded, Hung or Misspoke the first time, and Unreachable from then on.
+        Raises LoadFailed, WorkerEnded, TimedOut or MalformedReply the first time, and Unreachable from then on.
         """
         return self._opened()[1]
 
@@ -86,7 +86,7 @@ class RemotePlugin:
         """Calls to the open plugin. Raises as `load`, and Unreachable where it hung again and again: each
         requirement would cost a deadline.
         """
-        hung = self.ledger.faults_of(Hung)
+        hung = self.ledger.faults_of(TimedOut)
         if len(hung) >= GIVE_UP_AFTER:
             raise Unreachable(f"Not tried: {len(hung)} calls had no answer in time.", "hung")
         session, _ = self._opened()
@@ -130,10 +130,10 @@ class RemotePlugin:
             session.end()
 
     def generate(self, prompt: str, **parameters: Any) -> Generation:
-        """One image. Raises CallRefused for an exception of the plugin; other faults see `Session.ask`."""
+        """One image. Raises PluginError for an exception of the plugin; other faults see `Session.ask`."""
         return generate(self._ready(), {"prompt": prompt, **parameters})
 
-    def several(self, way: Way, prompt: str, **parameters: Any) -> list[Generation]:
+    def several(self, way: CallStyle, prompt: str, **parameters: Any) -> list[Generation]:
         """The images of a call that is made in this `way`, one or more. Raises as `generate`."""
         return generate_several(self._ready(), {"prompt": prompt, **parameters}, way)
 
@@ -148,7 +148,7 @@ class RemotePlugin:
     ) -> Latents:
         """A run of the plugin's own sampler `entry` ("module:function") with the judge's `network`.
 
-        Raises CallRefused for an exception of the sampler, what `network` raises, and other faults as
+        Raises PluginError for an exception of the sampler, what `network` raises, and other faults as
         `Session.ask`. See `sampling.sample`.
         """
         request = {"entry": entry, "steps": steps, "seed": seed, "scheduler_config": dict(scheduler_config)}
@@ -193,4 +193,4 @@ def _signature(reply: Reply) -> Signature:
     try:
         return Signature.model_validate(reply.body.get("signature"))
     except ValidationError:
-        raise Misspoke("a signature out of form", "load") from None
+        raise MalformedReply("a signature out of form", "load") from None

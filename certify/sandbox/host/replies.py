@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
-class ClaimedPicture(BaseModel):
+class ImageReply(BaseModel):
     """What stands beside a picture's bytes: sides in pixels, how many bytes follow, the result's facts."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
@@ -18,7 +18,7 @@ class ClaimedPicture(BaseModel):
     result: dict[str, str | int | bool]
 
 
-class Inside(BaseModel):
+class WorkerState(BaseModel):
     """What a soaked worker tells of itself: whether Python's collector is on; blocks, heap, live asyncio
     tasks, bytes of torch's on a GPU. A claim, which can only add suspicion.
     """
@@ -32,7 +32,7 @@ class Inside(BaseModel):
     cuda: int = Field(ge=0)
 
 
-class Site(BaseModel):
+class AllocationSite(BaseModel):
     """A line of Python that allocated what is still held, as the worker tells it: how often, and bytes."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -42,7 +42,7 @@ class Site(BaseModel):
     bytes: int = Field(ge=0)
 
 
-SITES = TypeAdapter(list[Site])
+SITES = TypeAdapter(list[AllocationSite])
 
 
 class Parameter(BaseModel):

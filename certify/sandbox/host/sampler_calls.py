@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from certify.sandbox.host.faults import Misspoke
+from certify.sandbox.host.faults import MalformedReply
 from certify.sandbox.host.session import Session
 
 MAX_LATENTS = 1 << 20
@@ -46,7 +46,7 @@ def sample(
 ) -> Latents:
     """The latents that come out, of whatever shape and values: only their form is checked.
 
-    Raises CallRefused for an exception of the sampler, what `network` raises, and other faults as
+    Raises PluginError for an exception of the sampler, what `network` raises, and other faults as
     `Session.converse`; all but the first end the session.
     """
     asked = {**request, "shape": list(noise.shape)}
@@ -59,7 +59,7 @@ def sample(
     reply = session.converse("sample", deadline, respond, _bytes_of(noise), request=asked)
     try:
         return _read(_Latents, reply.body, reply.payload, shown)[1]
-    except Misspoke:
+    except MalformedReply:
         session.end()
         raise
 
@@ -69,12 +69,12 @@ def _read(form: type[_Row], header: Mapping[str, Any], payload: bytes, shown: st
     try:
         row = form.model_validate(told)
     except ValidationError as error:
-        raise Misspoke(f"not latents: {error.error_count()} fields out of form", shown) from None
+        raise MalformedReply(f"not latents: {error.error_count()} fields out of form", shown) from None
     count = math.prod(row.shape)
     if count > MAX_LATENTS:
-        raise Misspoke(f"latents of {count} values, over {MAX_LATENTS}", shown)
+        raise MalformedReply(f"latents of {count} values, over {MAX_LATENTS}", shown)
     if len(payload) != 4 * count:
-        raise Misspoke(f"{len(payload)} bytes for latents of {count} float32 values", shown)
+        raise MalformedReply(f"{len(payload)} bytes for latents of {count} float32 values", shown)
     return row, np.frombuffer(payload, "<f4").astype(np.float32).reshape(row.shape)
 
 

@@ -13,9 +13,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
+from certify.sandbox.host.faults import (
+    CandidateFault,
+    LoadFailed,
+    MalformedReply,
+    PluginError,
+    TimedOut,
+    WorkerEnded,
+)
 from certify.sandbox.host.host import Host
-from certify.sandbox.host.pipes import OUTPUTS, ROOM
+from certify.sandbox.host.pipes import MAX_BUFFERED, OUTPUTS
 from certify.sandbox.host.systems.base import Process, describe_exit
 from certify.sandbox.protocol import Frame, FrameParser, ProtocolError, pack
 
@@ -140,7 +147,7 @@ class Session:
     def ask(self, operation: str, deadline: float, **body: Any) -> Reply:
         """One request and its answer.
 
-        Raises CallRefused where the worker answers with an exception; WorkerEnded, Hung or Misspoke where
+        Raises PluginError where the worker answers with an exception; WorkerEnded, TimedOut or MalformedReply where
         there is no answer to believe in; these three end the session.
         """
         return self.converse(operation, deadline, None, **body)
@@ -178,7 +185,7 @@ class Session:
         self._take_events()
         if answer.error is not None:
             error = answer.error
-            raise CallRefused(
+            raise PluginError(
                 error.message, shown, error.traceback, error.code, error.type, tuple(error.remedies)
             )
         return Reply(frame.header, frame.payload, seconds)
@@ -187,27 +194,27 @@ class Session:
         try:
             answer = _Answer.model_validate(frame.header)
         except ValidationError as error:
-            raise Misspoke(f"an answer out of form: {_first(error)}", shown) from None
+            raise MalformedReply(f"an answer out of form: {_first(error)}", shown) from None
         _check_nonce(answer.nonce, nonce, shown)
         if answer.ok == (answer.error is not None):
-            raise Misspoke("an answer that is neither a result nor an error", shown)
+            raise MalformedReply("an answer that is neither a result nor an error", shown)
         return answer
 
     def _check_question(self, frame: Frame, nonce: str, turn: int, shown: str) -> None:
         try:
             question = _Question.model_validate(frame.header)
         except ValidationError as error:
-            raise Misspoke(f"a question out of form: {_first(error)}", shown) from None
+            raise MalformedReply(f"a question out of form: {_first(error)}", shown) from None
         _check_nonce(question.nonce, nonce, shown)
         if question.turn != turn or self._frames:
-            raise Misspoke("a question out of turn", shown)
+            raise MalformedReply("a question out of turn", shown)
 
     def _exchange(self, data: bytes, deadline: float, shown: str) -> Frame:
         self.process.pipes.send(data)
         while not self._frames:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Hung("no answer within the deadline", shown)
+                raise TimedOut("no answer within the deadline", shown)
             pieces = self.process.pipes.wait(min(left, 1.0))
             self.host.note_events()
             for name, piece in pieces:
@@ -231,7 +238,7 @@ class Session:
             try:
                 self._frames += self._parser.feed(data)
             except ProtocolError as error:
-                raise Misspoke(f"not the protocol: {error}", shown) from None
+                raise MalformedReply(f"not the protocol: {error}", shown) from None
 
     def _check_output(self, shown: str) -> None:
         for what, limit in MAX_OUTPUT.items():
@@ -270,7 +277,7 @@ class Session:
 
     def _take_events(self) -> None:
         # What lies in the pipe now, and no more: a plugin may write on without end.
-        left = ROOM
+        left = MAX_BUFFERED
         while left > 0 and (data := self.process.pipes.now("events")):
             left -= len(data)
             self._hear(data)
@@ -302,7 +309,7 @@ def load_candidate(session: Session, deadline: float, **body: Any) -> Reply:
     """The `load` request; an exception inside becomes LoadFailed."""
     try:
         return session.ask("load", deadline, **body)
-    except CallRefused as refused:
+    except PluginError as refused:
         raise LoadFailed(
             f"{refused.error_type}: {refused.message}", refused.request, refused.log, refused.code
         ) from None
@@ -310,7 +317,7 @@ def load_candidate(session: Session, deadline: float, **body: Any) -> Reply:
 
 def _check_nonce(told: str, nonce: str, shown: str) -> None:
     if not secrets.compare_digest(told.encode(), nonce.encode()):
-        raise Misspoke("an answer to a request that was not made (wrong nonce)", shown)
+        raise MalformedReply("an answer to a request that was not made (wrong nonce)", shown)
 
 
 def _first(error: ValidationError) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from certify.sandbox.host.calls import Calls
-from certify.sandbox.host.faults import Misspoke
+from certify.sandbox.host.faults import MalformedReply
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.image_calls import generate
-from certify.sandbox.host.replies import SITES, Inside, Site
+from certify.sandbox.host.replies import SITES, AllocationSite, WorkerState
 
 
 class SoakedWorker:
@@ -56,21 +56,21 @@ class SoakedWorker:
         """The plugin opened once more, called, closed and let go."""
         self._calls.ask("reload", request=request)
 
-    def trace(self) -> list[Site]:
+    def trace(self) -> list[AllocationSite]:
         """The first call starts tracing Python's allocations; the second ends it and gives what is held."""
         body = self._calls.ask("trace", calls=0).body.get("sites")
         try:
             return SITES.validate_python(body)
         except ValidationError:
-            raise Misspoke("traced sites out of form", "trace") from None
+            raise MalformedReply("traced sites out of form", "trace") from None
 
     def freeze(self) -> None:
         self._calls.ask("freeze", calls=0)
 
-    def quiesce(self) -> Inside:
+    def quiesce(self) -> WorkerState:
         """Collects and trims in the worker; what the worker then states of itself."""
         body = self._calls.ask("quiesce", calls=0).body
         try:
-            return Inside.model_validate({name: body.get(name) for name in Inside.model_fields})
+            return WorkerState.model_validate({name: body.get(name) for name in WorkerState.model_fields})
         except ValidationError:
-            raise Misspoke("a quiet moment out of form", "quiesce") from None
+            raise MalformedReply("a quiet moment out of form", "quiesce") from None

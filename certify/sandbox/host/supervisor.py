@@ -41,7 +41,7 @@ from certify.sandbox.jail import notify
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 TICK = 0.1
-MOST_OF_A_KIND = 100
+MAX_PER_KIND = 100
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -189,7 +189,7 @@ class Supervisor:
         except OSError:
             # The caller died meanwhile.
             allowed, attempt = False, None
-        # Told first: when its answer reaches the judge, so has this.
+        # WorkerEvents first: when its answer reaches the judge, so has this.
         if attempt is not None:
             self._note(ward, attempt)
         with contextlib.suppress(OSError):
@@ -199,7 +199,7 @@ class Supervisor:
         """Each attempt once; of one kind only so many, and then that there were more."""
         if attempt in ward.told:
             return
-        if sum(other.kind == attempt.kind for other in ward.told) >= MOST_OF_A_KIND:
+        if sum(other.kind == attempt.kind for other in ward.told) >= MAX_PER_KIND:
             if attempt.kind != "overflow":
                 self._note(ward, notify.Attempt("overflow", attempt.kind, False))
             return

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from certify.sandbox.host import process_tree as tree
 
 DISK_EVERY = 1.0
-MOST_FILES = 200_000
+MAX_FILES = 200_000
 # As often as the time that an exact look at memory took.
 RESTS = 9
 
@@ -61,8 +61,8 @@ class Watched:
         self._looked = time.monotonic() + files / 20_000
         if hidden:
             return f"a folder that cannot be looked into ({hidden})"
-        if files > MOST_FILES:
-            return f"{files} files, limit {MOST_FILES}"
+        if files > MAX_FILES:
+            return f"{files} files, limit {MAX_FILES}"
         if size > self.limits["disk"]:
             return f"{size >> 20} MiB on disk, limit {self.limits['disk'] >> 20} MiB"
         return ""
@@ -90,7 +90,7 @@ def disk_use(folder: str) -> tuple[int, int, str]:
     size, files, hidden = 0, 0, ""
     linked: set[tuple[int, int]] = set()
     open_folders = [folder]
-    while open_folders and files <= MOST_FILES:
+    while open_folders and files <= MAX_FILES:
         try:
             entries = os.scandir(open_folders.pop())
         except (FileNotFoundError, NotADirectoryError):

@@ -13,14 +13,14 @@ from .calls import libc, prctl
 _PR_CAPBSET_DROP, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 24, 4, 38
 _PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
-MOST_CAPABILITIES = 64
+MAX_CAPABILITIES = 64
 # Where nobody's account is, and above what systemd gives out.
 FRESH_USERS = range(1_879_048_192, 1_879_113_728)
 
 
 def become(user: int | None) -> None:
     """Takes on `user` (None: stays who it is) and gives up every capability, for good. Raises OSError."""
-    for capability in range(MOST_CAPABILITIES):
+    for capability in range(MAX_CAPABILITIES):
         try:
             prctl(_PR_CAPBSET_DROP, capability)
         except OSError:

@@ -38,7 +38,7 @@ _IN_MEMORY = ("/dev/shm", "/proc/self/fd", "/proc/thread-self/fd")
 _PROGRAMS = ("execve", "execveat")
 _OPENING = {"open": 1, "openat": 2}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-_MOST_TEXT = 300
+_MAX_TEXT = 300
 _OWN_PROCESS = re.compile(rb"/proc/(?:thread-)?self(?=/)")
 
 
@@ -283,7 +283,7 @@ class Memory:
             raw = f"{start}/{raw}" if raw else start
         # By POSIX two slashes at the start may mean something else; on Linux they do not.
         path = os.path.normpath(raw)
-        return ("/" + path.lstrip("/") if path.startswith("/") else path)[:_MOST_TEXT]
+        return ("/" + path.lstrip("/") if path.startswith("/") else path)[:_MAX_TEXT]
 
     def file(self, pid: int, folder: int, address: int) -> IO[bytes]:
         """The regular file there, as the caller's own root and folders have it, opened to read. A device or

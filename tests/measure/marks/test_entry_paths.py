@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from certify.measure.marks.entry_paths import BATCH, REFINED_SIDE, SIZES, USUAL, try_ways
-from certify.measure.randomness import Draw
-from certify.sandbox.host.faults import CallRefused
+from certify.measure.marks.entry_paths import BATCH, REFINED_SIDE, SIZES, USUAL, try_paths
+from certify.measure.randomness import Draws
+from certify.sandbox.host.faults import PluginError
 from certify.sandbox.host.generation import Generation
-from certify.sandbox.host.image_calls import Way
+from certify.sandbox.host.image_calls import CallStyle
 from certify.sandbox.host.replies import Parameter, Signature
 
 
@@ -32,21 +32,21 @@ class APlugin:
         )
         self.refuses = refuses
         self.opening = SimpleNamespace(call_deadline=6.0)
-        self.ways: list[tuple[Way, dict[str, Any]]] = []
+        self.ways: list[tuple[CallStyle, dict[str, Any]]] = []
 
     def load(self) -> Signature:
         return self.signature
 
     def generate(self, **request: Any) -> Generation:
         if request["steps"] < 5 or self.refuses == "everything":
-            raise CallRefused("no", "", "", "", "")
+            raise PluginError("no", "", "", "", "")
         pixels = np.zeros((request["height"], request["width"], 3), np.uint8)
         return Generation(request, pixels, b"", {}, 0.1, "made.up")
 
-    def several(self, way: Way, **request: Any) -> list[Generation]:
+    def several(self, way: CallStyle, **request: Any) -> list[Generation]:
         self.ways.append((way, request))
         if self.refuses == "pictures" and way.start is not None:
-            raise CallRefused("only words", "", "", "", "")
+            raise PluginError("only words", "", "", "", "")
         return [self.generate(**request)] * request.get("num_images", 1)
 
     def give_up(self, after: float, **request: Any) -> None: ...
@@ -58,7 +58,7 @@ class APlugin:
 
 def ways(plugin: APlugin) -> dict[str, str]:
     """The name of each way's images and why there are none."""
-    tried = try_ways(plugin, Draw("1", "mark.every-way"))  # type: ignore[arg-type]
+    tried = try_paths(plugin, Draws("1", "mark.every-way"))  # type: ignore[arg-type]
     named = {name: "" for way in tried for name, _ in way.named()}
     return named | {way.name: way.refused for way in tried if way.refused}
 
@@ -83,7 +83,7 @@ def test_the_usual_size_is_asked_for_where_the_deadline_allows_it() -> None:
     name = "{} x {}".format(*USUAL)
     assert ways(plugin)[name] == ""
     plugin.opening.call_deadline = 0.5
-    (late,) = [way for way in try_ways(plugin, Draw("1", "mark.every-way")) if way.unasked]  # type: ignore[arg-type]
+    (late,) = [way for way in try_paths(plugin, Draws("1", "mark.every-way")) if way.unasked]  # type: ignore[arg-type]
     assert late.name == name and not late.made and not late.refused and "--deadline" in late.unasked
 
 

@@ -16,7 +16,7 @@ from certify.measure.marks.run_images import FRESH, fresh_word, layers_of, made_
 from certify.plan.catalogue import suites_root
 from certify.plan.policy import load_policy
 from certify.record.evidence import EvidenceBox
-from certify.sandbox.host.faults import CallRefused
+from certify.sandbox.host.faults import PluginError
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.ledger import Ledger
 from reference_engine.marking import Credentials, marked_png
@@ -68,7 +68,7 @@ def test_images_with_the_word_of_the_run_are_judged_apart() -> None:
 
 def test_a_plugin_that_refuses_everything_is_not_measured() -> None:
     def refuse(**_: Any) -> Generation:
-        raise CallRefused("no", "ValueError", "", "", "")
+        raise PluginError("no", "ValueError", "", "", "")
 
     with pytest.raises(NotEvidenced, match=r"see sdk\.sizes"):
         made_of(refuse, [{"prompt": "a"}])

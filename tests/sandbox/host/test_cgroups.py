@@ -96,7 +96,7 @@ def test_a_worker_gets_a_group_with_its_limits(base: Path) -> None:
     told = {name: (group.path / name).read_text() for name in KERNELS}
     assert told["memory.max"] == str(512 << 20)
     assert (told["memory.oom.group"], told["memory.swap.max"]) == ("1", "0")
-    assert told["pids.max"] == str(cgroups.MOST_THREADS)
+    assert told["pids.max"] == str(cgroups.MAX_THREADS)
 
 
 def test_a_group_without_a_limit_on_memory_is_not_made(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

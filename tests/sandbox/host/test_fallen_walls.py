@@ -75,7 +75,7 @@ def test_a_worker_that_dies_before_its_walls_stand_costs_that_jail(
     tmp_path: Path, monkeypatch: Patch
 ) -> None:
     # Too few for the thread that hands the filter over.
-    monkeypatch.setattr(launch, "MOST_THREADS", 0)
+    monkeypatch.setattr(launch, "MAX_THREADS", 0)
     with Host(tmp_path / "host", warm=False) as host:
         session = Session(host, tmp_path / "worker")
         session.end()

@@ -18,14 +18,14 @@ CHECKOUT = Path(certify.__file__).resolve().parent.parent
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    library.traces.cache_clear()
+    library.harness_paths.cache_clear()
     yield
-    library.traces.cache_clear()
+    library.harness_paths.cache_clear()
 
 
 def test_no_file_of_the_library_names_the_harness_and_everybody_may_read_them(tmp_path: Path) -> None:
-    library.lay_out(tmp_path)
-    package = Path(library.place(tmp_path), library.PACKAGE)
+    library.copy_library(tmp_path)
+    package = Path(library.library_folder(tmp_path), library.PACKAGE)
     files = [path for path in package.rglob("*") if path.is_file()]
     assert package / "guest" / "adapters" / "native.py" in files
     assert not [path for path in files if b"certify" in path.read_bytes()]
@@ -36,7 +36,7 @@ def test_no_file_of_the_library_names_the_harness_and_everybody_may_read_them(tm
 def test_a_worker_imports_the_library_and_its_engine_and_nothing_of_the_harness(
     tmp_path: Path, module: str
 ) -> None:
-    library.lay_out(tmp_path)
+    library.copy_library(tmp_path)
     command = library.command(tmp_path, module, "")
     script = command[-1].replace("main()", "print(sorted(sys.modules), find_spec('reference_engine').origin)")
     script = f"from importlib.util import find_spec; {script}"
@@ -66,9 +66,13 @@ def test_traces_are_what_was_installed_without_the_engine(
     folder = tmp_path.resolve() / "packages"
     install(folder)
     monkeypatch.syspath_prepend(str(folder))
-    below = {str(Path(path).relative_to(folder)) for path in library.traces() if path.startswith(str(folder))}
+    below = {
+        str(Path(path).relative_to(folder))
+        for path in library.harness_paths()
+        if path.startswith(str(folder))
+    }
     assert below == {"certify", "bin/certify", "sd_certify-9.dist-info", "__pycache__/finder.pyc"}
-    assert str(CHECKOUT / "certify") in library.traces()
+    assert str(CHECKOUT / "certify") in library.harness_paths()
 
 
 def test_a_checkout_is_not_given_and_a_folder_of_packages_is(

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from certify.sandbox.host.faults import CallRefused, Misspoke
-from certify.sandbox.host.image_calls import MOST, Way, parts_of
+from certify.sandbox.host.faults import MalformedReply, PluginError
+from certify.sandbox.host.image_calls import MAX_IMAGES, CallStyle, parts_of
 from certify.sandbox.host.plugin import RemotePlugin
 from certify.sandbox.host.session import Reply
 
@@ -28,40 +28,40 @@ def painter(remote: Callable[..., RemotePlugin]) -> RemotePlugin:
 
 @on_linux
 def test_every_picture_of_a_call_is_judged_and_kept(painter: RemotePlugin) -> None:
-    made = painter.several(Way(), "three")
+    made = painter.several(CallStyle(), "three")
     assert [tuple(one.pixels[0, 0]) for one in made] == [RED, GREEN, BLUE]
     assert all(one.png.startswith(b"\x89PNG") for one in made)
-    assert [tuple(one.pixels[0, 0]) for one in painter.several(Way(), "two")] == [RED, GREEN]
+    assert [tuple(one.pixels[0, 0]) for one in painter.several(CallStyle(), "two")] == [RED, GREEN]
     assert painter.ledger.calls == 2
     assert len(painter.ledger.generations) == 5
 
 
 @on_linux
 def test_no_more_come_over_than_a_call_of_the_sdk_makes(painter: RemotePlugin) -> None:
-    assert len(painter.several(Way(), "many")) == MOST
+    assert len(painter.several(CallStyle(), "many")) == MAX_IMAGES
 
 
 @on_linux
 def test_a_picture_to_start_from_arrives_as_it_was_sent(painter: RemotePlugin) -> None:
     start = np.random.default_rng(3).integers(0, 256, (6, 8, 3)).astype(np.uint8)
-    (one,) = painter.several(Way(start), "copy")
+    (one,) = painter.several(CallStyle(start), "copy")
     assert np.array_equal(one.pixels, start[::-1, ::-1])
 
 
 @on_linux
 def test_a_thread_is_another_one(painter: RemotePlugin) -> None:
-    here, there = (painter.several(Way(thread=thread), "where") for thread in (False, True))
+    here, there = (painter.several(CallStyle(thread=thread), "where") for thread in (False, True))
     assert tuple(here[0].pixels[0, 0]) == GREEN
     assert tuple(there[0].pixels[0, 0]) == BLUE
 
 
 @on_linux
 def test_refusals_and_what_is_no_picture_are_told_as_ever(painter: RemotePlugin) -> None:
-    with pytest.raises(CallRefused, match="no pictures"):
-        painter.several(Way(), "refuse")
-    with pytest.raises(Misspoke, match="no picture came back, but str"):
-        painter.several(Way(), "nothing")
-    assert len(painter.several(Way(), "two")) == 2
+    with pytest.raises(PluginError, match="no pictures"):
+        painter.several(CallStyle(), "refuse")
+    with pytest.raises(MalformedReply, match="no picture came back, but str"):
+        painter.several(CallStyle(), "nothing")
+    assert len(painter.several(CallStyle(), "two")) == 2
 
 
 def picture(**more: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def picture(**more: Any) -> dict[str, Any]:
     ("body", "payload"),
     [
         ({"pictures": [], "inside_seconds": 0.1}, b""),
-        ({"pictures": [picture()] * (MOST + 1), "inside_seconds": 0.1}, b"12345" * (MOST + 1)),
+        ({"pictures": [picture()] * (MAX_IMAGES + 1), "inside_seconds": 0.1}, b"12345" * (MAX_IMAGES + 1)),
         ({"pictures": [picture()], "inside_seconds": 0.1}, b"1234"),
         ({"pictures": [picture(), picture()], "inside_seconds": 0.1}, b"12345"),
         ({"pictures": [picture(png_bytes=-1)], "inside_seconds": 0.1}, b"12"),
@@ -83,7 +83,7 @@ def picture(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_an_answer_out_of_form_is_refused(body: dict[str, Any], payload: bytes) -> None:
-    with pytest.raises(Misspoke):
+    with pytest.raises(MalformedReply):
         parts_of(Reply(body, payload, 0.1))
 
 

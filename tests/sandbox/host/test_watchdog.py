@@ -164,7 +164,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 
 def test_many_files_are_a_limit_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "MOST_FILES", 50)
+    monkeypatch.setattr(watchdog, "MAX_FILES", 50)
     for number in range(60):
         (tmp_path / str(number)).touch()
     assert limited(os.getpid(), tmp_path).endswith("files, limit 50")

@@ -28,7 +28,7 @@ from certify.sandbox.jail.filter import (
     program,
     rules,
 )
-from tests.sandbox.jail.interpreter import MOST_INSTRUCTIONS, call_data, run
+from tests.sandbox.jail.interpreter import MAX_INSTRUCTIONS, call_data, run
 
 MACHINES = tuple(AUDIT_ARCH)
 FILTERS = list(itertools.product(MACHINES, (False, True), (False, True)))
@@ -145,7 +145,7 @@ def test_sockets_are_made_only_in_a_network_of_its_own(machine: str, own: bool, 
 @every_filter
 def test_the_kernel_would_load_it(machine: str, own: bool, heard: bool) -> None:
     lines = PROGRAMS[machine, own, heard]
-    assert 0 < len(lines) < MOST_INSTRUCTIONS
+    assert 0 < len(lines) < MAX_INSTRUCTIONS
     for place, (code, if_true, if_false, constant) in enumerate(lines):
         assert 0 <= if_true < 256 and 0 <= if_false < 256 and 0 <= constant < 2**32 and code < 2**16
         assert place + 1 + max(if_true, if_false) < len(lines) or code == 0x06

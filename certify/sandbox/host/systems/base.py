@@ -25,7 +25,7 @@ _WINDOWS_CODES = {
 
 
 @dataclass(frozen=True)
-class Order:
+class WorkerSpec:
     """A worker to be started. `limits` are its tree's (processes, and bytes of memory and disk), `rlimits`
     each process' (RLIMIT_* by name)."""
 
@@ -45,7 +45,7 @@ class Process:
 
 
 @dataclass
-class Told:
+class WorkerEvents:
     """What befell workers, by pid: how they exited (negative: by that signal), the limit that they passed and
     who saw it, and what their filters refused, until it is taken."""
 
@@ -63,9 +63,9 @@ class Told:
 class System(Protocol):
     """Every method raises HostError where the system's own part is broken: then nothing more can be run."""
 
-    told: Told
+    events: WorkerEvents
 
-    def start(self, order: Order) -> tuple[Process, str]:
+    def start(self, order: WorkerSpec) -> tuple[Process, str]:
         """A worker behind the walls of `order`, and what kept them from standing: empty where they do."""
 
     def note(self) -> None:

@@ -18,8 +18,8 @@ import certify
 from certify.sandbox.host import cgroups
 from certify.sandbox.host import guest_copy as library
 from certify.sandbox.host.faults import HostError
-from certify.sandbox.host.pipes import OUTPUTS, ROOM, SelectedPipes
-from certify.sandbox.host.systems.base import Order, Process, Told, describe_exit
+from certify.sandbox.host.pipes import MAX_BUFFERED, OUTPUTS, SelectedPipes
+from certify.sandbox.host.systems.base import Process, WorkerEvents, WorkerSpec, describe_exit
 from certify.sandbox.jail.notify import Attempt
 
 _NURSERY = "int(sys.argv[1]), sys.argv[2] == 'warm'"
@@ -37,7 +37,7 @@ class Linux:
     """One supervisor and its nursery, which has the heavy libraries imported if it is `warm`."""
 
     def __init__(self, scratch: Path, environment: dict[str, str], warm: bool) -> None:
-        self.told = Told()
+        self.events = WorkerEvents()
         self._started: int | None = None
         self._keepers: dict[int, int] = {}
         self._standing: dict[int, str] = {}
@@ -73,7 +73,7 @@ class Linux:
                 start_new_session=True,
             )
 
-    def start(self, order: Order) -> tuple[Process, str]:
+    def start(self, order: WorkerSpec) -> tuple[Process, str]:
         self._wait_until_ready()
         ours, theirs = _pipes()
         door, door_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -115,7 +115,7 @@ class Linux:
         pipes = SelectedPipes(ours[0], outputs, also=self._nursery.fileno())
         return Process(pid, pipes), self._standing.pop(order.number)
 
-    def _group(self, order: Order) -> cgroups.Group | None:
+    def _group(self, order: WorkerSpec) -> cgroups.Group | None:
         if not self._groups:
             return None
         try:
@@ -126,7 +126,7 @@ class Linux:
 
     def _check(self, group: cgroups.Group, pid: int) -> None:
         """A keeper that is not in its group is held by the watchdog alone, and so are those after it."""
-        if pid in group.members() or pid in self.told.exits:
+        if pid in group.members() or pid in self.events.exits:
             self._group_of[pid] = group
         else:
             group.remove()
@@ -162,17 +162,17 @@ class Linux:
         elif "groups" in message:
             self._groups, self._no_groups = message["groups"], message["why"]
         elif "started" in message:
-            self.told.forget(message["started"])
+            self.events.forget(message["started"])
             self._started = message["started"]
         elif "walls" in message:
             self._standing[message["walls"]] = message["failed"]
         elif "attempt" in message:
             keeper = self._keepers.get(message["worker"], 0)
-            self.told.attempts.setdefault(keeper, []).append(Attempt(**message["attempt"]))
+            self.events.attempts.setdefault(keeper, []).append(Attempt(**message["attempt"]))
         elif "exited" in message:
             self._note_exit(message["exited"], os.waitstatus_to_exitcode(message["status"]))
         elif "limit" in message:
-            self.told.passed_limits[message["pid"]] = f"the watchdog: {message['limit']}"
+            self.events.passed_limits[message["pid"]] = f"the watchdog: {message['limit']}"
         elif "killed" in message:
             self._killed.add(message["killed"])
         elif "nursery" in message:
@@ -182,8 +182,8 @@ class Linux:
         group = self._group_of.get(pid)
         passed = group.passed() if group else ""
         if passed:
-            self.told.passed_limits.setdefault(pid, f"the kernel: {passed}")
-        self.told.exits[pid] = code
+            self.events.passed_limits.setdefault(pid, f"the kernel: {passed}")
+        self.events.exits[pid] = code
 
     def kill(self, pid: int) -> None:
         self._tell({"kill": pid})
@@ -236,5 +236,5 @@ def _pipes() -> tuple[list[int], list[int]]:
     if sys.platform == "linux":
         # Room for all that the watch of one process can tell while nobody reads.
         with contextlib.suppress(OSError):
-            fcntl.fcntl(theirs[-1], fcntl.F_SETPIPE_SZ, ROOM)
+            fcntl.fcntl(theirs[-1], fcntl.F_SETPIPE_SZ, MAX_BUFFERED)
     return ours, theirs

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from certify.sandbox.host.systems.base import Order
+from certify.sandbox.host.systems.base import WorkerSpec
 from certify.sandbox.host.systems.spawned import Spawned
 from certify.sandbox.jail.plan import Jail
 
@@ -19,7 +19,7 @@ SANDBOX = "/usr/bin/sandbox-exec"
 class MacOS(Spawned):
     """Neither the kernel nor a process of ours owns the tree: it is found by what was seen of it."""
 
-    def _before(self, order: Order) -> list[str]:
+    def _before(self, order: WorkerSpec) -> list[str]:
         return [SANDBOX, "-p", profile(order.jail)] if order.jail.seatbelt else []
 
     def limits_kept_by(self) -> str:

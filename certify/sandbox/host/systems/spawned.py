@@ -20,8 +20,8 @@ import psutil
 from certify.sandbox.host import guest_copy as library
 from certify.sandbox.host.faults import HostError
 from certify.sandbox.host.pipes import OUTPUTS, Pipes, SelectedPipes, ThreadedPipes
-from certify.sandbox.host.systems.base import TICK, Order, Process, Told
-from certify.sandbox.host.watchdog import MOST_FILES, disk_use
+from certify.sandbox.host.systems.base import TICK, Process, WorkerEvents, WorkerSpec
+from certify.sandbox.host.watchdog import MAX_FILES, disk_use
 from certify.sandbox.protocol import FrameParser, ProtocolError
 
 _WORKER = "sys.argv[1:4], sys.argv[4], sys.argv[5]"
@@ -36,7 +36,7 @@ class Ward:
 
     popen: subprocess.Popen[bytes]
     pipes: Pipes
-    order: Order
+    order: WorkerSpec
     seen: dict[int, psutil.Process] = field(default_factory=dict)
     looked: float = 0.0
 
@@ -69,8 +69,8 @@ class Ward:
         self.looked = time.monotonic() + 1.0 + files / 20_000
         if hidden:
             return f"a folder that cannot be looked into ({hidden})"
-        if files > MOST_FILES:
-            return f"{files} files, limit {MOST_FILES}"
+        if files > MAX_FILES:
+            return f"{files} files, limit {MAX_FILES}"
         limit = self.order.limits["disk"]
         return f"{size >> 20} MiB on disk, limit {limit >> 20} MiB" if size > limit else ""
 
@@ -79,7 +79,7 @@ class Spawned:
     """`warm` means nothing here: every worker imports for itself."""
 
     def __init__(self, scratch: Path, environment: dict[str, str], warm: bool = False) -> None:
-        self.told = Told()
+        self.events = WorkerEvents()
         self._scratch = scratch
         self._wards: dict[int, Ward] = {}
         self._told_here = "none"
@@ -88,7 +88,7 @@ class Spawned:
         self._watch = threading.Thread(target=self._watch_on, daemon=True)
         self._watch.start()
 
-    def start(self, order: Order) -> tuple[Process, str]:
+    def start(self, order: WorkerSpec) -> tuple[Process, str]:
         ours, theirs = _pipes()
         try:
             popen = self._spawn(order, theirs)
@@ -103,11 +103,11 @@ class Spawned:
         ward = Ward(popen, pipes, order)
         failed = self._shut_in(ward)
         with self._lock:
-            self.told.forget(popen.pid)
+            self.events.forget(popen.pid)
             self._wards[popen.pid] = ward
         return Process(popen.pid, pipes), failed or self._wait_until_up(ward)
 
-    def _spawn(self, order: Order, theirs: Sequence[int]) -> subprocess.Popen[bytes]:
+    def _spawn(self, order: WorkerSpec, theirs: Sequence[int]) -> subprocess.Popen[bytes]:
         """`theirs`: requests, then OUTPUTS."""
         requests, answers, stdout, stderr, events = theirs
         ends = [self._inherited(number) for number in (requests, answers, events)]
@@ -124,7 +124,7 @@ class Spawned:
 
     # What a system may do in its own way.
 
-    def _before(self, order: Order) -> list[str]:
+    def _before(self, order: WorkerSpec) -> list[str]:
         """What stands before the command."""
         return []
 
@@ -189,7 +189,7 @@ class Spawned:
         for pid, ward in wards:
             code = ward.popen.poll()
             if code is not None:
-                self.told.exits[pid] = code
+                self.events.exits[pid] = code
 
     def kill(self, pid: int) -> None:
         with self._lock:
@@ -198,7 +198,7 @@ class Spawned:
             return
         self._end_tree(ward)
         try:
-            self.told.exits[pid] = ward.popen.wait(10)
+            self.events.exits[pid] = ward.popen.wait(10)
         except subprocess.TimeoutExpired:
             raise HostError(f"worker {pid} could not be ended") from None
         if isinstance(ward.pipes, ThreadedPipes):
@@ -211,7 +211,7 @@ class Spawned:
             for pid, ward in wards:
                 passed = ward.passed() if ward.popen.poll() is None else ""
                 if passed:
-                    self.told.passed_limits.setdefault(pid, f"the watchdog: {passed}")
+                    self.events.passed_limits.setdefault(pid, f"the watchdog: {passed}")
                     self._stop(ward)
 
     def _stop(self, ward: Ward) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from certify.sandbox.host.pipes import Pipes, ThreadedPipes
-from certify.sandbox.host.systems.base import Told
+from certify.sandbox.host.systems.base import WorkerEvents
 from certify.sandbox.host.systems.spawned import Spawned, Ward
 
 CREATE_SUSPENDED = 0x4
@@ -112,7 +112,7 @@ class Job:
 
 class Windows(Spawned):
     def __init__(self, scratch: Any, environment: dict[str, str], warm: bool = False) -> None:
-        self.told = Told()
+        self.events = WorkerEvents()
         self._jobs: dict[int, Job] = {}
         super().__init__(scratch, environment, warm)
 
