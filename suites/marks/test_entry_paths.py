@@ -61,7 +61,7 @@ def test_every_way_to_an_image_ends_in_the_mark(
         evidence.picture(name, one.pixels, f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g}")
     names = ", ".join(name for name, _, _ in unmarked)
     assert not unmarked, f"{len(unmarked)} of {len(made)} ways lead to an unmarked image: {names}."
-    open_ones = [f"{way.name} ({way.unasked})" for way in tried if way.unasked]
+    open_ones = [f"{way.name} ({way.skipped})" for way in tried if way.skipped]
     open_ones += [f"{name} (too flat or too small)" for name, _, one in readings if one.state != "present"]
     if open_ones:
         raise NotEvidenced(f"It could not be seen whether these ways mark: {', '.join(open_ones)}.")

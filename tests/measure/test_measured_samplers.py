@@ -66,41 +66,41 @@ def test_through_the_conversation_a_sampler_is_judged_bit_for_bit_as_beside_the_
 ) -> None:
     """float32 is what torch works in, so that nothing is lost on the way."""
     sampler = offered(entry, algorithm=algorithm)
-    found = measure(plugin, sampler, Draws("7", "a", "b"))
+    measured = measure(plugin, sampler, Draws("7", "a", "b"))
     draws = Draws("7", "a", "b")
     laws, law, seed = oracle.draw_laws(draws.entropy()), oracle.draw_law(draws.entropy()), draws.seed()
     away = Away(draws, sampler)
     run = oracle.run_of_sampler(samplers.build(algorithm, {}, oracle.SD_SCHEDULE))
     config = {**oracle.SD_SCHEDULE, "prediction_type": "epsilon"}
     if entry == "dpm":
-        assert found.by_trajectory == oracle.assess(
+        assert measured.by_trajectory == oracle.assess(
             run, algorithm, laws=laws, seed=seed, scheduler_config=config, step_counts=away.counts
         )
-        assert found.by_trajectory.problems() == () and found.repeats
-        assert found.elsewhere is not None and found.elsewhere.found is not None
-        assert found.elsewhere.found.trajectory_problems() == ()
-        assert found.calls == sum(ENDS) + 2 * sum(away.counts) + 2 * STEPS + 4 * away.steps
+        assert measured.by_trajectory.problems() == () and measured.repeats
+        assert measured.elsewhere is not None and measured.elsewhere.assessment is not None
+        assert measured.elsewhere.assessment.trajectory_problems() == ()
+        assert measured.calls == sum(ENDS) + 2 * sum(away.counts) + 2 * STEPS + 4 * away.steps
     else:
-        assert found.by_moments == oracle.assess_moments(
+        assert measured.by_moments == oracle.assess_moments(
             run, algorithm, law=law, seed=seed, scheduler_config=config
         )
-        assert found.by_moments.problems() == () and found.repeats
-        assert found.elsewhere == Elsewhere(away.steps, away.shape, repeats=True)
-        assert found.calls == sum(ENDS) + 4 * STEPS + 2 * away.steps
+        assert measured.by_moments.problems() == () and measured.repeats
+        assert measured.elsewhere == Elsewhere(away.steps, away.shape, repeats=True)
+        assert measured.calls == sum(ENDS) + 4 * STEPS + 2 * away.steps
 
 
 @on_linux
 def test_each_sampler_is_measured_once_and_trouble_of_one_leaves_the_others(plugin: RemotePlugin) -> None:
     rows = (offered("halved"), offered("missing"), offered("lively", stochastic=True))
-    once, told, before = Once(), list[str](), plugin.ledger.calls
-    trials = once.get(rows, plugin, "7", told.append)
+    once, notes, before = Once(), list[str](), plugin.ledger.calls
+    trials = once.get(rows, plugin, "7", notes.append)
     assert "have the shape (1, 2, 8, 8)" in trials[0].does_not_run
     assert "AttributeError" in trials[1].does_not_run
     assert trials[2].measured is not None and trials[2].measured.by_moments is not None
     calls = plugin.ledger.calls
-    assert calls > before and once.get(rows, plugin, "7", told.append) == trials
+    assert calls > before and once.get(rows, plugin, "7", notes.append) == trials
     assert plugin.ledger.calls == calls
-    assert told == ["sampler halved", "sampler missing", "sampler lively"]
+    assert notes == ["sampler halved", "sampler missing", "sampler lively"]
 
 
 def test_the_law_of_a_run_comes_from_its_seed_alone() -> None:
@@ -123,21 +123,21 @@ def test_one_that_is_right_only_where_it_knows_that_it_is_measured_is_told() -> 
         oracle.run_of_sampler(samplers.build(name, {}, oracle.SD_SCHEDULE)) for name in ("Euler", "Heun")
     )
     named, own = offered("x", algorithm="Euler"), offered("x", order=1)
-    asked = {"parameters": {}, "scheduler_config": oracle.SD_SCHEDULE, "seed": 3}
-    there = Away(SEED, named).assess(heun, 1.0, asked)
+    options = {"parameters": {}, "scheduler_config": oracle.SD_SCHEDULE, "seed": 3}
+    there = Away(SEED, named).assess(heun, 1.0, options)
     measured = Measured(RIGHT, None, {}, 1, 0.1, there)
     assert f"at {there.steps} steps" in measured.trajectory_problems[-1]
     assert measured.error_problems == () and measured.repeats
-    assert Measured(RIGHT, None, {}, 1, 0.1, Away(SEED, named).assess(euler, 1.0, asked)).repeats
+    assert Measured(RIGHT, None, {}, 1, 0.1, Away(SEED, named).assess(euler, 1.0, options)).repeats
 
     def lazy(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
         network(noise, 999)
         return noise
 
-    there = Away(SEED, own).assess(lazy, 1.0, asked)
+    there = Away(SEED, own).assess(lazy, 1.0, options)
     measured = Measured(replace(RIGHT, algorithm=None), None, {}, 1, 0.1, there)
     assert "Its error is" in measured.error_problems[0] and str(there.shape) in measured.error_problems[0]
-    assert not Measured(None, LIVELY, {}, 1, 0.1, replace(there, repeats=False, found=None)).repeats
+    assert not Measured(None, LIVELY, {}, 1, 0.1, replace(there, repeats=False, assessment=None)).repeats
 
 
 # What the suite decides.
@@ -150,15 +150,15 @@ LIVELY = oracle.assess_moments(
 )
 
 
-def a_trial(found: Any = RIGHT, trouble: Exception | None = None, **more: Any) -> Trial:
-    by_moments = isinstance(found, oracle.MomentAssessment)
+def a_trial(assessment: Any = RIGHT, trouble: Exception | None = None, **more: Any) -> Trial:
+    by_moments = isinstance(assessment, oracle.MomentAssessment)
     row = Sampler(name="x", entry="a:b", algorithm="Euler a" if by_moments else "Euler")
     kinds = more.pop("kinds", ("epsilon",))
     row = row.model_copy(update={"prediction_types": kinds})
     table = (
-        {"by_trajectory": None, "by_moments": found}
+        {"by_trajectory": None, "by_moments": assessment}
         if by_moments
-        else {"by_trajectory": found, "by_moments": None}
+        else {"by_trajectory": assessment, "by_moments": None}
     )
     measured = Measured(**table, predictions={}, calls=1, seconds=0.1)
     return Trial(row, None if trouble else replace(measured, **more), trouble)

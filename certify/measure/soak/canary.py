@@ -1,8 +1,8 @@
-"""Whether a soak could have seen a leak, and whether what it saw is the harness's own.
+"""Checks whether a soak can detect a leak, and how much of the growth comes from the harness.
 
-The same loop is run on a plugin of the harness: with a planted leak of four times the smallest that the soak
-claims to see, or with none. Fewer calls do, since the same growth in as many samples is the same finding.
-"""
+The same loop runs on a stand-in plugin with a planted leak of four times the smallest leak that the soak
+claims to detect, or with no leak. Fewer calls are enough, because the same growth in as many samples gives
+the same verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_CALLS, MAX_SAMPLES = 192, 64
 
 
 def plant(plugin: RemotePlugin, draws: Draws, done: Segment) -> LeakVerdict | None:
-    """The judgement on a planted leak; None where the soak has no smallest leak to prove."""
+    """The verdict on a planted leak; None where the soak claims no smallest leak."""
     r_min = done.memory.r_min
     if r_min is None:
         return None
@@ -31,7 +31,7 @@ def plant(plugin: RemotePlugin, draws: Draws, done: Segment) -> LeakVerdict | No
 
 
 def compare(plugin: RemotePlugin, draws: Draws, done: Segment) -> float:
-    """Bytes a call that a plugin which keeps nothing grows by in a soak as long as this one, at least 0."""
+    """The growth in bytes per call of a stand-in without a leak in a soak of this length, at least 0."""
     calls = min(done.calls, MAX_CALLS)
     return max(0.0, judge_memory(_measure(plugin, draws, 0, calls, done.calls)).rate)
 

@@ -1,4 +1,4 @@
-"""The soak of one engine: segments, one after another, until one of them is as long as the profile asks."""
+"""Soaks one engine: runs segments until one of them is as long as the profile requires."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def soak(
     clock: Callable[[], float] = time.monotonic,
     slept: Callable[[], float] = seconds_slept,
 ) -> list[Segment]:
-    """Soaks the plugin, with requests drawn from the seed `root`; gives all segments of the `journal`.
+    """Soaks the plugin with requests drawn from the seed `root`; returns all segments of the `journal`.
 
-    A segment that the journal has whole is not measured again. One that the harness or the machine cut short
-    begins anew for the whole time, since what is asked for is time without a break. After one that the
-    plugin ended itself, which is a finding of its own, another uses what is left of the time, as often as
-    the profile says; then the fault is raised. With `instant` the engine's networks are left out.
+    A complete segment in the journal is not measured again. If the harness or the machine interrupted a
+    segment, a new one starts with the full time, because the profile requires time without a break. If the
+    plugin ended a segment, which is a separate finding, another one uses the remaining time; after the
+    number of segments in the profile the fault is raised. With `instant` the engine's networks are left out.
     """
-    aim = _aim(profile, instant)
-    left = aim.seconds
+    target = _target(profile, instant)
+    left = target.seconds
     lost = 0
     while not any(segment.whole for segment in journal.segments):
         segment = Segment(engine="instant" if instant else "real", aim=left, began=time.time())
         draws = Draws(root, "leak.memory", f"{segment.engine} {len(journal.segments)}")
         try:
             with plugin.soaking(instant) as worker:
-                rest = SoakTarget(left, aim.calls)
+                rest = SoakTarget(left, target.calls)
                 SegmentSampler(segment, worker, Workload(draws), rest, journal, note, clock, slept).run()
         except CandidateFault as fault:
             segment.ended = fault.message
@@ -55,7 +55,7 @@ def soak(
     return journal.segments
 
 
-def _aim(profile: Profile, instant: bool) -> SoakTarget:
+def _target(profile: Profile, instant: bool) -> SoakTarget:
     if instant:
         return SoakTarget(profile.instant_seconds, profile.instant_calls)
     return SoakTarget(profile.soak_seconds, profile.soak_calls)

@@ -1,4 +1,4 @@
-"""A run of the plugin's own sampler, whose network is the judge's: each call of it is a question."""
+"""Runs the plugin's own sampler with a remote network: each call of the network is a question to the host."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Ask = Callable[[int, dict[str, Any], bytes], bytes]
 
 
 class RemoteNetwork:
-    """`network(latents, timestep)` as `reference_engine.oracle.Network`, which here sits with the judge.
+    """A proxy of `reference_engine.oracle.Network`, which runs on the host.
 
-    `scheduler_config` is the model's. Latents travel as float32.
+    `scheduler_config` is the model's. Latents are sent as float32.
     """
 
     def __init__(self, scheduler_config: dict[str, Any], ask: Ask) -> None:
@@ -35,7 +35,7 @@ class RemoteNetwork:
 
 
 def run_sampler(request: dict[str, Any], noise: bytes, ask: Ask) -> tuple[dict[str, Any], bytes]:
-    """The latents that come out, as a header and float32 bytes; raises what the sampler raises."""
+    """The latents that the sampler returns, as a header and float32 bytes. Raises what the sampler raises."""
     module, _, name = request["entry"].partition(":")
     run = getattr(importlib.import_module(module), name)
     network = RemoteNetwork(request["scheduler_config"], ask)

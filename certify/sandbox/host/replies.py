@@ -1,4 +1,5 @@
-"""What a worker tells of itself and its plugin. Claims: they can add suspicion, and never take any away."""
+"""What a worker states about itself and its plugin. These are claims: they can add suspicion but never remove
+it."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class ImageReply(BaseModel):
-    """What stands beside a picture's bytes: sides in pixels, how many bytes follow, the result's facts."""
+    """The header of an image reply: width and height in pixels, the number of payload bytes, the result's
+    facts."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -19,9 +21,8 @@ class ImageReply(BaseModel):
 
 
 class WorkerState(BaseModel):
-    """What a soaked worker tells of itself: whether Python's collector is on; blocks, heap, live asyncio
-    tasks, bytes of torch's on a GPU. A claim, which can only add suspicion.
-    """
+    """What a soaked worker states of itself: whether Python's garbage collector is on; memory blocks, heap
+    bytes, live asyncio tasks, and bytes of torch on a GPU. It is a claim, which can only add suspicion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -33,7 +34,7 @@ class WorkerState(BaseModel):
 
 
 class AllocationSite(BaseModel):
-    """A line of Python that allocated what is still held, as the worker tells it: how often, and bytes."""
+    """A line of Python whose allocations are still held, as the worker states it: their count and bytes."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

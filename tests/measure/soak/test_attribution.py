@@ -21,8 +21,8 @@ FOREIGN = AllocationSite(place="/usr/lib/python3/json.py:3", count=20, bytes=500
 
 
 def test_lines_of_the_plugin_that_hold_something_of_each_call_are_named() -> None:
-    told = Attribution(sites=[RARE, FOREIGN, HELD], calls=20, grown=60_000).lines("/plugins/one")
-    assert told == ["src/store.py:12 holds 1.0 objects and 3000 B of each call"]
+    lines = Attribution(sites=[RARE, FOREIGN, HELD], calls=20, grown=60_000).lines("/plugins/one")
+    assert lines == ["src/store.py:12 holds 1.0 objects and 3000 B of each call"]
 
 
 @pytest.mark.parametrize(

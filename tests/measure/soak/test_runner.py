@@ -131,9 +131,9 @@ def test_after_a_lost_worker_the_rest_of_the_time_is_soaked(path: Path, fault: C
     first, second = run(path, Plugin({10: fault}))
     assert first.ended == fault.message
     assert first.seconds + second.seconds == pytest.approx(DAY, rel=0.03)
-    told = Strata(second, earlier=[first], seconds=DAY)
-    assert fault.message in told.short
-    assert told.segments("real") == [first, second]
+    strata = Strata(second, earlier=[first], seconds=DAY)
+    assert fault.message in strata.short
+    assert strata.segments("real") == [first, second]
 
 
 def test_a_plugin_that_ends_each_hour_is_given_up(path: Path) -> None:

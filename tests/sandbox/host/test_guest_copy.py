@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import certify
-from certify.sandbox.guest.forget_paths import forget_what_was_not_given
+from certify.sandbox.guest.forget_paths import forget_missing_paths
 from certify.sandbox.host import guest_copy as library
 
 CHECKOUT = Path(certify.__file__).resolve().parent.parent
@@ -52,12 +52,12 @@ def install(folder: Path) -> None:
     for name in ("certify/run.py", "reference_engine/sdk.py", "bin/certify", "__pycache__/finder.pyc"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    told = folder / "sd_certify-9.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text("Name: sd-certify\nVersion: 9\n", "utf-8")
+    metadata = folder / "sd_certify-9.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: sd-certify\nVersion: 9\n", "utf-8")
     named = ("certify/run.py", "reference_engine/sdk.py", "../packages/bin/certify", "__pycache__/finder.pyc")
-    record = "".join(f"{name},,\n" for name in (*named, f"{told.name}/METADATA"))
-    (told / "RECORD").write_text(record, "utf-8")
+    record = "".join(f"{name},,\n" for name in (*named, f"{metadata.name}/METADATA"))
+    (metadata / "RECORD").write_text(record, "utf-8")
 
 
 def test_traces_are_what_was_installed_without_the_engine(
@@ -92,7 +92,7 @@ def test_what_is_not_there_any_more_is_forgotten(tmp_path: Path, monkeypatch: py
     finders = [__import__(name).Finder for name in ("gone_finder", "kept_finder")]
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, *finders])
     (tmp_path / "gone_finder.py").unlink()
-    forget_what_was_not_given()
+    forget_missing_paths()
     assert sys.path[0] == str(tmp_path) and str(tmp_path / "gone") not in sys.path
     assert sys.meta_path[-1] is finders[1] and finders[0] not in sys.meta_path
     assert "gone_finder" not in sys.modules

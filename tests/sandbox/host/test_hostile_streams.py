@@ -190,7 +190,7 @@ def test_a_huge_answer_is_refused_before_any_memory_is_taken(sizes: tuple[int, i
 def test_no_bytes_on_the_event_pipe_trip_it_and_only_events_come_of_them(pieces: list[bytes]) -> None:
     with raw_worker() as worker:
         for piece in pieces:
-            worker.session._hear(piece)
+            worker.session._read_events(piece)
         assert all(event.by == "worker" and not event.refused for event in worker.events)
 
 
@@ -203,7 +203,7 @@ def test_no_bytes_on_the_event_pipe_trip_it_and_only_events_come_of_them(pieces:
 )
 def test_a_worker_cannot_speak_for_the_kernel(line: bytes) -> None:
     with raw_worker() as worker:
-        worker.session._hear(line + b"\n")
+        worker.session._read_events(line + b"\n")
         assert [(event.by, event.refused) for event in worker.events] == [("worker", False)]
 
 
@@ -219,7 +219,7 @@ def test_a_worker_cannot_speak_for_the_kernel(line: bytes) -> None:
 )
 def test_a_line_that_is_no_event_is_noise(line: bytes) -> None:
     with raw_worker() as worker:
-        worker.session._hear(line + b"\n")
+        worker.session._read_events(line + b"\n")
         assert [event.kind for event in worker.events] == ["noise"]
 
 
@@ -245,7 +245,7 @@ def test_a_flood_of_noise_is_judged_without_being_read(monkeypatch: pytest.Monke
     monkeypatch.setattr(Event, "model_validate_json", count)
     event = b'{"kind": "network", "detail": "connect 127.0.0.1:9"}\n'
     with raw_worker() as worker:
-        worker.session._hear(b"".join(b"{%d\n" % number for number in range(50_000)) + 1000 * event)
+        worker.session._read_events(b"".join(b"{%d\n" % number for number in range(50_000)) + 1000 * event)
         assert [event.kind for event in worker.events] == ["network", "noise"]
     assert judged == [event.strip()]
 
@@ -253,7 +253,7 @@ def test_a_flood_of_noise_is_judged_without_being_read(monkeypatch: pytest.Monke
 def test_a_line_without_an_end_is_not_kept_whole() -> None:
     with raw_worker() as worker:
         for _ in range(100):
-            worker.session._hear(b"x" * (1 << 16))
+            worker.session._read_events(b"x" * (1 << 16))
         assert len(worker.session._event_text) <= sessions.LOG_LIMIT
 
 

@@ -59,7 +59,7 @@ def test_a_thread_is_another_one(painter: RemotePlugin) -> None:
 def test_refusals_and_what_is_no_picture_are_told_as_ever(painter: RemotePlugin) -> None:
     with pytest.raises(PluginError, match="no pictures"):
         painter.several(CallStyle(), "refuse")
-    with pytest.raises(MalformedReply, match="no picture came back, but str"):
+    with pytest.raises(MalformedReply, match="no image came back, but str"):
         painter.several(CallStyle(), "nothing")
     assert len(painter.several(CallStyle(), "two")) == 2
 

@@ -45,7 +45,7 @@ def test_a_lost_worker_is_replaced_and_every_fault_is_kept(remote: Remote) -> No
 
 
 def test_what_is_no_picture_is_told(remote: Remote) -> None:
-    with pytest.raises(MalformedReply, match="no picture came back, but str"):
+    with pytest.raises(MalformedReply, match="no image came back, but str"):
         remote().generate("sentence")
 
 
@@ -130,7 +130,7 @@ def test_shared_memory_is_the_workers_own_behind_namespaces_and_everybodys_witho
     plugin = RemotePlugin(host, tmp_path / "workers", opening)
     try:
         plugin.load()
-        told = [event.detail for _, event in plugin.ledger.events if event.kind == "write"]
+        writes = [event.detail for _, event in plugin.ledger.events if event.kind == "write"]
     finally:
         plugin.close()
-    assert bool(told) == ("own namespaces" not in host.walls), (told, host.walls)
+    assert bool(writes) == ("own namespaces" not in host.walls), (writes, host.walls)

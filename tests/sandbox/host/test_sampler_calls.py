@@ -54,23 +54,23 @@ def test_the_judge_sees_every_call_and_what_comes_out(remote: Remote) -> None:
 
 @on_linux
 def test_a_sampler_is_given_noise_steps_seed_and_the_models_config(remote: Remote) -> None:
-    with pytest.raises(PluginError) as told:
+    with pytest.raises(PluginError) as error:
         sample(remote(), "tells", steps=28, seed=2**40)
-    assert json.loads(told.value.message) == ["float32", [1, 4, 8, 8], 28, 2**40, {"beta_start": 0.1}]
+    assert json.loads(error.value.message) == ["float32", [1, 4, 8, 8], 28, 2**40, {"beta_start": 0.1}]
 
 
 @on_linux
 def test_what_a_sampler_raises_is_a_refusal_and_the_worker_lives(remote: Remote) -> None:
     plugin = remote()
-    for name, error in (
+    for name, error_type in (
         ("raises", "ArithmeticError"),
         ("no_timestep", "ValueError"),
         ("nothing", "NotASampler"),
         ("missing", "AttributeError"),
     ):
-        with pytest.raises(PluginError) as told:
+        with pytest.raises(PluginError) as error:
             sample(plugin, name)
-        assert told.value.error_type == error
+        assert error.value.error_type == error_type
     pid = plugin._session.pid if plugin._session else 0
     sample(plugin, "honest")
     assert plugin._session and plugin._session.pid == pid
@@ -96,11 +96,11 @@ def test_a_fault_in_a_run_is_entered_and_a_fresh_worker_serves_the_next(
     plugin = remote()
     plugin.load()
     started = time.monotonic()
-    with pytest.raises(kind, match=said) as told:
+    with pytest.raises(kind, match=said) as error:
         sample(plugin, name)
     assert time.monotonic() - started < 5, "the deadline is of the whole conversation: half a second"
-    assert f'"entry": "samplers:{name}", "steps": 5' in told.value.request
-    assert [fault for _, fault in plugin.ledger.faults] == [told.value]
+    assert f'"entry": "samplers:{name}", "steps": 5' in error.value.request
+    assert [fault for _, fault in plugin.ledger.faults] == [error.value]
     assert sample(plugin, "honest").shape == NOISE.shape
 
 
@@ -146,8 +146,8 @@ class Scripted(Session):
         header, payload = self._script.pop(0)
         if not self.nonce:
             self.nonce = json.loads(data[8 : 8 + int.from_bytes(data[:4], "little")])["nonce"]
-        told = {key: self.nonce if value == "NONCE" else value for key, value in header.items()}
-        return Frame(told, payload)
+        fields = {key: self.nonce if value == "NONCE" else value for key, value in header.items()}
+        return Frame(fields, payload)
 
     def _take_events(self) -> None:
         """Nothing is heard."""
@@ -219,6 +219,6 @@ def test_latents_are_taken_where_shape_and_bytes_agree_and_nowhere_else(shape: l
 
 def test_a_request_that_takes_no_questions_hears_none() -> None:
     session = Scripted([(QUESTION, bytes(8))])
-    with pytest.raises(MalformedReply, match="out of form"):
+    with pytest.raises(MalformedReply, match="an invalid answer"):
         session.ask("generate", 1.0)
     assert not session.alive

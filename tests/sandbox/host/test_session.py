@@ -1,4 +1,4 @@
-"""Real workers: what a candidate does in a call is told apart, and nothing of it stays behind."""
+"""Real workers: what a candidate does in a call has a distinct fault, and nothing stays behind."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ def test_a_fault_is_told_by_its_kind_with_the_request_and_the_log(
     opened: Opened, prompt: str, kind: type[CandidateFault], said: str
 ) -> None:
     session = opened()
-    with pytest.raises(kind, match=said) as told:
+    with pytest.raises(kind, match=said) as error:
         ask(session, prompt)
-    assert f'"prompt": "{prompt}"' in told.value.request
-    assert "loaded" in told.value.log
+    assert f'"prompt": "{prompt}"' in error.value.request
+    assert "loaded" in error.value.log
     assert not session.alive
     wait_until_gone([session.pid], 1)
 
@@ -115,7 +115,7 @@ def test_a_fault_is_told_by_its_kind_with_the_request_and_the_log(
         ("segfaults_in_a_call", WorkerEnded, "killed by SIGSEGV"),
         ("exits_in_a_call", WorkerEnded, "exited with code 0"),
         ("hangs_in_a_call", TimedOut, "deadline"),
-        ("writes_into_the_protocol", MalformedReply, "an answer out of form"),
+        ("writes_into_the_protocol", MalformedReply, "an invalid answer"),
     ],
 )
 def test_the_known_bad_plugins_are_told_by_what_they_do(

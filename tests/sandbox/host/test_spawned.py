@@ -43,8 +43,8 @@ def opened(host: Host, tmp_path: Path) -> Iterator[Callable[..., Session]]:
     def start(events: Callable[[Event], None] = lambda _: None, **limits: int) -> Session:
         session = Session(host, tmp_path / f"worker-{len(sessions)}", events, limits=limits)
         sessions.append(session)
-        order = {"root": str(PUPPET), "kind": "native", "entry": ENTRY, "config": {}}
-        load_candidate(session, 60, **order, allowed=[str(session.folder), str(PUPPET)])
+        request = {"root": str(PUPPET), "kind": "native", "entry": ENTRY, "config": {}}
+        load_candidate(session, 60, **request, allowed=[str(session.folder), str(PUPPET)])
         return session
 
     yield start
@@ -112,7 +112,7 @@ def test_what_the_watch_inside_tells_comes_with_the_end_at_the_latest(
 
 def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
     class Refused(Spawned):
-        def _before(self, order: WorkerSpec) -> list[str]:
+        def _before(self, spec: WorkerSpec) -> list[str]:
             return [sys.executable, "-c", "raise SystemExit('no profile here')"]
 
     with Host(tmp_path / "host", system=Refused) as host:
