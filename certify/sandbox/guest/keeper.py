@@ -32,25 +32,25 @@ _DOOR = max(ARRANGED) + 1
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
-def keep(order: dict[str, Any], descriptors: list[int]) -> None:
+def keep(spec: dict[str, Any], descriptors: list[int]) -> None:
     """Never returns. `descriptors`: those for ARRANGED, then the socket to the supervisor."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _call_prctl(PR_SET_CHILD_SUBREAPER, 1)
     _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if order["cgroup"]:
-        _enter(order["cgroup"])
-    jail = Jail.from_dict(order["jail"])
+    if spec["cgroup"]:
+        _enter(spec["cgroup"])
+    jail = Jail.from_dict(spec["jail"])
     if not jail.namespaces:
-        _leave_as(_wait_for(_fork_worker(order, jail, descriptors)))
+        _leave_as(_wait_for(_fork_worker(spec, jail, descriptors)))
     try:
         leave()
     except OSError as error:
         _give_up(descriptors[-1], error)
     status_read, status_write = os.pipe()
     if os.fork() == 0:
-        _be_first(order, jail, descriptors, status_write)
+        _be_first(spec, jail, descriptors, status_write)
     os.close(status_write)
     os.closerange(3, status_read)
     os.closerange(status_read + 1, 4096)
@@ -68,7 +68,7 @@ def _enter(group: str) -> None:
         return
 
 
-def _be_first(order: dict[str, Any], jail: Jail, descriptors: list[int], status_write: int) -> None:
+def _be_first(spec: dict[str, Any], jail: Jail, descriptors: list[int], status_write: int) -> None:
     """Pid 1 of the new namespaces; they end with it. It writes the worker's wait status to a pipe, because
     the kernel delivers no fatal signals from inside to pid 1."""
     _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -76,18 +76,18 @@ def _be_first(order: dict[str, Any], jail: Jail, descriptors: list[int], status_
         move_in(jail)
     except OSError as error:
         _give_up(descriptors[-1], error)
-    status = _wait_for(_fork_worker(order, jail, descriptors, status_write))
+    status = _wait_for(_fork_worker(spec, jail, descriptors, status_write))
     os.write(status_write, status.to_bytes(8, "little"))
     os._exit(0)
 
 
-def _fork_worker(order: dict[str, Any], jail: Jail, descriptors: list[int], ours: int = -1) -> int:
+def _fork_worker(spec: dict[str, Any], jail: Jail, descriptors: list[int], ours: int = -1) -> int:
     worker = os.fork()
     if worker == 0:
         if ours >= 0:
             os.close(ours)
         _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        _become_worker(order, jail, descriptors)
+        _become_worker(spec, jail, descriptors)
     for descriptor in range(3, 4096):
         if descriptor != ours:
             _close(descriptor)
@@ -129,15 +129,15 @@ def _call_prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _become_worker(order: dict[str, Any], jail: Jail, descriptors: list[int]) -> None:
+def _become_worker(spec: dict[str, Any], jail: Jail, descriptors: list[int]) -> None:
     os.setsid()
     _arrange(descriptors)
     os.environ.clear()
-    os.environ.update(order["environment"])
+    os.environ.update(spec["environment"])
     # Libraries imported in the nursery may have made tempfile cache another folder.
     tempfile.tempdir = None
     sys.argv = ["plugin-host"]
-    limit(order["limits"])
+    limit(spec["limits"])
     os.chdir(Path(jail.folder) / "work")
     try:
         shut(jail, _hand_over)

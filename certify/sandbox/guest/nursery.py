@@ -96,14 +96,14 @@ def _answer(channel: socket.socket, ours: tuple[int, int]) -> bool:
     message, descriptors, _, _ = socket.recv_fds(channel, 1 << 17, len(ARRANGED) + 1)
     if not message:
         return False
-    order = json.loads(message)
+    spec = json.loads(message)
     pid = os.fork()
     if pid == 0:
         try:
             channel.close()
             for descriptor in ours:
                 os.close(descriptor)
-            keep(order, descriptors)
+            keep(spec, descriptors)
         finally:
             os._exit(70)
     for descriptor in descriptors:

@@ -1,6 +1,6 @@
 """Requests to one worker: each is counted, has a deadline, and its fault is entered in the ledger.
 
-The content of requests is the part of `image_calls`, `sampler_calls` and `soaked_worker`.
+`image_calls`, `sampler_calls` and `soaked_worker` define the requests.
 """
 
 from __future__ import annotations

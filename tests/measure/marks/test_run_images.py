@@ -125,7 +125,7 @@ def test_faces_are_proven_by_many_images(
     seen: list[str], expected: type[Exception], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     faces = suite("faces")
-    monkeypatch.setattr(faces, "faces_in", lambda pictures: seen[: len(pictures)])
+    monkeypatch.setattr(faces, "faces_in", lambda images: seen[: len(images)])
 
     class Plugin:
         def load(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Calls with a picture to start from, from a thread, and answers of several pictures."""
+"""Calls with an init image, from a thread, and replies with several images."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_refusals_and_what_is_no_picture_are_told_as_ever(painter: RemotePlugin)
     assert len(painter.several(CallStyle(), "two")) == 2
 
 
-def picture(**more: Any) -> dict[str, Any]:
+def image_header(**more: Any) -> dict[str, Any]:
     return {"width": 1, "height": 1, "pixel_bytes": 3, "png_bytes": 2, "result": {}, **more}
 
 
@@ -72,13 +72,16 @@ def picture(**more: Any) -> dict[str, Any]:
     ("body", "payload"),
     [
         ({"pictures": [], "inside_seconds": 0.1}, b""),
-        ({"pictures": [picture()] * (MAX_IMAGES + 1), "inside_seconds": 0.1}, b"12345" * (MAX_IMAGES + 1)),
-        ({"pictures": [picture()], "inside_seconds": 0.1}, b"1234"),
-        ({"pictures": [picture(), picture()], "inside_seconds": 0.1}, b"12345"),
-        ({"pictures": [picture(png_bytes=-1)], "inside_seconds": 0.1}, b"12"),
-        ({"pictures": [picture(pixel_bytes=True)], "inside_seconds": 0.1}, b"123"),
+        (
+            {"pictures": [image_header()] * (MAX_IMAGES + 1), "inside_seconds": 0.1},
+            b"12345" * (MAX_IMAGES + 1),
+        ),
+        ({"pictures": [image_header()], "inside_seconds": 0.1}, b"1234"),
+        ({"pictures": [image_header(), image_header()], "inside_seconds": 0.1}, b"12345"),
+        ({"pictures": [image_header(png_bytes=-1)], "inside_seconds": 0.1}, b"12"),
+        ({"pictures": [image_header(pixel_bytes=True)], "inside_seconds": 0.1}, b"123"),
         ({"pictures": "three", "inside_seconds": 0.1}, b""),
-        ({"pictures": [picture()]}, b"12345"),
+        ({"pictures": [image_header()]}, b"12345"),
         ({}, b""),
     ],
 )
@@ -88,8 +91,8 @@ def test_an_answer_out_of_form_is_refused(body: dict[str, Any], payload: bytes) 
 
 
 def test_an_answer_is_cut_where_its_parts_end() -> None:
-    body = {"pictures": [picture(), picture(png_bytes=1)], "inside_seconds": 0.25}
+    body = {"pictures": [image_header(), image_header(png_bytes=1)], "inside_seconds": 0.25}
     one, other = parts_of(Reply(body, b"abcdefghi", 0.5))
     assert (one.payload, other.payload) == (b"abcde", b"fghi")
-    assert one.body == picture(inside_seconds=0.25)
+    assert one.body == image_header(inside_seconds=0.25)
     assert other.seconds == 0.5
