@@ -1,5 +1,4 @@
-"""Random prompts, seeds and words for each run, all drawn from one root seed so that a run can be
-repeated."""
+"""Random prompts, seeds and words for each run, drawn from one root seed so that a run can be repeated."""
 
 from __future__ import annotations
 

@@ -76,8 +76,7 @@ class Measured:
         return problems or self._elsewhere(lambda assessment: assessment.trajectory_problems())
 
     def _elsewhere(self, problems: Callable[[oracle.Assessment], tuple[str, ...]]) -> tuple[str, ...]:
-        """Reported only where the first measurement was right: the sampler then behaves differently
-        elsewhere."""
+        """Problems elsewhere, reported only where the first measurement was right."""
         if self.elsewhere is None or self.elsewhere.assessment is None:
             return ()
         return tuple(

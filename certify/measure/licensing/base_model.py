@@ -44,8 +44,7 @@ def copy_of_licence(candidate: Candidate) -> list[Finding]:
 
 
 def use_restrictions(candidate: Candidate) -> list[Finding]:
-    """Paragraphs 4a and 5: the use restrictions are a term of the plugin's licence, and users are informed of
-    them."""
+    """Paragraphs 4a and 5: the licence contains the use restrictions, and users are informed."""
     texts = own_texts(candidate, candidate.manifest.licence.terms)
     reading = restrictions_passed_on(texts)
     return _judged(

@@ -39,8 +39,7 @@ _JSON = "application/vnd.pypi.simple.v1+json"
 
 
 class NotResolved(Exception):
-    """The dependencies could not be resolved: no index, no uv, or an unreachable index. The message is the
-    reason."""
+    """The dependencies could not be resolved, for the reason in the message."""
 
 
 @dataclass(frozen=True)

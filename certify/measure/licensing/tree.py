@@ -55,8 +55,7 @@ class Part:
 
 
 def parts(candidate: Candidate, packages: Sequence[Package] = ()) -> list[Part]:
-    """The parts in tree order. Dependencies are the resolved ones, or else the declared ones, whose licences
-    are unknown."""
+    """The parts in tree order, with the resolved dependencies, or else the declared ones without licences."""
     manifest = candidate.manifest
     rows = [
         Part(

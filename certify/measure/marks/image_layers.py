@@ -37,8 +37,7 @@ class Question:
     anchors: str = ""
 
     def known_marks(self) -> tuple[KnownMark, ...]:
-        """The words to search for in the pixels. Raises PayloadError where `payload` is none of its
-        method."""
+        """The words to search for in the pixels. Raises PayloadError for an invalid `payload`."""
         if self.trustmark:
             trustmark_bits(self.payload)
             return KNOWN

@@ -113,8 +113,7 @@ def _decoded(generation: Generation) -> Png:
 def layers_of(
     candidate: Candidate, generations: Sequence[Generation], anchors: str
 ) -> list[dict[str, Layer]]:
-    """All layers of each image: of its pixels, of its file, and the visible label, which is read from all
-    images together."""
+    """All layers of each image. The visible label is read from all images together."""
     files = [png for _, png in pngs_of(generations)]
     credentials = read_credentials([generation.png for generation in generations], "image/png", anchors)
     label = read_label(_alike([generation.pixels for generation in generations]))

@@ -137,8 +137,7 @@ class SegmentSampler:
                 segment.look += 1
 
     def _has_time(self, stretch: int) -> bool:
-        """Whether there is time left; a busy machine gets more, until there are enough samples for a
-        verdict."""
+        """Whether there is time left; a busy machine gets more, until there are enough samples."""
         seconds, until = self.segment.seconds, stretch * self._target.seconds
         return seconds < until or (
             len(self.segment.samples) < MIN_SAMPLES and seconds < self._target.seconds * PATIENCE

@@ -92,8 +92,7 @@ class Segment:
 
     @property
     def suspicions(self) -> list[LeakVerdict]:
-        """The worker's own counts that grow like a leak; empty where a leak of threads or files explains
-        them."""
+        """The worker's own counts that grow like a leak; empty if leaking threads or files explain them."""
         if worst(self.handles) == "LEAK":
             return []
         verdicts = judge_inside(self.samples, SUSPICIOUS, self.look, USUAL)

@@ -1,5 +1,4 @@
-"""The status line of a running soak: verdict so far, memory curve, growth rate and smallest detectable
-leak."""
+"""The status line of a running soak: verdict so far, memory curve, growth rate, smallest detectable leak."""
 
 from __future__ import annotations
 

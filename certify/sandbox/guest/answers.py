@@ -16,8 +16,7 @@ def plain(text: str, limit: int) -> str:
 
 
 def describe_signature(plugin: Any) -> dict[str, Any]:
-    """The declaration of `generate_image`: whether it is asynchronous, and its parameters with their
-    defaults."""
+    """The declaration of `generate_image`: whether it is asynchronous, its parameters and their defaults."""
     method = getattr(plugin, "generate_image", None)
     if not callable(method):
         return {"callable": False, "asynchronous": False, "parameters": []}

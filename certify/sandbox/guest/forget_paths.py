@@ -8,8 +8,7 @@ from pathlib import Path
 
 
 def forget_missing_paths() -> None:
-    """Removes folders from `sys.path` that cannot be listed and finders whose own file is missing, and clears
-    the importer cache."""
+    """Removes unreadable folders from `sys.path` and finders without a file; clears the importer cache."""
     sys.path_importer_cache.clear()
     sys.path[:] = [path for path in sys.path if _can_be_searched(path)]
     for finder in list(sys.meta_path):

@@ -60,8 +60,7 @@ def keep(spec: dict[str, Any], descriptors: list[int]) -> None:
 
 
 def _enter(group: str) -> None:
-    """Moves this process, and so its later children, into a control group. The host checks that it is
-    there."""
+    """Moves this process, and so its later children, into a control group. The host verifies it."""
     try:
         Path(group, "cgroup.procs").write_text("0", "ascii")
     except OSError:

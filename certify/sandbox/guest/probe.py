@@ -166,8 +166,7 @@ def _in_a_fork(name: str, *arguments: object) -> None:
 
 
 def crowd(processes: int) -> int:
-    """Starts idle child processes and waits a second, so that a watchdog can end us; returns how many
-    started."""
+    """Starts idle processes and waits a second, so that a watchdog can end us; returns how many started."""
     for made in range(processes):
         try:
             _idle()

@@ -153,8 +153,7 @@ def _reporting_lookup(
 
 
 def _read_address(name: str, arguments: tuple[Any, ...]) -> Acts:
-    """A tuple (host, port, ...) is a network address, text is a local name, and bare numbers are the
-    kernel's."""
+    """A tuple (host, port, ...) is a network address, text is a local name, a number is a kernel address."""
     verb, address = name.partition(".")[2], arguments[1]
     if isinstance(address, tuple):
         if isinstance(address[0], (str, bytes, bytearray)):

@@ -12,8 +12,7 @@ MAX_MESSAGE = 2000  # characters
 
 @dataclass
 class CandidateFault(Exception):
-    """Base class: `message` is what happened, `request` the request in flight, `log` the worker's last
-    lines."""
+    """Base class: `message` is what happened, `request` was in flight, `log` has the worker's last lines."""
 
     # The requirement with this `judges` value judges such faults; None: each requirement judges them itself.
     kind: ClassVar[FaultKind | None] = None
@@ -74,8 +73,7 @@ class MalformedReply(CandidateFault):
 
 
 class Unreachable(Exception):
-    """The plugin cannot be called (any more); `kind` is the kind of the faults that are the reason, if
-    any."""
+    """The plugin cannot be called (any more); `kind` is the kind of fault that is the reason, if any."""
 
     def __init__(self, message: str, kind: FaultKind | None = None) -> None:
         super().__init__(message)

@@ -36,8 +36,7 @@ class Generation:
 
 
 def generation_of(reply: Reply, request: dict[str, Any], requirement: str) -> Generation:
-    """The image of a reply. Raises MalformedReply where the reply is invalid or has another size than
-    stated."""
+    """The image of a reply. Raises MalformedReply where the reply is invalid or has a wrong size."""
     shown = json.dumps(request, ensure_ascii=False)[:500]
     if "no_picture" in reply.body:
         raise MalformedReply(f"no image came back, but {str(reply.body['no_picture'])[:300]}", shown)

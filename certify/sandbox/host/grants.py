@@ -106,8 +106,7 @@ def closed_to_a_worker(folder: Path) -> str:
 
 
 def with_targets(folders: Iterable[str]) -> tuple[str, ...]:
-    """The folders, and the targets outside of them of their symbolic links: the Hub's cache has such
-    links."""
+    """The folders, and targets of their symbolic links outside of them, as in the Hub's cache."""
     paths: dict[str, None] = {}
     for folder in folders:
         root = os.path.realpath(folder)

@@ -48,8 +48,7 @@ def _copy(source: Path, target: Path, *ignored: str) -> None:
 
 
 def command(scratch: Path, module: str, call: str) -> list[str]:
-    """The command that runs `main(call)` of a library module in a new Python. Appended words become
-    `sys.argv[1:]`."""
+    """The command that runs `main(call)` of a library module; appended words become `sys.argv[1:]`."""
     paths = [library_folder(scratch), *_packages_beside_us()]
     script = (
         f"import sys; sys.path[:0] = {paths[:1]}; sys.path += {paths[1:]}; "

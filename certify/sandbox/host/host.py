@@ -177,8 +177,7 @@ class Host:
 
 
 def worker_environment(folder: Path) -> dict[str, str]:
-    """The whole environment of a worker: nothing from the host's environment, and nothing that suggests a
-    test."""
+    """The whole environment of a worker: nothing from the host's, and nothing that suggests a test."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder / "home"),
@@ -201,8 +200,7 @@ def worker_environment(folder: Path) -> dict[str, str]:
 
 
 def _of_windows(folder: Path) -> dict[str, str]:
-    """Windows needs SYSTEMROOT to open sockets and load libraries; the rest are its names for the same
-    folders."""
+    """Windows needs SYSTEMROOT for sockets and libraries; the others are its names for the same folders."""
     root = os.environ.get("SYSTEMROOT", r"C:\Windows")
     return {
         "SYSTEMROOT": root,

@@ -73,8 +73,7 @@ IN_SIGHT = "without namespaces a plugin sees that certify is installed here, tho
 
 
 def measure_isolation(host: Host, scratch: Path, demanded: str) -> Isolation:
-    """The level of this host, measured once after its start. Raises HostError or a CandidateFault if it
-    cannot be measured."""
+    """The level of this host, measured once. Raises HostError or a CandidateFault where that fails."""
     if not host.acts:
         host.acts = tuple(_self_test(host, scratch))
     return Isolation(

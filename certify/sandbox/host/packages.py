@@ -115,8 +115,7 @@ def _fetch(needed: Sequence[str], scratch: Path, index: str) -> Packages | None:
 
 
 def _constraints() -> list[str]:
-    """The installed packages with their versions: the dependencies of a candidate must be compatible with
-    them."""
+    """The installed packages, with which a candidate's dependencies must be compatible."""
     rows = {
         canonicalize_name(row.metadata["Name"]): row.version for row in importlib.metadata.distributions()
     }

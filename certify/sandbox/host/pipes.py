@@ -22,8 +22,7 @@ class Pipes(Protocol):
     """Sends requests to a worker and receives the pipes that OUTPUTS names."""
 
     def send(self, data: bytes) -> None:
-        """Queues `data`, which is written during `wait`. If the worker is gone, it is dropped without an
-        error."""
+        """Queues `data`, which `wait` writes. If the worker is gone, it is dropped without an error."""
 
     def wait(self, seconds: float) -> list[Piece]:
         """The data that arrived, by pipe name; waits at most `seconds`, and may return early with nothing."""
@@ -35,8 +34,7 @@ class Pipes(Protocol):
 
 
 class SelectedPipes:
-    """For systems that can wait for several pipes at once. `also` is a file descriptor that ends a wait
-    early."""
+    """For systems that can wait for several pipes at once; the file descriptor `also` ends a wait early."""
 
     def __init__(self, requests: int, outputs: Mapping[str, int], also: int | None = None) -> None:
         self._requests = requests
@@ -126,8 +124,7 @@ class ThreadedPipes:
             return self._take(name)
 
     def wait_for_the_end(self, seconds: float) -> None:
-        """Waits until every pipe has ended or its buffer is full: `now` then gives the last output of the
-        worker."""
+        """Waits until every pipe has ended or its buffer is full; `now` then gives the last output."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while (left := deadline - time.monotonic()) > 0 and self._open:

@@ -43,8 +43,7 @@ class Opening:
 
 
 class RemotePlugin:
-    """Calls the candidate in a worker; the next call after a loss starts a fresh worker. The workers' folders
-    are below `scratch`."""
+    """Calls the candidate in a worker below `scratch`; after a loss the next call starts a fresh worker."""
 
     def __init__(self, host: Host, scratch: Path, opening: Opening, ledger: Ledger | None = None) -> None:
         self.ledger = ledger or Ledger()

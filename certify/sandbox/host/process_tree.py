@@ -1,5 +1,4 @@
-"""Reads process trees from /proc and kills them. Uses the standard library only, because the supervisor
-imports it."""
+"""Reads process trees from /proc and kills them; standard library only, for the supervisor."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a worker states about itself and its plugin. These are claims: they can add suspicion but never remove
-it."""
+"""What a worker states of itself and its plugin: claims, which can add suspicion but never remove it."""
 
 from __future__ import annotations
 
@@ -7,8 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class ImageReply(BaseModel):
-    """The header of an image reply: width and height in pixels, the number of payload bytes, the result's
-    facts."""
+    """The header of an image reply: size in pixels, number of payload bytes, facts of the result."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 

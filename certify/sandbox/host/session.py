@@ -117,8 +117,7 @@ class Reply:
 
 
 class Session:
-    """A worker and its pipes. Any fault ends the session: then `alive` is False and the process tree is
-    gone."""
+    """A worker and its pipes. A fault ends the session: `alive` is False and the process tree is gone."""
 
     def __init__(
         self,

@@ -57,8 +57,7 @@ class SoakedWorker:
         self._calls.ask("reload", request=request)
 
     def trace(self) -> list[AllocationSite]:
-        """The first call starts tracing of Python's allocations; the second stops it and gives the held
-        ones."""
+        """The first call starts tracing of allocations; the second stops it and returns the held ones."""
         body = self._calls.ask("trace", calls=0).body.get("sites")
         try:
             return SITES.validate_python(body)

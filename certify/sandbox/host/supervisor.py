@@ -97,8 +97,7 @@ class Ward:
             self.listener = -1
 
     def owns(self, caller: int, target: int) -> bool:
-        """Whether `target`, a pid in the namespace of `caller`, is a process of this worker; its keeper is
-        not."""
+        """Whether `target`, a pid in the namespace of `caller`, is one of the worker's processes."""
         if self.watched is None:
             return False
         threads = (int(task.name) for task in Path(f"/proc/{caller}/task").iterdir())

@@ -70,8 +70,7 @@ class Watched:
 
 
 def resident_of(members: set[int]) -> int:
-    """Bytes of anonymous and shared memory of the members; an upper bound, because shared pages count
-    repeatedly."""
+    """Anonymous and shared memory in bytes: an upper bound (shared pages count repeatedly)."""
     return sum(_bytes(pid, "status", name) for pid in members for name in ("RssAnon:", "RssShmem:"))
 
 

@@ -1,5 +1,4 @@
-"""The identity of the worker: if started by root, a user id that no one else uses; always without
-capabilities."""
+"""The identity of the worker: no capabilities, and a user id of no account if started by root."""
 
 from __future__ import annotations
 

@@ -106,8 +106,7 @@ def _keep_links(folder: str) -> None:
 
 
 def _give_but(hidden: Sequence[str], folder: str, path: str) -> None:
-    """Gives a folder with hidden content entry by entry: a mount over the hidden path would reveal its
-    name."""
+    """Gives a folder entry by entry around hidden paths: a mount over a hidden path would reveal its name."""
     real = os.path.realpath(path)
     if real in hidden:
         return
@@ -138,8 +137,7 @@ def _give(folder: str, source: str, place: str, read_only: bool, device: bool = 
 
 
 def accounts(user: int, home: str) -> dict[str, str]:
-    """Files of /etc with one user and this machine only, so that the C library needs no name server for
-    them."""
+    """Files of /etc with one user and this machine only, so that the C library needs no name server."""
     return {
         "passwd": f"user:x:{user}:{user}:user:{home}:/bin/false\n",
         "group": f"user:x:{user}:\n",

@@ -45,8 +45,7 @@ _OWN_PROCESS = re.compile(rb"/proc/(?:thread-)?self(?=/)")
 
 @dataclass(frozen=True)
 class Syscall:
-    """A system call that waits for a decision: the caller's pid (in our namespace), the call, its
-    arguments."""
+    """A system call that waits for a decision: the caller's pid (in our namespace), name and arguments."""
 
     identity: int
     pid: int

@@ -12,8 +12,7 @@ ROOT = "root"
 
 @dataclass(frozen=True)
 class Jail:
-    """Paths are absolute and resolved. `folder` is the worker's folder; `user` a uid to change to (as
-    root)."""
+    """Paths are absolute and resolved. `folder` is the worker's; `user` is a uid to change to (as root)."""
 
     folder: str
     namespaces: bool = False

@@ -1,2 +1,1 @@
-"""One adapter per kind of plugin: `open_plugin(root, entry, config)` returns an object with
-`generate_image`."""
+"""One adapter per kind of plugin: `open_plugin(root, entry, config)` returns the plugin object."""

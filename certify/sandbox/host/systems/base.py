@@ -1,5 +1,4 @@
-"""The interface of an operating system for a host: start a sandboxed worker, end its tree, report its
-events."""
+"""The interface of an operating system: start a sandboxed worker, end its process tree, report its events."""
 
 from __future__ import annotations
 

@@ -127,8 +127,7 @@ class Linux:
             return None
 
     def _check(self, group: cgroups.Group, pid: int) -> None:
-        """If a keeper is not in its group, only the watchdog enforces its limits and those of later
-        workers."""
+        """If a keeper is not in its group, only the watchdog enforces the limits of it and later workers."""
         if pid in group.members() or pid in self.events.exits:
             self._group_of[pid] = group
         else:
