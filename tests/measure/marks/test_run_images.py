@@ -106,7 +106,7 @@ def test_a_replayed_manifest_and_a_moved_one_break_the_layers(tmp_path: Any) -> 
 
 
 def test_fisher_s_exact_test_of_two_equal_groups() -> None:
-    fisher = suite("ways")._fisher
+    fisher = suite("entry_paths")._fisher
     assert fisher(6, 6, 6) == 1.0
     assert fisher(6, 0, 6) == pytest.approx(2 / 924)
     assert fisher(8, 3, 8) == pytest.approx(0.0256, abs=1e-3)

@@ -101,7 +101,7 @@ def test_after_the_level_was_measured_no_weaker_jail_is_taken(tmp_path: Path, mo
         monkeypatch.setattr(launch, "jail_of", without_a_place_for_a_root)
         if "own namespaces" not in measured.walls:
             pytest.skip(f"no namespaces can be built here: {measured.lacks}")
-        with pytest.raises(HostError, match="do not stand again"):
+        with pytest.raises(HostError, match="could not be built again"):
             Session(host, tmp_path / "worker")
 
 
