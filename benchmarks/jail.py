@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from certify.sandbox.host.faults import CallRefused
+from certify.sandbox.host.faults import PluginError
 from certify.sandbox.host.host import Host
 from certify.sandbox.host.session import Session, load_candidate
 from certify.sandbox.protocol import Frame, FrameParser, pack, read_frame, write_all
@@ -135,7 +135,7 @@ def inside(walled: Host, unwalled: Host, scratch: Path, plugin: Path) -> None:
     def timed(session: Session, act: str, count: int) -> float:
         try:
             session.ask("generate", 60, request={"prompt": act, "count": count})
-        except CallRefused as told:
+        except PluginError as told:
             return float(told.message)
         raise AssertionError("it tells by an exception")
 

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from certify.measure.soak.function import OwnSoak
+    from certify.measure.soak.function import FunctionSoak
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def soak(request: pytest.FixtureRequest) -> Callable[[Callable[[], object]], OwnSoak]:
+def soak(request: pytest.FixtureRequest) -> Callable[[Callable[[], object]], FunctionSoak]:
     """Calls a function some thousand times in a process of its own; fails the test where it leaks."""
     from certify.measure.soak.function import CALLS, check, runs_here
 

@@ -1,1 +1,1 @@
-"""What the tests of the suites are built from."""
+"""Measurements that the tests of the suites share."""

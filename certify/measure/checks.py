@@ -1,12 +1,11 @@
-"""What a suite's test needs to speak of requirements.
+"""The requirement marker, outcomes and findings check for the tests of the suites.
 
     @requirement("sdk.same-seed")
-    def test_the_same_seed_gives_the_same_image(plugin, draw): ...
+    def test_the_same_seed_gives_the_same_image(plugin, draws): ...
 
-A test fails its requirement by `assert condition, "what was seen"` (or by raising Broken), and leaves it
-unmeasured by raising NotEvidenced with the reason; NotApplicable says that there is nothing to measure. Any
-other exception is the harness's own fault.
-"""
+A test fails its requirement by `assert condition, "the observation"` or by raising Broken. It raises
+NotEvidenced with the reason where it cannot measure, and NotApplicable where there is nothing to measure. Any
+other exception is an error of the harness."""
 
 from __future__ import annotations
 
@@ -18,22 +17,22 @@ from certify.record.evidence import EvidenceBox
 
 
 class Broken(AssertionError):
-    """The candidate breaks the requirement; the message says what was seen."""
+    """The candidate breaks the requirement; the message is the observation."""
 
 
 class NotEvidenced(Exception):
-    """It could not be measured here; the message says why. Never a pass."""
+    """The requirement could not be measured here; the message is the reason. It is never a pass."""
 
 
 class NotApplicable(Exception):
-    """The candidate, once asked, has nothing that the demand is about; the message says what it lacks."""
+    """The requirement does not apply to the candidate; the message is the reason."""
 
 
 _Test = TypeVar("_Test", bound=Callable[..., None])
 
 
 def requirement(identifier: str) -> Callable[[_Test], _Test]:
-    """Joins a test to the row of this id in its suite's requirements.toml.
+    """Links a test to the requirement with this id in its suite's requirements.toml.
 
     An attribute and no mark of pytest: static tests are also run without it.
     """
@@ -46,11 +45,11 @@ def requirement(identifier: str) -> Callable[[_Test], _Test]:
 
 
 def requirement_of(test: object) -> str:
-    """The id that a test is joined to; empty where there is none."""
+    """The id that a test is linked to; empty where there is none."""
     return str(getattr(test, "requirement", ""))
 
 
-MAX_FINDINGS = 40  # that the evidence holds; their number is always said
+MAX_FINDINGS = 40  # listed in the evidence; their total is always shown
 
 
 def reject_findings(

@@ -1,4 +1,4 @@
-"""What a suite's test may read of the run that it measures for: the fixture `measurement`."""
+"""The context of a run for the tests of the suites: the fixture `measurement`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Measurement:
     out: Path
     worker_root: Path
     resolver: Resolver = field(default_factory=Resolver)
-    # An OSV service to ask for vulnerabilities; empty where none was named.
+    # The URL of an OSV service for vulnerabilities; empty where none was named.
     advisories: str = ""
     # True where seccomp reports refused calls; otherwise only in-process audit events are known.
     is_filtered: bool = False

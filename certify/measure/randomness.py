@@ -1,4 +1,4 @@
-"""Fresh prompts, seeds and words for each run, all drawn from one root seed so that a run can be repeated."""
+"""Random prompts, seeds and words for each run, drawn from one root seed so that a run can be repeated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from certify.instruments.prompts.scenes import draw_prompt, marker_word
 
-# The smallest picture the engine makes and the fewest steps it takes: a fifth of a second on one thread.
+# The smallest image and the fewest steps of the engine: a fifth of a second on one thread.
 SMALL = {"width": 64, "height": 64, "steps": 5}
 
 
@@ -17,7 +17,7 @@ def fresh_root_seed() -> str:
     return str(secrets.randbits(63))
 
 
-class Draw:
+class Draws:
     """The random source of one requirement: `hash(root seed, requirement, case)`."""
 
     def __init__(self, root: str, requirement: str, case: str = "") -> None:
@@ -29,7 +29,7 @@ class Draw:
         return self.random.getrandbits(32)
 
     def entropy(self) -> int:
-        """128 bits, for what a plugin must not be able to guess from what it sees of a run."""
+        """128 bits, for values that a plugin must not be able to guess."""
         return self.random.getrandbits(128)
 
     def prompt(self, language: str = "en") -> str:

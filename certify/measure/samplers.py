@@ -1,8 +1,7 @@
-"""Measures the samplers that a plugin offers: each runs in the worker, on networks of the judge's own.
+"""Measures the samplers that a plugin offers: each runs in the worker, with networks that run on the host.
 
-The networks are perfect for laws of data that are drawn afresh for the run, so what is right is known here
-and nowhere else. See `reference_engine.oracle`.
-"""
+The networks are exact for data distributions that are drawn for the run, so only the host knows the right
+result. See `reference_engine.oracle`."""
 
 from __future__ import annotations
 
@@ -12,26 +11,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from certify.candidate.manifest_samplers import Sampler
-from certify.measure.randomness import Draw
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Unreachable
+from certify.measure.randomness import Draws
+from certify.sandbox.host.faults import CandidateFault, PluginError, Unreachable
 from certify.sandbox.host.plugin import RemotePlugin
 from reference_engine import oracle
 
 STEPS = 28
-# The fewest and the most that a host may ask for; more are for the order of convergence alone.
+# The fewest and the most steps of a request; more are used only for the order of convergence.
 ENDS = (5, 50)
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """The same sampler at a number of steps and with a shape of latents that were drawn for this run: one
-    that knows where it is measured is right there alone. `found` is of a deterministic one.
+    """The same sampler with a number of steps and a latent shape that were drawn for this run. A sampler that
+    recognises the measurement is right only there. `assessment` is for a deterministic sampler.
     """
 
     steps: int
     shape: tuple[int, ...]
     repeats: bool
-    found: oracle.Assessment | None = None
+    assessment: oracle.Assessment | None = None
 
     @property
     def where(self) -> str:
@@ -53,13 +52,16 @@ class Measured:
 
     @property
     def repeats(self) -> bool:
-        found = self.by_trajectory or self.by_moments
-        return found is not None and found.same_seed_repeats and not self._unlike_elsewhere
+        assessment = self.by_trajectory or self.by_moments
+        return assessment is not None and assessment.same_seed_repeats and not self._unlike_elsewhere
 
     @property
     def repetition_problems(self) -> tuple[str, ...]:
-        found = self.by_trajectory or self.by_moments
-        return (*(found.repetition_problems() if found is not None else ()), *self._unlike_elsewhere)
+        assessment = self.by_trajectory or self.by_moments
+        return (
+            *(assessment.repetition_problems() if assessment is not None else ()),
+            *self._unlike_elsewhere,
+        )
 
     @property
     def _unlike_elsewhere(self) -> tuple[str, ...]:
@@ -69,15 +71,17 @@ class Measured:
 
     @property
     def trajectory_problems(self) -> tuple[str, ...]:
-        found = self.by_trajectory or self.by_moments
-        told = found.trajectory_problems() if found is not None else ()
-        return told or self._elsewhere(lambda found: found.trajectory_problems())
+        assessment = self.by_trajectory or self.by_moments
+        problems = assessment.trajectory_problems() if assessment is not None else ()
+        return problems or self._elsewhere(lambda assessment: assessment.trajectory_problems())
 
     def _elsewhere(self, problems: Callable[[oracle.Assessment], tuple[str, ...]]) -> tuple[str, ...]:
-        """Told only where all was right at first: it is then another sampler elsewhere."""
-        if self.elsewhere is None or self.elsewhere.found is None:
+        """Problems elsewhere, reported only where the first measurement was right."""
+        if self.elsewhere is None or self.elsewhere.assessment is None:
             return ()
-        return tuple(f"{told} That is {self.elsewhere.where}." for told in problems(self.elsewhere.found))
+        return tuple(
+            f"{problem} That is {self.elsewhere.where}." for problem in problems(self.elsewhere.assessment)
+        )
 
     @property
     def order_problems(self) -> tuple[str, ...]:
@@ -87,35 +91,37 @@ class Measured:
     def error_problems(self) -> tuple[str, ...]:
         if self.by_trajectory is None:
             return ()
-        told = self.by_trajectory.error_problems()
+        problems = self.by_trajectory.error_problems()
         own_kind = self.by_trajectory.algorithm is None
-        return told or (self._elsewhere(lambda found: found.error_problems()) if own_kind else ())
+        return problems or (
+            self._elsewhere(lambda assessment: assessment.error_problems()) if own_kind else ()
+        )
 
     @property
     def moment_problems(self) -> tuple[str, ...]:
         return self.by_moments.moment_problems() if self.by_moments is not None else ()
 
 
-def measure(plugin: RemotePlugin, sampler: Sampler, draw: Draw) -> Measured:
-    """Raises NotASampler or CallRefused where it does not run, and what `RemotePlugin.sample` raises."""
+def measure(plugin: RemotePlugin, sampler: Sampler, draws: Draws) -> Measured:
+    """Raises NotASampler or PluginError where it does not run, and what `RemotePlugin.sample` raises."""
     run, started = _Counted(plugin, sampler), time.monotonic()
-    laws, law = oracle.draw_laws(draw.entropy()), oracle.draw_law(draw.entropy())
-    seed, kinds = draw.seed(), sampler.prediction_types
+    laws, law = oracle.draw_laws(draws.entropy()), oracle.draw_law(draws.entropy())
+    seed, kinds = draws.seed(), sampler.prediction_types
     config = {**oracle.SD_SCHEDULE, "prediction_type": kinds[0]}
-    asked: dict[str, Any] = {"parameters": sampler.parameters, "scheduler_config": config, "seed": seed}
+    options: dict[str, Any] = {"parameters": sampler.parameters, "scheduler_config": config, "seed": seed}
     for steps in ENDS:
         oracle.observe(run, oracle.Network(laws[0], config), oracle.first_noise(laws[0], seed), steps, seed)
     by_trajectory = by_moments = None
-    away = Away(draw, sampler)
+    away = Away(draws, sampler)
     if sampler.draws_noise:
-        by_moments = oracle.assess_moments(run, sampler.algorithm, law=law, steps=STEPS, **asked)
+        by_moments = oracle.assess_moments(run, sampler.algorithm, law=law, steps=STEPS, **options)
         elsewhere = away.twice(run, config, seed)
     else:
         order = float(sampler.order or 1)
         by_trajectory = oracle.assess(
-            run, sampler.algorithm, order=order, laws=laws, steps=STEPS, step_counts=away.counts, **asked
+            run, sampler.algorithm, order=order, laws=laws, steps=STEPS, step_counts=away.counts, **options
         )
-        elsewhere = away.assess(run, order, asked)
+        elsewhere = away.assess(run, order, options)
     apart = {}
     if len(kinds) > 1:
         apart = oracle.compare_predictions(run, kinds, laws=laws, steps=STEPS, seed=seed)
@@ -125,22 +131,21 @@ def measure(plugin: RemotePlugin, sampler: Sampler, draw: Draw) -> Measured:
 
 
 class Away:
-    """A number of steps, a shape and laws for it, drawn; and for the order of convergence as many `counts` of
-    steps as the oracle's own, near them.
-    """
+    """A drawn number of steps, latent shape and data distributions; for the order of convergence, step
+    `counts` near those of the oracle."""
 
-    def __init__(self, draw: Draw, sampler: Sampler) -> None:
-        random = draw.random
+    def __init__(self, draws: Draws, sampler: Sampler) -> None:
+        random = draws.random
         self._sampler = sampler
         self.shape = (random.randint(1, 2), 4, random.randint(5, 14), random.randint(5, 14))
-        self.laws = oracle.draw_laws(draw.entropy(), self.shape)
-        # The error of one of its own kind is known at STEPS.
+        self.laws = oracle.draw_laws(draws.entropy(), self.shape)
+        # For a sampler without a named algorithm, the error is known at STEPS only.
         self.steps = STEPS if sampler.algorithm is None else random.randint(ENDS[0] + 1, ENDS[1] - 1)
         fewest, *between, most = oracle.STEP_COUNTS
         self.counts = (fewest, *(count + random.randint(-5, 5) for count in between), most)
 
     def twice(self, run: oracle.Run, config: dict[str, Any], seed: int) -> Elsewhere:
-        """Two runs, for one that draws noise."""
+        """Two runs of a sampler that draws noise."""
         law = self.laws[0]
         noise = oracle.first_noise(law, seed)
         once, again = (
@@ -148,21 +153,21 @@ class Away:
         )
         return Elsewhere(self.steps, self.shape, bool((once == again).all()))
 
-    def assess(self, run: oracle.Run, order: float, asked: dict[str, Any]) -> Elsewhere:
-        found = oracle.assess(
+    def assess(self, run: oracle.Run, order: float, options: dict[str, Any]) -> Elsewhere:
+        assessment = oracle.assess(
             run,
             self._sampler.algorithm,
             order=order,
             laws=self.laws,
             steps=self.steps,
             step_counts=(self.steps,),
-            **asked,
+            **options,
         )
-        return Elsewhere(self.steps, self.shape, found.same_seed_repeats, found)
+        return Elsewhere(self.steps, self.shape, assessment.same_seed_repeats, assessment)
 
 
 class _Counted:
-    """The plugin's sampler as the oracle runs it; `calls` of the network over all runs."""
+    """The plugin's sampler as a function for the oracle; `calls` counts the network's calls over all runs."""
 
     def __init__(self, plugin: RemotePlugin, sampler: Sampler) -> None:
         self._plugin, self._sampler = plugin, sampler
@@ -186,15 +191,15 @@ class Trial:
 
     @property
     def does_not_run(self) -> str:
-        """How it fails by itself, where it does."""
-        if isinstance(self.trouble, CallRefused):
+        """How the sampler fails, or an empty text."""
+        if isinstance(self.trouble, PluginError):
             return f"it raised {self.trouble.error_type}: {self.trouble.message}"
         return str(self.trouble) if isinstance(self.trouble, oracle.NotASampler) else ""
 
 
 @dataclass
 class Once:
-    """The samplers of this run, each measured at the first asking."""
+    """The samplers of this run; each is measured once."""
 
     trials: list[Trial] = field(default_factory=list)
 
@@ -205,7 +210,7 @@ class Once:
             note(f"sampler {sampler.name}")
             trial = Trial(sampler)
             try:
-                trial.measured = measure(plugin, sampler, Draw(root, "sampler", sampler.name))
+                trial.measured = measure(plugin, sampler, Draws(root, "sampler", sampler.name))
             except (CandidateFault, Unreachable, oracle.NotASampler) as trouble:
                 trial.trouble = trouble
             self.trials.append(trial)

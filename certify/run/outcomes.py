@@ -12,7 +12,7 @@ from certify.measure.checks import Broken, NotApplicable, NotEvidenced
 from certify.plan.catalogue import Requirement
 from certify.record.evidence import EvidenceBox
 from certify.record.results import Evidence, RequirementResult, Text
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Unreachable
+from certify.sandbox.host.faults import CandidateFault, PluginError, Unreachable
 from certify.terms.faults import FaultKind
 from certify.terms.outcomes import Outcome
 
@@ -89,7 +89,7 @@ def classify(error: BaseException, requirement: Requirement, judges: Judges) -> 
         return broken, str(error)
     if _is_the_suites_own(error, judges.suites / requirement.suite):
         return broken, str(error).split("\nassert ")[0].strip()
-    if isinstance(error, CallRefused):
+    if isinstance(error, PluginError):
         code = f" ({error.code})" if error.code else ""
         return broken, f"The plugin raised {error.error_type}{code} for a valid request: {error.message}"
     if isinstance(error, CandidateFault):

@@ -10,7 +10,7 @@ import pytest
 from certify.candidate.candidate import Candidate
 from certify.measure.checks import requirement_of
 from certify.measure.context import Measurement
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.plan.policy import LoadedPolicy
 from certify.plan.profiles import Profile
 from certify.record.evidence import EvidenceBox
@@ -139,9 +139,9 @@ class CertifyPlugin:
         return self.run.measurement
 
     @pytest.fixture
-    def draw(self, request: pytest.FixtureRequest) -> Draw:
+    def draws(self, request: pytest.FixtureRequest) -> Draws:
         """Fresh prompts and seeds for this requirement."""
-        return Draw(self.run.request.seed, _requirement_of(request.node), request.node.name)
+        return Draws(self.run.request.seed, _requirement_of(request.node), request.node.name)
 
     @pytest.fixture
     def evidence(self, request: pytest.FixtureRequest) -> EvidenceBox:

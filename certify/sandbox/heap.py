@@ -1,4 +1,4 @@
-"""What the C library's heap holds, as it counts itself."""
+"""The bytes in use on the C library's heap, by the library's own counters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def heap_counter() -> Callable[[], int]:
     mallinfo2.restype = _Mallinfo2
 
     def count() -> int:
-        told = mallinfo2()
-        return int(told.uordblks + told.hblkhd)
+        counters = mallinfo2()
+        return int(counters.uordblks + counters.hblkhd)
 
     return count

@@ -1,4 +1,4 @@
-"""The frames that pass between host and guest: the only thing both sides share.
+"""The frames between host and guest: the only code that both sides share.
 
 A frame is `u32 header length, u32 payload length` (little endian), a header of strict JSON (one object)
 and raw payload bytes. Sizes are checked before anything is allocated; nothing is ever unpickled.
@@ -22,7 +22,7 @@ _MAX_DIGITS = 20
 
 
 class ProtocolError(Exception):
-    """The other side sent what no honest side sends."""
+    """The other side broke the protocol."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _finite(digits: str) -> float:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return table
 
 

@@ -6,9 +6,16 @@ import re
 from collections.abc import Mapping
 
 from certify.measure.checks import Broken, NotEvidenced, requirement
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.record.evidence import EvidenceBox
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
+from certify.sandbox.host.faults import (
+    CandidateFault,
+    LoadFailed,
+    MalformedReply,
+    PluginError,
+    TimedOut,
+    WorkerEnded,
+)
 from certify.sandbox.host.ledger import Ledger
 from certify.sandbox.host.plugin import RemotePlugin
 
@@ -43,45 +50,45 @@ def test_generate_image_is_declared_as_the_sdk_says(plugin: RemotePlugin, eviden
 
 
 @requirement("sdk.steps-range")
-def test_steps_from_5_to_50_are_served_and_others_refused(plugin: RemotePlugin, draw: Draw) -> None:
+def test_steps_from_5_to_50_are_served_and_others_refused(plugin: RemotePlugin, draws: Draws) -> None:
     for steps in (5, 50):
-        plugin.generate(**draw.request(steps=steps))
+        plugin.generate(**draws.request(steps=steps))
     for steps in (4, 51):
         with Refusal() as refused:
-            plugin.generate(**draw.request(steps=steps))
+            plugin.generate(**draws.request(steps=steps))
         assert refused.error is not None, f"{steps} steps were served."
         _assert_code(refused.error, "ERR_")
 
 
 @requirement("sdk.sensitive-words")
-def test_a_sensitive_word_is_refused(plugin: RemotePlugin, draw: Draw) -> None:
-    word = draw.word()
-    prompt = f"{draw.prompt()}, {word}"
+def test_a_sensitive_word_is_refused(plugin: RemotePlugin, draws: Draws) -> None:
+    word = draws.word()
+    prompt = f"{draws.prompt()}, {word}"
     with plugin.opened_with(sensitive_words=[word]) as generate, Refusal() as refused:
-        generate(**draw.request(prompt=prompt))
+        generate(**draws.request(prompt=prompt))
     assert refused.error is not None, f'A prompt with the sensitive word "{word}" was served.'
     _assert_code(refused.error, "ERR_INVALID_PROMPT")
 
 
 @requirement("sdk.model-not-loaded")
-def test_a_missing_model_is_told_by_its_code(plugin: RemotePlugin, draw: Draw) -> None:
-    missing = {"path": f"/nowhere/{draw.word()}"}
+def test_a_missing_model_is_told_by_its_code(plugin: RemotePlugin, draws: Draws) -> None:
+    missing = {"path": f"/nowhere/{draws.word()}"}
     with Refusal() as refused, plugin.opened_with(model=missing) as generate:
-        generate(**draw.request())
+        generate(**draws.request())
     assert refused.error is not None, "An image came back though the model of the configuration is missing."
     _assert_code(refused.error, "ERR_MODEL_NOT_LOADED")
 
 
 @requirement("sdk.out-of-memory")
 def test_too_little_memory_is_told_with_the_remedies_in_order(
-    plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
+    plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox
 ) -> None:
     with Refusal() as refused, plugin.opened_with(memory_limit="16MB") as generate:
-        generate(**draw.request())
+        generate(**draws.request())
     error = refused.error
     assert error is not None, "An image came back though 16 MB cannot hold the model."
     _assert_code(error, "ERR_OUT_OF_MEMORY")
-    remedies = error.remedies if isinstance(error, CallRefused) else ()
+    remedies = error.remedies if isinstance(error, PluginError) else ()
     evidence.text("Remedies offered", "\n".join(remedies) or "none")
     assert _names_in_order(remedies), (
         "The remedies are not tiled loading, memory_limit 3GB, medvram, in this order."
@@ -89,8 +96,10 @@ def test_too_little_memory_is_told_with_the_remedies_in_order(
 
 
 @requirement("sdk.same-seed")
-def test_the_same_seed_gives_the_same_image(plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox) -> None:
-    request, other = draw.request(), draw.request()
+def test_the_same_seed_gives_the_same_image(
+    plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox
+) -> None:
+    request, other = draws.request(), draws.request()
     first = plugin.generate(**request)
     plugin.generate(**other)
     again = plugin.generate(**request)
@@ -101,8 +110,8 @@ def test_the_same_seed_gives_the_same_image(plugin: RemotePlugin, draw: Draw, ev
 
 
 @requirement("sdk.other-seed")
-def test_another_seed_gives_another_image(plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox) -> None:
-    request = draw.request()
+def test_another_seed_gives_another_image(plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox) -> None:
+    request = draws.request()
     seeds = (request["seed"], (request["seed"] + 1) % 2**32)
     first, second = (plugin.generate(**{**request, "seed": seed}) for seed in seeds)
     evidence.picture(f"seed {seeds[0]}", first.pixels)
@@ -111,9 +120,9 @@ def test_another_seed_gives_another_image(plugin: RemotePlugin, draw: Draw, evid
 
 
 @requirement("sdk.sizes")
-def test_other_sizes_are_served_as_asked_for(plugin: RemotePlugin, draw: Draw) -> None:
-    for width, height in ((64, 8 * draw.random.randint(9, 16)), (8 * draw.random.randint(9, 16), 64)):
-        generation = plugin.generate(**draw.request(width=width, height=height))
+def test_other_sizes_are_served_as_asked_for(plugin: RemotePlugin, draws: Draws) -> None:
+    for width, height in ((64, 8 * draws.random.randint(9, 16)), (8 * draws.random.randint(9, 16), 64)):
+        generation = plugin.generate(**draws.request(width=width, height=height))
         got = generation.pixels.shape[1], generation.pixels.shape[0]
         assert got == (width, height), f"Asked for {width} x {height} pixels, got {got[0]} x {got[1]}."
 
@@ -125,12 +134,12 @@ def test_no_request_ended_the_process(ledger: Ledger, evidence: EvidenceBox) -> 
 
 @requirement("sdk.answers-in-time")
 def test_every_request_was_answered_in_time(ledger: Ledger, evidence: EvidenceBox) -> None:
-    _judge_faults(ledger, evidence, Hung, "A request had no answer in time")
+    _judge_faults(ledger, evidence, TimedOut, "A request had no answer in time")
 
 
 @requirement("sdk.answers-wellformed")
 def test_every_answer_was_a_picture_of_the_size_asked_for(ledger: Ledger, evidence: EvidenceBox) -> None:
-    _judge_faults(ledger, evidence, Misspoke, "An answer was not what was asked for")
+    _judge_faults(ledger, evidence, MalformedReply, "An answer was not what was asked for")
     for generation in ledger.generations:
         asked: Mapping[str, object] = generation.request
         got = generation.pixels.shape[1], generation.pixels.shape[0]
@@ -143,19 +152,19 @@ def test_every_answer_was_a_picture_of_the_size_asked_for(ledger: Ledger, eviden
 class Refusal:
     """Catches what the plugin raises, at creation or in a call; `error` is None where it raised nothing."""
 
-    error: CallRefused | LoadFailed | None = None
+    error: PluginError | LoadFailed | None = None
 
     def __enter__(self) -> Refusal:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, (CallRefused, LoadFailed)):
+        if isinstance(error, (PluginError, LoadFailed)):
             self.error = error
             return True
         return False
 
 
-def _assert_code(error: CallRefused | LoadFailed, code: str) -> None:
+def _assert_code(error: PluginError | LoadFailed, code: str) -> None:
     told = error.code or "no code"
     asked = code if code != "ERR_" else "one of the SDK"
     fits = error.code.startswith(code) if code == "ERR_" else error.code == code

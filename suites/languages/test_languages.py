@@ -8,7 +8,7 @@ from certify.instruments.files.png import PngError, read_png
 from certify.instruments.prompts.scenes import LANGUAGES
 from certify.measure.checks import Broken, requirement
 from certify.measure.context import Measurement
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.record.evidence import EvidenceBox
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.plugin import RemotePlugin
@@ -24,10 +24,10 @@ def gallery() -> dict[str, Generation]:
 def pictures(
     gallery: dict[str, Generation], plugin: RemotePlugin, measurement: Measurement
 ) -> dict[str, Generation]:
-    draw = Draw(measurement.seed, "lang.four-pictures")
-    seed = draw.seed()
+    draws = Draws(measurement.seed, "lang.four-pictures")
+    seed = draws.seed()
     for language in LANGUAGES:
-        request = draw.request(language, seed=seed)
+        request = draws.request(language, seed=seed)
         if language not in gallery:
             gallery[language] = plugin.generate(**request)
     return gallery

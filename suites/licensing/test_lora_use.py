@@ -9,9 +9,9 @@ from typing import Any
 
 from certify.measure.checks import Broken, NotApplicable, NotEvidenced, requirement
 from certify.measure.context import Measurement
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.record.evidence import EvidenceBox
-from certify.sandbox.host.faults import CallRefused
+from certify.sandbox.host.faults import PluginError
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.plugin import RemotePlugin
 
@@ -24,17 +24,17 @@ MISFIT = {
 
 @requirement("licence.lora-refused")
 def test_a_lora_that_does_not_fit_changes_nothing(
-    plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
+    plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox
 ) -> None:
     _offers_loras(plugin)
-    request = draw.request()
+    request = draws.request()
     with plugin.soaking() as worker:
         before = _steady(worker.call, request)
         for name, data in (("for-sdxl", safetensors(MISFIT)), ("no-weights", b"no weights at all")):
             file = worker.hand_over(".safetensors", data)
             try:
                 worker.call({**request, "loras": [str(file)]})
-            except CallRefused as refused:
+            except PluginError as refused:
                 evidence.value(f"refused {name}", f"{refused.error_type} {refused.code}".strip())
             else:
                 raise Broken(f"A LoRA that fits no model of the SDK was taken ({name}).")
@@ -46,7 +46,7 @@ def test_a_lora_that_does_not_fit_changes_nothing(
 
 @requirement("licence.lora-unload")
 def test_a_lora_leaves_no_trace(
-    measurement: Measurement, plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
+    measurement: Measurement, plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox
 ) -> None:
     varies = _offers_loras(plugin)
     rows = [row.file for row in measurement.candidate.manifest.loras if row.file]
@@ -56,7 +56,7 @@ def test_a_lora_leaves_no_trace(
     ]
     if not here:
         raise NotEvidenced("No declared LoRA lies in the package, so none can be loaded here.")
-    request = draw.request()
+    request = draws.request()
     with plugin.soaking() as worker:
         before = _steady(worker.call, request)
         for file in here:
@@ -104,7 +104,7 @@ def _steady(call: Any, request: dict[str, Any]) -> Generation:
 def _with_lora(call: Any, request: dict[str, Any], file: Path, varies: bool) -> Generation:
     try:
         picture: Generation = call({**request, "loras": [str(file)]})
-    except CallRefused as refused:
+    except PluginError as refused:
         if varies and refused.error_type == "TypeError":
             raise NotApplicable("generate_image takes no `loras` among its keywords.") from None
         raise

@@ -13,7 +13,7 @@ from certify.record.evidence import EvidenceBox
 
 @requirement("licence.lora-declared")
 def test_every_lora_in_the_package_is_declared(candidate: Candidate, evidence: EvidenceBox) -> None:
-    evidence.text("LoRAs in the package", "\n".join(loras.found(candidate)) or "none")
+    evidence.text("LoRAs in the package", "\n".join(loras.lora_files(candidate)) or "none")
     reject_findings(loras.declared(candidate), evidence, {CERTAIN})
 
 

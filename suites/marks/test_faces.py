@@ -8,7 +8,7 @@ from certify.instruments.marks.pixels.faces import decide
 from certify.measure.checks import NotEvidenced, requirement
 from certify.measure.marks.faces import INSTALL, faces_in
 from certify.measure.marks.run_images import made_of
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.record.evidence import EvidenceBox
 from certify.sandbox.host.plugin import RemotePlugin
 
@@ -26,7 +26,7 @@ ASKED = 12
 
 @requirement("mark.faces-declared")
 def test_a_plugin_whose_images_show_faces_says_so(
-    candidate: Candidate, plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
+    candidate: Candidate, plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox
 ) -> None:
     plugin.load()
     if candidate.manifest.plugin.generates_faces:
@@ -34,7 +34,7 @@ def test_a_plugin_whose_images_show_faces_says_so(
             "Declared", "The manifest says that its images may show faces; nothing is left to find."
         )
         return
-    asked = (draw.request(width=128, height=128, prompt=PROMPTS[i % len(PROMPTS)]) for i in range(ASKED))
+    asked = (draws.request(width=128, height=128, prompt=PROMPTS[i % len(PROMPTS)]) for i in range(ASKED))
     made = made_of(plugin.generate, asked)
     try:
         seen = faces_in([generation.pixels for generation in made])

@@ -12,10 +12,10 @@ import pytest
 
 from certify.candidate.manifest_samplers import Sampler
 from certify.measure.checks import Broken, NotEvidenced
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.measure.samplers import ENDS, STEPS, Away, Elsewhere, Measured, Once, Trial, measure
 from certify.record.evidence import EvidenceBox
-from certify.sandbox.host.faults import CallRefused, Hung, WorkerEnded
+from certify.sandbox.host.faults import PluginError, TimedOut, WorkerEnded
 from certify.sandbox.host.host import Host
 from certify.sandbox.host.plugin import Opening, RemotePlugin
 from reference_engine import oracle, samplers
@@ -32,7 +32,7 @@ dpm, lively = _ours("DPM++ 2M Karras"), _ours("Euler a")
 def halved(network, noise, steps, seed):
     return network(noise, 999)[:, :2]
 """
-SEED = Draw("7", "sampler", "x")
+SEED = Draws("7", "sampler", "x")
 logic = suite("samplers")
 
 
@@ -66,56 +66,56 @@ def test_through_the_conversation_a_sampler_is_judged_bit_for_bit_as_beside_the_
 ) -> None:
     """float32 is what torch works in, so that nothing is lost on the way."""
     sampler = offered(entry, algorithm=algorithm)
-    found = measure(plugin, sampler, Draw("7", "a", "b"))
-    draw = Draw("7", "a", "b")
-    laws, law, seed = oracle.draw_laws(draw.entropy()), oracle.draw_law(draw.entropy()), draw.seed()
-    away = Away(draw, sampler)
+    measured = measure(plugin, sampler, Draws("7", "a", "b"))
+    draws = Draws("7", "a", "b")
+    laws, law, seed = oracle.draw_laws(draws.entropy()), oracle.draw_law(draws.entropy()), draws.seed()
+    away = Away(draws, sampler)
     run = oracle.run_of_sampler(samplers.build(algorithm, {}, oracle.SD_SCHEDULE))
     config = {**oracle.SD_SCHEDULE, "prediction_type": "epsilon"}
     if entry == "dpm":
-        assert found.by_trajectory == oracle.assess(
+        assert measured.by_trajectory == oracle.assess(
             run, algorithm, laws=laws, seed=seed, scheduler_config=config, step_counts=away.counts
         )
-        assert found.by_trajectory.problems() == () and found.repeats
-        assert found.elsewhere is not None and found.elsewhere.found is not None
-        assert found.elsewhere.found.trajectory_problems() == ()
-        assert found.calls == sum(ENDS) + 2 * sum(away.counts) + 2 * STEPS + 4 * away.steps
+        assert measured.by_trajectory.problems() == () and measured.repeats
+        assert measured.elsewhere is not None and measured.elsewhere.assessment is not None
+        assert measured.elsewhere.assessment.trajectory_problems() == ()
+        assert measured.calls == sum(ENDS) + 2 * sum(away.counts) + 2 * STEPS + 4 * away.steps
     else:
-        assert found.by_moments == oracle.assess_moments(
+        assert measured.by_moments == oracle.assess_moments(
             run, algorithm, law=law, seed=seed, scheduler_config=config
         )
-        assert found.by_moments.problems() == () and found.repeats
-        assert found.elsewhere == Elsewhere(away.steps, away.shape, repeats=True)
-        assert found.calls == sum(ENDS) + 4 * STEPS + 2 * away.steps
+        assert measured.by_moments.problems() == () and measured.repeats
+        assert measured.elsewhere == Elsewhere(away.steps, away.shape, repeats=True)
+        assert measured.calls == sum(ENDS) + 4 * STEPS + 2 * away.steps
 
 
 @on_linux
 def test_each_sampler_is_measured_once_and_trouble_of_one_leaves_the_others(plugin: RemotePlugin) -> None:
     rows = (offered("halved"), offered("missing"), offered("lively", stochastic=True))
-    once, told, before = Once(), list[str](), plugin.ledger.calls
-    trials = once.get(rows, plugin, "7", told.append)
+    once, notes, before = Once(), list[str](), plugin.ledger.calls
+    trials = once.get(rows, plugin, "7", notes.append)
     assert "have the shape (1, 2, 8, 8)" in trials[0].does_not_run
     assert "AttributeError" in trials[1].does_not_run
     assert trials[2].measured is not None and trials[2].measured.by_moments is not None
     calls = plugin.ledger.calls
-    assert calls > before and once.get(rows, plugin, "7", told.append) == trials
+    assert calls > before and once.get(rows, plugin, "7", notes.append) == trials
     assert plugin.ledger.calls == calls
-    assert told == ["sampler halved", "sampler missing", "sampler lively"]
+    assert notes == ["sampler halved", "sampler missing", "sampler lively"]
 
 
 def test_the_law_of_a_run_comes_from_its_seed_alone() -> None:
-    assert Draw("1", "sampler", "x").entropy() == Draw("1", "sampler", "x").entropy()
-    assert Draw("1", "sampler", "x").entropy() != Draw("2", "sampler", "x").entropy()
+    assert Draws("1", "sampler", "x").entropy() == Draws("1", "sampler", "x").entropy()
+    assert Draws("1", "sampler", "x").entropy() != Draws("2", "sampler", "x").entropy()
     assert SEED.entropy().bit_length() > 100
 
 
 def test_where_a_sampler_is_measured_besides_is_drawn() -> None:
     named, own = offered("x", algorithm="Euler"), offered("x", order=1)
-    drawn = [Away(Draw(str(root), "sampler", "x"), named) for root in range(20)]
+    drawn = [Away(Draws(str(root), "sampler", "x"), named) for root in range(20)]
     assert len({(away.steps, away.shape) for away in drawn}) == 20
     assert all(ENDS[0] < away.steps < ENDS[1] and away.counts[0] == STEPS for away in drawn)
     assert all(oracle.first_noise(away.laws[1], 1).shape == away.shape for away in drawn)
-    assert Away(Draw("1", "sampler", "x"), own).steps == STEPS
+    assert Away(Draws("1", "sampler", "x"), own).steps == STEPS
 
 
 def test_one_that_is_right_only_where_it_knows_that_it_is_measured_is_told() -> None:
@@ -123,21 +123,21 @@ def test_one_that_is_right_only_where_it_knows_that_it_is_measured_is_told() -> 
         oracle.run_of_sampler(samplers.build(name, {}, oracle.SD_SCHEDULE)) for name in ("Euler", "Heun")
     )
     named, own = offered("x", algorithm="Euler"), offered("x", order=1)
-    asked = {"parameters": {}, "scheduler_config": oracle.SD_SCHEDULE, "seed": 3}
-    there = Away(SEED, named).assess(heun, 1.0, asked)
+    options = {"parameters": {}, "scheduler_config": oracle.SD_SCHEDULE, "seed": 3}
+    there = Away(SEED, named).assess(heun, 1.0, options)
     measured = Measured(RIGHT, None, {}, 1, 0.1, there)
     assert f"at {there.steps} steps" in measured.trajectory_problems[-1]
     assert measured.error_problems == () and measured.repeats
-    assert Measured(RIGHT, None, {}, 1, 0.1, Away(SEED, named).assess(euler, 1.0, asked)).repeats
+    assert Measured(RIGHT, None, {}, 1, 0.1, Away(SEED, named).assess(euler, 1.0, options)).repeats
 
     def lazy(network: oracle.Network, noise: Any, steps: int, seed: int) -> Any:
         network(noise, 999)
         return noise
 
-    there = Away(SEED, own).assess(lazy, 1.0, asked)
+    there = Away(SEED, own).assess(lazy, 1.0, options)
     measured = Measured(replace(RIGHT, algorithm=None), None, {}, 1, 0.1, there)
     assert "Its error is" in measured.error_problems[0] and str(there.shape) in measured.error_problems[0]
-    assert not Measured(None, LIVELY, {}, 1, 0.1, replace(there, repeats=False, found=None)).repeats
+    assert not Measured(None, LIVELY, {}, 1, 0.1, replace(there, repeats=False, assessment=None)).repeats
 
 
 # What the suite decides.
@@ -150,15 +150,15 @@ LIVELY = oracle.assess_moments(
 )
 
 
-def a_trial(found: Any = RIGHT, trouble: Exception | None = None, **more: Any) -> Trial:
-    by_moments = isinstance(found, oracle.MomentAssessment)
+def a_trial(assessment: Any = RIGHT, trouble: Exception | None = None, **more: Any) -> Trial:
+    by_moments = isinstance(assessment, oracle.MomentAssessment)
     row = Sampler(name="x", entry="a:b", algorithm="Euler a" if by_moments else "Euler")
     kinds = more.pop("kinds", ("epsilon",))
     row = row.model_copy(update={"prediction_types": kinds})
     table = (
-        {"by_trajectory": None, "by_moments": found}
+        {"by_trajectory": None, "by_moments": assessment}
         if by_moments
-        else {"by_trajectory": found, "by_moments": None}
+        else {"by_trajectory": assessment, "by_moments": None}
     )
     measured = Measured(**table, predictions={}, calls=1, seconds=0.1)
     return Trial(row, None if trouble else replace(measured, **more), trouble)
@@ -180,17 +180,17 @@ def test_a_right_sampler_passes_and_one_that_was_not_measured_does_not(
 ) -> None:
     box = EvidenceBox(tmp_path, "sampler.x")
     test([a_trial(**SEVERAL, predictions={"sample": 1e-6})], box)
-    for trouble in (oracle.NotASampler("no calls"), CallRefused("no", error_type="KeyError")):
+    for trouble in (oracle.NotASampler("no calls"), PluginError("no", error_type="KeyError")):
         with pytest.raises(NotEvidenced, match=r"x does not run: see sampler\.runs"):
             test([a_trial(), a_trial(trouble=trouble, **SEVERAL)], box)
-    for fault in (Hung("no answer"), WorkerEnded("killed")):
+    for fault in (TimedOut("no answer"), WorkerEnded("killed")):
         with pytest.raises(type(fault)):
             test([a_trial(), a_trial(trouble=fault, **SEVERAL)], box)
 
 
 def test_a_broken_sampler_goes_before_one_that_was_not_measured(tmp_path: Path) -> None:
     broken = a_trial(replace(RIGHT, same_seed_repeats=False))
-    for trials in ([broken, a_trial(trouble=Hung("no"))], [a_trial(trouble=Hung("no")), broken]):
+    for trials in ([broken, a_trial(trouble=TimedOut("no"))], [a_trial(trouble=TimedOut("no")), broken]):
         with pytest.raises(Broken, match="x: Two runs from the same noise and seed differ"):
             logic.test_the_seed_and_nothing_else_decides(trials, EvidenceBox(tmp_path, "sampler.repeats"))
 
@@ -199,7 +199,7 @@ def test_a_broken_sampler_goes_before_one_that_was_not_measured(tmp_path: Path) 
     ("trouble", "says"),
     [
         (oracle.NotASampler("The sampler did not call the network."), "x: The sampler did not call"),
-        (CallRefused("no module", error_type="ImportError"), "x: it raised ImportError: no module"),
+        (PluginError("no module", error_type="ImportError"), "x: it raised ImportError: no module"),
     ],
 )
 def test_what_does_not_run_is_told(tmp_path: Path, trouble: Exception, says: str) -> None:

@@ -17,11 +17,11 @@ from certify.run.outcomes import classify as classify_by
 from certify.run.request import RunRequest
 from certify.run.run import execute
 from certify.sandbox.host.faults import (
-    CallRefused,
     CandidateFault,
-    Hung,
     LoadFailed,
-    Misspoke,
+    MalformedReply,
+    PluginError,
+    TimedOut,
     Unreachable,
     WorkerEnded,
 )
@@ -35,7 +35,9 @@ SHOULD = load_catalogue().find("platform.text-encoding")
 
 
 SUITES = Path("/x/suites")
-JUDGES = Judges({"ended": "sdk.stays-alive", "hung": "sdk.answers-in-time", "misspoke": "sdk.well"}, SUITES)
+JUDGES = Judges(
+    {"ended": "sdk.stays-alive", "timed-out": "sdk.answers-in-time", "malformed": "sdk.well"}, SUITES
+)
 
 
 def classify(error: BaseException, requirement: Requirement) -> tuple[Outcome, str]:
@@ -82,7 +84,7 @@ def test_broken_speaks_of_the_candidate_wherever_it_is_raised() -> None:
     assert classify(Broken("seen"), MUST) == (Outcome.FAILED, "seen")
 
 
-@pytest.mark.parametrize("fault", [WorkerEnded, Hung, Misspoke])
+@pytest.mark.parametrize("fault", [WorkerEnded, TimedOut, MalformedReply])
 def test_a_fault_of_a_call_leaves_the_requirement_unmeasured_and_names_the_one_that_judges_it(
     fault: type[CandidateFault],
 ) -> None:
@@ -96,7 +98,7 @@ def test_a_fault_that_no_requirement_of_this_kind_of_candidate_judges_points_now
     assert classify(LoadFailed("no entry"), MUST)[1] == "Not measured, for the call ended so: no entry"
 
 
-@pytest.mark.parametrize(("kind", "ending"), [("hung", "; see sdk.answers-in-time."), (None, "asked.")])
+@pytest.mark.parametrize(("kind", "ending"), [("timed-out", "; see sdk.answers-in-time."), (None, "asked.")])
 def test_a_plugin_that_cannot_be_called_leaves_the_requirement_unmeasured(
     kind: FaultKind | None, ending: str
 ) -> None:
@@ -112,7 +114,7 @@ def test_every_kind_of_fault_is_judged_by_a_requirement_of_every_kind_of_candida
 
 
 def test_an_error_of_the_plugin_for_a_valid_request_breaks_it() -> None:
-    assert classify(CallRefused("no", error_type="ValueError"), MUST)[0] is Outcome.FAILED
+    assert classify(PluginError("no", error_type="ValueError"), MUST)[0] is Outcome.FAILED
 
 
 def test_what_is_not_evidenced_never_passes_and_what_is_unforeseen_is_ours() -> None:
@@ -132,6 +134,6 @@ def test_a_config_for_another_model_than_the_manifest_lists_is_a_mistake(
 
 
 def test_a_fault_quotes_of_a_worker_what_can_be_written_and_is_no_book() -> None:
-    fault = Misspoke("\ud800" + "x" * 100_000)
+    fault = MalformedReply("\ud800" + "x" * 100_000)
     assert fault.message.startswith("\\ud800x")
     assert len(str(fault).encode()) < 3_000

@@ -148,8 +148,10 @@ def mutations(stream: bytes, source: random.Random) -> Iterator[bytes]:
 
 
 def test_random_damage_never_raises_anything_but_a_protocol_error() -> None:
-    told: dict[str, Any] = {"nonce": "0" * 32, "ok": True, "events": [{"kind": "write"}], "seconds": 0.25}
-    stream = stream_of([Frame(told, b"\x00" * 16), Frame({"n": [1, 2, {"é": None}]}), Frame(told, b"png")])
+    header: dict[str, Any] = {"nonce": "0" * 32, "ok": True, "events": [{"kind": "write"}], "seconds": 0.25}
+    stream = stream_of(
+        [Frame(header, b"\x00" * 16), Frame({"n": [1, 2, {"é": None}]}), Frame(header, b"png")]
+    )
     refused = 0
     for damaged in mutations(stream, random.Random(20260101)):
         try:

@@ -21,7 +21,7 @@ from certify.measure.soak.segment import Segment
 from certify.measure.soak.strata import Strata
 from certify.plan.catalogue import suites_root
 from certify.record.evidence import EvidenceBox
-from certify.sandbox.host.faults import CallRefused, Hung, LoadFailed, WorkerEnded
+from certify.sandbox.host.faults import LoadFailed, PluginError, TimedOut, WorkerEnded
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.ledger import Ledger
 from certify.sandbox.host.session import Event
@@ -172,15 +172,15 @@ def test_the_remedies_must_stand_in_their_order() -> None:
 
 
 def test_a_refusal_catches_what_the_plugin_raises_and_nothing_else() -> None:
-    for error in (CallRefused("no", code="ERR_INVALID_PROMPT"), LoadFailed("no")):
+    for error in (PluginError("no", code="ERR_INVALID_PROMPT"), LoadFailed("no")):
         with contract_suite.Refusal() as refused:
             raise error
         assert refused.error is error
     with contract_suite.Refusal() as refused:
         pass
     assert refused.error is None
-    with pytest.raises(Hung), contract_suite.Refusal():
-        raise Hung("no answer")
+    with pytest.raises(TimedOut), contract_suite.Refusal():
+        raise TimedOut("no answer")
 
 
 def a_generation(**more: Any) -> Generation:

@@ -1,5 +1,4 @@
-"""What a candidate's licences, LoRAs and dependencies come to: its manifest held against its files.
+"""Checks of a candidate's licences, LoRAs and dependencies: its manifest compared with its files.
 
-Each check takes a candidate and gives findings: band A is certain and rejects, B is for a person to look at,
-C is told. The suite `licensing` and `certify licences` use the same.
-"""
+Each check takes a candidate and returns findings. Band A is certain and rejects, band B needs a person's
+review, band C is a note. The suite `licensing` and `certify licences` use the same checks."""

@@ -1,4 +1,4 @@
-"""What the base model's licence demands, paragraph by paragraph (CreativeML OpenRAIL-M, OpenRAIL++-M)."""
+"""The conditions of the base model's licence, by paragraph (CreativeML OpenRAIL-M, OpenRAIL++-M)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from certify.measure.licensing.package_texts import all_texts, own_texts, read
 
 
 def copy_of_licence(candidate: Candidate) -> list[Finding]:
-    """Paragraph 4b: a copy of the licence, whole, of each base model."""
+    """Paragraph 4b: a complete copy of the licence of each base model."""
     file = candidate.manifest.licence.model_terms
     if not file:
         return [
@@ -36,28 +36,28 @@ def copy_of_licence(candidate: Candidate) -> list[Finding]:
     for model_type in model_types:
         own = of_edition(text.text, model_type) if both else text.text
         if problems := base_terms(own, model_type):
-            told = f"it does not pass on the licence of {model_type}: {'; '.join(problems)}"
-            findings.append(Finding(file, 0, "not-whole", told))
+            message = f"it does not pass on the licence of {model_type}: {'; '.join(problems)}"
+            findings.append(Finding(file, 0, "not-whole", message))
         elif few := slips(own, model_type):
             findings.append(Finding(file, 0, "slip", f"a few words differ: {few}", SUSPICIOUS))
     return findings
 
 
 def use_restrictions(candidate: Candidate) -> list[Finding]:
-    """Paragraphs 4a and 5: the use restrictions as a term of one's own, and users told of them."""
+    """Paragraphs 4a and 5: the licence contains the use restrictions, and users are informed."""
     texts = own_texts(candidate, candidate.manifest.licence.terms)
-    told = restrictions_passed_on(texts)
+    reading = restrictions_passed_on(texts)
     return _judged(
         candidate,
-        told,
+        reading,
         "not-passed-on",
         no="no terms of the plugin's own bind its users to the use restrictions (Attachment A)",
-        maybe="the use restrictions are spoken of, but no word binds users to them",
+        maybe="the use restrictions are mentioned, but no term binds users to them",
     )
 
 
 def attribution(candidate: Candidate) -> list[Finding]:
-    """Paragraph 4d: the notices of copyright and attribution stay."""
+    """Paragraph 4d: copyright and attribution notices are kept."""
     texts = all_texts(candidate)
     findings = []
     for model_type in candidate.manifest.plugin.model_types:
@@ -72,7 +72,7 @@ def attribution(candidate: Candidate) -> list[Finding]:
 
 
 def change_notice(candidate: Candidate) -> list[Finding]:
-    """Paragraph 4c: weights made from the model say so, prominently."""
+    """Paragraph 4c: weights derived from the model carry a prominent notice of the change."""
     manifest = candidate.manifest
     texts = own_texts(candidate, manifest.licence.notice)
     texts |= {row.licence_file: read(candidate, row.licence_file).text for row in manifest.loras}
@@ -85,14 +85,14 @@ def change_notice(candidate: Candidate) -> list[Finding]:
             change_told(texts, model_type),
             "no-change-notice",
             no=f"no notice says that the weights in the package were made from {model_type}",
-            maybe=f"a change is told of, but not that {model_type} is what was changed",
+            maybe=f"a change is mentioned, but not that {model_type} is what was changed",
         )
     return findings
 
 
-def _judged(candidate: Candidate, told: Told, rule: str, no: str, maybe: str) -> list[Finding]:
-    if told.answer == "yes":
+def _judged(candidate: Candidate, reading: Told, rule: str, no: str, maybe: str) -> list[Finding]:
+    if reading.answer == "yes":
         return []
-    if told.answer == "maybe":
-        return [Finding(told.file, 0, rule, maybe, SUSPICIOUS)]
+    if reading.answer == "maybe":
+        return [Finding(reading.file, 0, rule, maybe, SUSPICIOUS)]
     return [Finding(candidate.manifest_file, 0, rule, no)]

@@ -1,4 +1,4 @@
-"""The licences of the code and the weights: valid, whole, in agreement, and fit for sale."""
+"""The licences of the code and the weights: valid, complete, consistent, and suitable for sale."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def expressions(candidate: Candidate) -> list[Finding]:
     ]
     rails = {name.lower() for name in RAIL_IDS}
     if any(name.lower() in rails for name in identifiers(manifest.licence.expression)):
-        told = "a RAIL is a licence for models; name the code's own here and the model's under model_terms"
-        findings.append(Finding(file, 0, "model-licence-for-code", told, SUSPICIOUS))
+        message = "a RAIL is a licence for models; name the code's own here and the model's under model_terms"
+        findings.append(Finding(file, 0, "model-licence-for-code", message, SUSPICIOUS))
     return findings
 
 
 def files(candidate: Candidate) -> list[Finding]:
-    """The texts of the code's licence and of the weights', held against what is declared."""
+    """Compares the licence texts of the code and the weights with the declared licences."""
     manifest = candidate.manifest
     findings = _code_files(candidate)
     for model in manifest.models:
@@ -42,7 +42,7 @@ def files(candidate: Candidate) -> list[Finding]:
 
 
 def model_card(candidate: Candidate) -> list[Finding]:
-    """Cards (README.md with front matter) held against the licences in the manifest."""
+    """Compares model cards (README.md with front matter) with the licences in the manifest."""
     manifest = candidate.manifest
     findings = []
     for file, card in cards(candidate.root, paths(candidate)).items():
@@ -50,19 +50,21 @@ def model_card(candidate: Candidate) -> list[Finding]:
             findings.append(Finding(file, 1, "unreadable", card.problem, SUSPICIOUS))
         if not card.licence:
             continue
-        said = {family(name).lower() for name in identifiers(card.licence)}
+        stated = {family(name).lower() for name in identifiers(card.licence)}
         declared = [
             manifest.licence.expression,
             *(row.licence for row in (*manifest.models, *manifest.loras)),
         ]
         declared += [IDENTIFIERS[model_type] for model_type in manifest.plugin.model_types]
         known = {family(name).lower() for expression in declared for name in identifiers(expression)}
-        if said and said <= known:
+        if stated and stated <= known:
             continue
-        told = f"its front matter says license: {card.named}, which the manifest names nowhere"
-        # "openrail" is the Hub's word for the whole family, which names none.
+        message = f"its front matter says license: {card.named}, which the manifest names nowhere"
+        # "openrail" on the Hub means the whole family, not a specific licence.
         unclear = bool(licences.check_expression(card.licence)) or card.licence == OPENRAIL
-        findings.append(Finding(file, 1, "card-against-manifest", told, SUSPICIOUS if unclear else CERTAIN))
+        findings.append(
+            Finding(file, 1, "card-against-manifest", message, SUSPICIOUS if unclear else CERTAIN)
+        )
     return findings
 
 
@@ -79,7 +81,7 @@ def undeclared(candidate: Candidate) -> list[Finding]:
 
 
 def non_commercial(candidate: Candidate) -> list[Finding]:
-    """What in the package forbids commercial use: declared, by its text, by a tag, or by a model card."""
+    """What in the package forbids commercial use: a declaration, a licence text, a tag, or a model card."""
     manifest = candidate.manifest
     declared = {"the code": manifest.licence.expression}
     declared |= {f"weights {model.name}": model.licence for model in manifest.models}
@@ -93,56 +95,56 @@ def non_commercial(candidate: Candidate) -> list[Finding]:
         for what, name in declared.items()
         if is_non_commercial(name)
     ]
-    # What the manifest says of a LoRA is judged with the LoRA; this is about files.
+    # `loras` checks the manifest's licences of LoRAs; this checks files.
     for row in scan(candidate.root, paths(candidate)):
         if all(is_non_commercial(name) for name in row.licences):
-            told = f"{_of(row)}, which forbids commercial use"
+            message = f"{_of(row)}, which forbids commercial use"
             findings.append(
-                Finding(row.file, 0, "non-commercial", told, CERTAIN if row.score >= SURE else SUSPICIOUS)
+                Finding(row.file, 0, "non-commercial", message, CERTAIN if row.score >= SURE else SUSPICIOUS)
             )
     for file, card in cards(candidate.root, paths(candidate)).items():
         if card.licence and is_non_commercial(card.licence):
-            told = f"its front matter says license: {card.named}, which forbids commercial use"
-            findings.append(Finding(file, 1, "non-commercial", told))
+            message = f"its front matter says license: {card.named}, which forbids commercial use"
+            findings.append(Finding(file, 1, "non-commercial", message))
     return findings
 
 
 def agreement(candidate: Candidate) -> list[Finding]:
-    """Above the tier: an agreement that can be read, or a key."""
+    """Above the tier there must be a readable agreement or a licence key."""
     commercial, file = candidate.manifest.commercial, candidate.manifest_file
     if not commercial.agreement:
         if commercial.licence_key:
-            told = "a licence key was given; only its issuer can say whether it is good"
-            return [Finding(file, 0, "key-not-checked", told, NOTED)]
-        told = "the manifest says above-50k, but names no agreement and no licence_key under [commercial]"
-        return [Finding(file, 0, "no-agreement", told)]
+            message = "a licence key was given; only its issuer can say whether it is good"
+            return [Finding(file, 0, "key-not-checked", message, NOTED)]
+        message = "the manifest says above-50k, but names no agreement and no licence_key under [commercial]"
+        return [Finding(file, 0, "no-agreement", message)]
     place = candidate.file(commercial.agreement)
     if not place.is_file() or place.stat().st_size == 0:
         return [Finding(commercial.agreement, 0, "no-agreement", "the agreement is missing or empty")]
     if place.suffix.lower() not in ("", ".txt", ".md", ".rst"):
-        told = "the agreement is no plain text; a person must read it"
-        return [Finding(commercial.agreement, 0, "not-read", told, NOTED)]
+        message = "the agreement is no plain text; a person must read it"
+        return [Finding(commercial.agreement, 0, "not-read", message, NOTED)]
     text = read(candidate, commercial.agreement)
     if text.problems:
         return [Finding(commercial.agreement, 0, "no-agreement", "; ".join(text.problems))]
     free = [(name, score) for name, score in identified(text.text) if score >= SURE]
     if free:
-        told = f"this is the text of {free[0][0]}, no agreement on commercial use above the tier"
-        return [Finding(commercial.agreement, 0, "no-agreement", told)]
+        message = f"this is the text of {free[0][0]}, no agreement on commercial use above the tier"
+        return [Finding(commercial.agreement, 0, "no-agreement", message)]
     return []
 
 
 def sharing(candidate: Candidate) -> list[Finding]:
-    """What a buyer or the store must pass on for the code: told, not judged."""
+    """What a buyer or the store must pass on for the code: a note, not a judgement."""
     allowed = permission(candidate.manifest.licence.expression)
     if allowed.sharing in ("whole", "network"):
-        told = f"the code is under {candidate.manifest.licence.expression}: {allowed}"
-        return [Finding(candidate.manifest_file, 0, "copyleft", told, NOTED)]
+        message = f"the code is under {candidate.manifest.licence.expression}: {allowed}"
+        return [Finding(candidate.manifest_file, 0, "copyleft", message, NOTED)]
     return []
 
 
 def _code_files(candidate: Candidate) -> list[Finding]:
-    """Of the files under [licence] one must hold each licence; all must be there."""
+    """Every file under [licence] must be readable, and one of them must contain each declared licence."""
     licence = candidate.manifest.licence
     texts = {file: read(candidate, file) for file in licence.files}
     findings = [
@@ -159,10 +161,10 @@ def _code_files(candidate: Candidate) -> list[Finding]:
         judged = judge_match(file, identifier, matches[file])
         if any(row.rule == "other-text" for row in judged):
             held = identified(texts[file].text)
-            told = f"it holds the text of {held[0][0]}, not" if held else "it does not hold the text"
+            message = f"it holds the text of {held[0][0]}, not" if held else "it does not hold the text"
             others = ", and none of the others under [licence] files does" if licence.files[1:] else ""
-            told = f"{told} of {identifier}, which the manifest declares{others}"
-            judged = [Finding(file, 0, "other-text", told)]
+            message = f"{message} of {identifier}, which the manifest declares{others}"
+            judged = [Finding(file, 0, "other-text", message)]
         findings += judged
     return findings
 

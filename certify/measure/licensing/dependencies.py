@@ -1,4 +1,4 @@
-"""What a candidate depends on: as declared, and as resolved."""
+"""A candidate's dependencies, as declared and as resolved."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def declared(candidate: Candidate) -> Dependencies:
 
 
 def form(candidate: Candidate) -> list[Finding]:
-    """Requirements that can't be read as such."""
+    """Requirements that cannot be parsed."""
     return [row for row in declared(candidate).findings if row.rule in _FORM]
 
 
 def places(candidate: Candidate) -> list[Finding]:
-    """Requirements that come from elsewhere than the index."""
+    """Requirements that do not come from the index."""
     return [row for row in declared(candidate).findings if row.rule in _PLACE]
 
 
@@ -46,7 +46,7 @@ def lookalikes(candidate: Candidate) -> list[Finding]:
 
 
 def resolved_names(packages: Sequence[Package]) -> list[Finding]:
-    """Malicious releases and look-alikes that nobody declared, but that came with what was."""
+    """Malicious releases and look-alikes among indirect dependencies."""
     findings = []
     for package in packages:
         why = known_bad(package.name, SpecifierSet(), package.version)
@@ -59,20 +59,20 @@ def resolved_names(packages: Sequence[Package]) -> list[Finding]:
 
 
 def resolved_licences(packages: Sequence[Package], paid: bool) -> list[Finding]:
-    """Licences of what was resolved: `non-commercial` rejects in a paid plugin, copyleft is for a person, and
-    `no-licence` is what no metadata tells.
+    """Licences of resolved packages: `non-commercial` rejects a paid plugin, copyleft needs a review, and
+    `no-licence` means that the metadata states none.
     """
     findings = []
     for package in packages:
         at = partial(Finding, f"{package.name} {package.version}", 0)
         if not package.licence:
-            said = f' ("{package.said[:60]}")' if package.said else ""
-            findings.append(at("no-licence", f"its metadata names no licence that is known{said}", NOTED))
+            stated = f' ("{package.said[:60]}")' if package.said else ""
+            findings.append(at("no-licence", f"its metadata names no licence that is known{stated}", NOTED))
             continue
         allowed = permission(package.licence)
         if allowed.sale == "no":
-            told = f"it is under {package.licence}, which forbids commercial use"
-            findings.append(at("non-commercial", told, CERTAIN if paid else NOTED))
+            message = f"it is under {package.licence}, which forbids commercial use"
+            findings.append(at("non-commercial", message, CERTAIN if paid else NOTED))
         elif allowed.sharing in ("whole", "network"):
             findings.append(at("copyleft", f"it is under {package.licence}: {allowed}", SUSPICIOUS))
     return findings

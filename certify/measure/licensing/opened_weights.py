@@ -1,9 +1,8 @@
-"""The weights that a plugin opened while it ran, held against those that its manifest declares.
+"""Compares the weights that a plugin opened during the run with those that its manifest declares.
 
-Of each opening somebody told: the kernel's filter, which looked at the file while the call waited, or the
-watch inside, whose word can add suspicion and take none away. What a file of the package is, the judge's own
-copy says.
-"""
+An event for each opened file comes from the seccomp filter, which inspected the file while the call waited,
+or from the audit hook in the worker, which can only add suspicion. A file of the package is read from the
+host's copy."""
 
 from __future__ import annotations
 
@@ -22,14 +21,13 @@ from certify.instruments.weights.first_bytes import What, glance
 from certify.text import safe
 
 MAX_FILES = 20_000
-MAX_HASHED = 1 << 30
+MAX_HASHED = 1 << 30  # bytes
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A file that was opened, by the path that the plugin used. `what` it held then; the watch inside says
-    `named` where it went by the name alone. `digest` is its SHA-256, empty where nobody took it.
-    """
+    """An opened file, by the path that the plugin used. `what` is its content at that time; the audit hook
+    says `named`, because it sees the name only. `digest` is its SHA-256, empty where it was not computed."""
 
     path: str
     what: Literal["LoRA", "weights", "named"]
@@ -38,7 +36,7 @@ class Opened:
 
     @classmethod
     def of_event(cls, detail: str, by_kernel: bool) -> Opened | None:
-        """From `WHAT SHA256 PATH`; None for what a plugin wrote there itself, out of form."""
+        """Parses `WHAT SHA256 PATH`; None for an invalid text, which the plugin wrote."""
         what, _, rest = detail.partition(" ")
         digest, _, path = rest.partition(" ")
         if not path or what not in ("LoRA", "weights", "named"):
@@ -48,9 +46,8 @@ class Opened:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the worker's files lie: its copy of the candidate, the packages that the candidate needs, what
-    the harness gave, and by their SHA-256 the files that it handed over.
-    """
+    """The folders of the worker's files: its copy of the candidate, the candidate's packages, the folders
+    from the harness, and the SHA-256 of the files that the harness gave it."""
 
     root: Path
     packages: Path | None = None
@@ -59,39 +56,39 @@ class Places:
 
 
 def judge(candidate: Candidate, opened: Iterable[Opened], places: Places) -> list[Finding]:
-    """A: a LoRA that is not declared, or undeclared weights of the package. B: other weights that it made,
-    and what was gone before it could be looked at. C: weights of a dependency.
+    """Band A: an undeclared LoRA, or undeclared weights in the package. Band B: other weights that the plugin
+    created, and files that were deleted before an inspection. Band C: weights of a dependency.
     """
-    found = (_judge(candidate, one, places) for one in dict.fromkeys(opened))
-    return list(dict.fromkeys(row for row in found if row is not None))
+    findings = (_judge(candidate, file, places) for file in dict.fromkeys(opened))
+    return list(dict.fromkeys(finding for finding in findings if finding is not None))
 
 
 def left_behind(folder: Path, handed: frozenset[str]) -> list[Opened]:
-    """The LoRAs that lie below `folder` after the run, but for those that were handed over; links are not
-    followed, and of a folder with more than 20,000 files the rest is not looked at.
+    """The LoRAs below `folder` after the run, without those that the harness gave. Symbolic links are not
+    followed, and only the first 20,000 files are inspected.
     """
-    found = []
+    loras = []
     for path in _files(folder):
         what, digest = _look(path)
         if what == "LoRA" and digest not in handed:
-            found.append(Opened(str(path), what, digest))
-    return found
+            loras.append(Opened(str(path), what, digest))
+    return loras
 
 
-def _judge(candidate: Candidate, one: Opened, places: Places) -> Finding | None:
-    path = Path(one.path)
+def _judge(candidate: Candidate, opened: Opened, places: Places) -> Finding | None:
+    path = Path(opened.path)
     if (file := _below(path, places.root)) is not None:
-        return _of_package(candidate, file, one)
+        return _of_package(candidate, file, opened)
     if any(_below(path, folder) is not None for folder in places.given):
         return None
     if places.packages is not None and (file := _below(path, places.packages)) is not None:
-        what = _look(path)[0] or one.what
-        told = f"a dependency's {_named(what)} was opened, which the manifest does not declare"
-        return Finding(safe(file), 0, "undeclared-lora", told, CERTAIN if what == "LoRA" else NOTED)
-    return _of_the_run(candidate, one, places)
+        what = _look(path)[0] or opened.what
+        message = f"a dependency's {_named(what)} was opened, which the manifest does not declare"
+        return Finding(safe(file), 0, "undeclared-lora", message, CERTAIN if what == "LoRA" else NOTED)
+    return _of_the_run(candidate, opened, places)
 
 
-def _of_package(candidate: Candidate, file: str, one: Opened) -> Finding | None:
+def _of_package(candidate: Candidate, file: str, opened: Opened) -> Finding | None:
     manifest = candidate.manifest
     declared = [candidate.file(row.file) for row in (*manifest.models, *manifest.loras) if row.file]
     own = candidate.root / file
@@ -100,33 +97,33 @@ def _of_package(candidate: Candidate, file: str, one: Opened) -> Finding | None:
     if own.is_file():
         what, _ = _look(own)
     else:
-        # It was made in the package's folder, which security.digest-unchanged judges too.
-        what = "LoRA" if one.what == "LoRA" else "weights" if one.by_kernel else ""
+        # It was created in the package's folder; security.digest-unchanged judges that too.
+        what = "LoRA" if opened.what == "LoRA" else "weights" if opened.by_kernel else ""
     if not what:
         return None
     rule = "undeclared-lora" if what == "LoRA" else "undeclared-weights"
     return Finding(safe(file), 0, rule, f"{_named(what)} was opened that the manifest does not declare")
 
 
-def _of_the_run(candidate: Candidate, one: Opened, places: Places) -> Finding | None:
-    """A file that is neither the package's nor the harness's: the plugin made or fetched it."""
+def _of_the_run(candidate: Candidate, opened: Opened, places: Places) -> Finding | None:
+    """A file that is not from the package or the harness: the plugin created or downloaded it."""
     manifest = candidate.manifest
     known = {row.sha256 for row in (*manifest.models, *manifest.loras)} | places.handed
-    what, digest = (one.what, one.digest) if one.by_kernel else _look(Path(one.path))
-    if (one.digest or digest) in known:
+    what, digest = (opened.what, opened.digest) if opened.by_kernel else _look(Path(opened.path))
+    if (opened.digest or digest) in known:
         return None
     band: Band = SUSPICIOUS
-    if "LoRA" in (what, one.what):
+    if "LoRA" in (what, opened.what):
         what, band = "LoRA", CERTAIN
-    elif not what and Path(one.path).exists():
+    elif not what and Path(opened.path).exists():
         return None
-    where = safe(Path(one.path).name, 80)
+    where = safe(Path(opened.path).name, 80)
     if not what:
-        told = "it has the name of weights, and was gone before it could be looked at"
-        return Finding(where, 0, "not-looked-at", told, SUSPICIOUS)
+        message = "it has a name of weights, and was deleted before it could be inspected"
+        return Finding(where, 0, "not-looked-at", message, SUSPICIOUS)
     rule = "undeclared-lora" if what == "LoRA" else "undeclared-weights"
-    told = f"{_named(what)} was opened that is neither the package's nor declared: it came to be in the run"
-    return Finding(where, 0, rule, f"{told} ({safe(one.path, 200)})", band)
+    message = f"{_named(what)} was opened that is neither in the package nor declared; it is new in this run"
+    return Finding(where, 0, rule, f"{message} ({safe(opened.path, 200)})", band)
 
 
 def _named(what: str) -> str:
@@ -134,7 +131,7 @@ def _named(what: str) -> str:
 
 
 def _below(path: Path, folder: Path) -> str | None:
-    """The path relative to `folder`, both as they are and as they really are."""
+    """The path relative to `folder`, as given or resolved; None where it is not below."""
     for start in (folder, folder.resolve()):
         if path.is_relative_to(start):
             return path.relative_to(start).as_posix()
@@ -142,7 +139,7 @@ def _below(path: Path, folder: Path) -> str | None:
 
 
 def _look(path: Path) -> tuple[What, str]:
-    """What a file holds and the SHA-256 of a LoRA; empty for what is no regular file or can't be read."""
+    """The kind of a file and the SHA-256 of a LoRA; empty for an unreadable or irregular file."""
     with suppress(OSError, ValueError), _regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         what = glance(stream, size)
@@ -157,12 +154,12 @@ def _look(path: Path) -> tuple[What, str]:
 
 
 def _regular(path: Path) -> IO[bytes]:
-    """Opened without waiting for a pipe's other end, and without following a link. Raises OSError."""
+    """Opens a regular file without following a symbolic link or blocking on a pipe. Raises OSError."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     handle = os.open(path, flags | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError("no regular file")
+        raise OSError("not a regular file")
     return os.fdopen(handle, "rb")
 
 

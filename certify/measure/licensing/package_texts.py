@@ -1,4 +1,4 @@
-"""A candidate's texts: which files speak for the plugin itself, and which are the model's licence."""
+"""A candidate's texts: those of the plugin itself, and those of the model's licence."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ def paths(candidate: Candidate) -> list[str]:
 
 
 def read(candidate: Candidate, file: str) -> LicenceText:
-    """A text that the manifest names; `problems` say why it can't be read."""
+    """A text that the manifest names; `problems` is why it cannot be read."""
     return read_text(candidate.file(file))
 
 
 def own_texts(candidate: Candidate, *named: str | None) -> dict[str, str]:
-    """The texts that speak for the plugin (file -> text): those `named` in the manifest, or else by their
-    names; never the base model's licence itself.
-    """
+    """The plugin's own texts (file -> text): those `named` in the manifest, else those with a usual file
+    name; never the base model's licence."""
     chosen = [file for file in named if file] or _by_name(candidate)
     terms = candidate.manifest.licence.model_terms
     texts = {file: read(candidate, file).text for file in chosen if file != terms}
@@ -44,40 +43,38 @@ def all_texts(candidate: Candidate) -> dict[str, str]:
     return {file: text for file in files if (text := read(candidate, file).text)}
 
 
-def check_text(file: str, expression: str, read_as: LicenceText) -> list[Finding]:
-    """Whether a file holds the text of each licence of `expression`; the reader of several files takes the
-    best (`best_match`).
-    """
-    if read_as.problems:
-        return [Finding(file, 0, "unreadable", "; ".join(read_as.problems))]
+def check_text(file: str, expression: str, licence_text: LicenceText) -> list[Finding]:
+    """Checks that a file contains the text of each licence of `expression`."""
+    if licence_text.problems:
+        return [Finding(file, 0, "unreadable", "; ".join(licence_text.problems))]
     findings = []
     for identifier in identifiers(expression):
-        findings += judge_match(file, identifier, matches_text(identifier, read_as.text))
+        findings += judge_match(file, identifier, matches_text(identifier, licence_text.text))
     return findings
 
 
 def judge_match(file: str, identifier: str, match: TextMatch) -> list[Finding]:
-    """A match as findings: `other-text` for a text that is not the licence, `slip` where few words differ."""
+    """A match as findings: `other-text` for another text, `slip` where few words differ."""
     if match.state == "matches":
         return []
     if match.state == "not-checkable":
         return [
-            Finding(file, 0, "not-checkable", f"no reference text of {identifier} to hold it against", NOTED)
+            Finding(file, 0, "not-checkable", f"no reference text of {identifier} to compare it with", NOTED)
         ]
     quotes = list(dict.fromkeys(match.quotes))
     where = "; ".join(f'"{quote}"' for quote in quotes[:2])
     if match.state == "near":
         return [Finding(file, 0, "slip", f"a few words differ from {identifier}: {where}", SUSPICIOUS)]
     altered = match.score >= 0.5
-    told = f"not the text of {identifier}"
+    message = f"not the text of {identifier}"
     if altered:
         more = f" and {len(quotes) - 2} more" if len(quotes) > 2 else ""
-        told = f"an altered text of {identifier} ({match.score:.1%} of it): {where}{more}"
-    return [Finding(file, 0, "altered-text" if altered else "other-text", told)]
+        message = f"an altered text of {identifier} ({match.score:.1%} of it): {where}{more}"
+    return [Finding(file, 0, "altered-text" if altered else "other-text", message)]
 
 
 def _by_name(candidate: Candidate) -> list[str]:
-    """Files beside plugin.toml that are named as texts of this kind are; the manifest would name them so."""
+    """Files beside plugin.toml with a usual name of such texts, as the manifest would name them."""
     folder = PurePosixPath(candidate.manifest_file).parent
     within = [PurePosixPath(path) for path in paths(candidate)]
     beside = [path for path in within if path.parent == folder and path.suffix.lower() in _SUFFIXES]

@@ -1,8 +1,7 @@
 """Resolves a candidate's dependencies with uv, for each declared system, without running any of them.
 
-Wheels alone: building from source would run a stranger's code. An index is asked only where the user named
-one; a folder of wheels does as well.
-"""
+It uses wheels only, because a build from source would run untrusted code. It contacts only an index that the
+user named; a folder of wheels also works."""
 
 from __future__ import annotations
 
@@ -40,12 +39,12 @@ _JSON = "application/vnd.pypi.simple.v1+json"
 
 
 class NotResolved(Exception):
-    """Nothing could be measured: no index, no uv, or an index out of reach. The message says which."""
+    """The dependencies could not be resolved, for the reason in the message."""
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """What was resolved over all systems, and for each system that could not be, why."""
+    """The resolved packages of all systems, and for each failed system the reason."""
 
     packages: tuple[Package, ...]
     failures: dict[str, str]
@@ -106,7 +105,7 @@ def _resolve(candidate: Candidate, index: str) -> Resolution:
             for pin in pins:
                 systems.setdefault(pin, []).append(system)
     if len(systems) > MAX_PACKAGES:
-        raise NotResolved(f"it resolves to {len(systems)} packages; {MAX_PACKAGES} are looked at")
+        raise NotResolved(f"it resolves to {len(systems)} packages; {MAX_PACKAGES} are checked")
     packages = [
         read_metadata(_metadata(index, name, version), name, version, tuple(where))
         for (name, version), where in sorted(systems.items())
@@ -122,7 +121,7 @@ def _python(specifiers: str) -> str:
 def _compile(
     uv: str, wanted: Sequence[str], system: str, python: str, index: str, scratch: Path
 ) -> tuple[list[tuple[str, str]], str]:
-    """(name, version) of all that is needed on a system, or why there is none."""
+    """The (name, version) of all packages for a system, or why it failed."""
     source = scratch / "requirements.in"
     source.write_text("\n".join(wanted) + "\n", "utf-8")
     where = ["--no-index", "--find-links", index] if Path(index).is_dir() else ["--default-index", index]
@@ -131,7 +130,7 @@ def _compile(
                "--python-version", python, "--python-platform", system, *where]  # fmt: skip
     environment = {key: os.environ[key] for key in ("PATH", "HOME", "SSL_CERT_FILE") if key in os.environ}
     try:
-        ran = subprocess.run(
+        completed = subprocess.run(
             command,
             capture_output=True,
             text=True,
@@ -141,21 +140,21 @@ def _compile(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise NotResolved(f"uv had no answer within {TIMEOUT:.0f} s") from None
+        raise NotResolved(f"uv did not end within {TIMEOUT:.0f} s") from None
     except OSError as error:
-        raise NotResolved(f"uv can't be started: {error.strerror}") from None
-    if ran.returncode == 0:
-        rows = (_PINNED.match(line) for line in ran.stdout.splitlines())
+        raise NotResolved(f"uv cannot be started: {error.strerror}") from None
+    if completed.returncode == 0:
+        rows = (_PINNED.match(line) for line in completed.stdout.splitlines())
         return [(canonicalize_name(row[1]), row[2]) for row in rows if row], ""
-    said = " ".join(ran.stderr.split())[-600:]
-    # uv ends with 1 where the requirements can't be met, with 2 for all that went wrong on the way.
-    if ran.returncode != 1 or re.search(r"(?i)failed to fetch|connect|timed out|dns error", said):
-        raise NotResolved(f"uv could not work: {said}")
-    return [], said.lstrip("\u00d7 ")
+    error_text = " ".join(completed.stderr.split())[-600:]
+    # uv exits with 1 where the requirements cannot be met, with 2 for other errors.
+    if completed.returncode != 1 or re.search(r"(?i)failed to fetch|connect|timed out|dns error", error_text):
+        raise NotResolved(f"uv failed: {error_text}")
+    return [], error_text.lstrip("\u00d7 ")
 
 
 def _metadata(index: str, name: str, version: str) -> str:
-    """The METADATA of a wheel of this release; empty where the index gives none."""
+    """The METADATA of a wheel of this release; empty where the index has none."""
     if Path(index).is_dir():
         return _from_folder(Path(index), name, version)
     page = index.rstrip("/") + f"/{name}/"
@@ -177,13 +176,13 @@ def _from_folder(folder: Path, name: str, version: str) -> str:
 
 
 def _wheels(page: str, answer: bytes, name: str, version: str) -> list[str]:
-    """Addresses of the release's wheels on a page of the simple API (PEP 503 and 691)."""
+    """URLs of the release's wheels on a page of the simple API (PEP 503 and 691)."""
     try:
         links = [str(row["url"]) for row in json.loads(answer)["files"]]
     except (ValueError, KeyError, TypeError):
         parser = _Links()
         parser.feed(answer.decode("utf-8", "replace"))
-        links = parser.found
+        links = parser.links
     urls = [urljoin(page, link).partition("#")[0] for link in links]
     return [
         url for url in urls if _is_release(unquote(urlsplit(url).path.rpartition("/")[2]), name, version)
@@ -193,22 +192,22 @@ def _wheels(page: str, answer: bytes, name: str, version: str) -> list[str]:
 class _Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value for key, value in attrs if tag == "a" and key == "href" and value]
+        self.links += [value for key, value in attrs if tag == "a" and key == "href" and value]
 
 
 def _is_release(filename: str, name: str, version: str) -> bool:
     try:
-        found, found_version, *_ = parse_wheel_filename(filename)
+        wheel_name, wheel_version, *_ = parse_wheel_filename(filename)
     except (InvalidWheelFilename, ValueError):
         return False
-    return found == canonicalize_name(name) and found_version == Version(version)
+    return wheel_name == canonicalize_name(name) and wheel_version == Version(version)
 
 
 def _fetch(url: str, accept: str = "*/*") -> bytes:
-    """The answer, at most 16 MiB; empty for every kind of failure, which the caller tells as no metadata."""
+    """The response, at most 16 MiB; empty for every failure, which the caller treats as missing metadata."""
     if urlsplit(url).scheme not in ("http", "https"):
         return b""
     request = urllib.request.Request(url, headers={"Accept": accept, "User-Agent": "sd-certify"})
@@ -221,7 +220,7 @@ def _fetch(url: str, accept: str = "*/*") -> bytes:
 
 
 def vulnerabilities(packages: Sequence[Package], advisories: str) -> list[tuple[str, str]]:
-    """(package, advisory) by pip-audit from an OSV service. Raises NotResolved where it can't be asked."""
+    """(package, advisory) by pip-audit from an OSV service. Raises NotResolved where that fails."""
     audit = find_tool("pip-audit")
     if not advisories:
         raise NotResolved("no database was named; `--advisories URL` names an OSV service")
@@ -235,10 +234,10 @@ def vulnerabilities(packages: Sequence[Package], advisories: str) -> list[tuple[
         command = [audit, "-r", str(pins), "--no-deps", "--disable-pip", "-f", "json", "-s", "osv",
                    "--osv-url", advisories, "--progress-spinner", "off", "--cache-dir", scratch]  # fmt: skip
         try:
-            ran = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+            completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
         except (subprocess.TimeoutExpired, OSError) as error:
             raise NotResolved(f"pip-audit gave no answer: {error}"[:200]) from None
-    return _advisories(ran.stdout, ran.stderr)
+    return _advisories(completed.stdout, completed.stderr)
 
 
 def _advisories(text: str, trouble: str) -> list[tuple[str, str]]:
@@ -250,5 +249,5 @@ def _advisories(text: str, trouble: str) -> list[tuple[str, str]]:
             for advisory in row.get("vulns", [])
         ]
     except (ValueError, KeyError, TypeError):
-        said = trouble.strip().splitlines()
-        raise NotResolved(f"pip-audit gave no answer: {said[-1][:200] if said else 'nothing'}") from None
+        lines = trouble.strip().splitlines()
+        raise NotResolved(f"pip-audit gave no answer: {lines[-1][:200] if lines else 'nothing'}") from None

@@ -1,8 +1,8 @@
 """The bill of materials of a plugin: CycloneDX 1.6, JSON.
 
 Models and LoRAs are components of type `machine-learning-model`, Python packages of type `library` with a
-package URL (pkg:pypi/NAME@VERSION). Serial numbers are version 5 UUIDs of the candidate's digest, so that the
-same plugin gives the same bill.
+package URL (pkg:pypi/NAME@VERSION). The serial number is a version 5 UUID of the candidate's digest, so the
+same plugin gives the same document.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from certify.instruments.licences.package_metadata import Package
 from certify.instruments.weights import sha256_of
 
 BILL = "sbom.cdx.json"
-_SPACE = uuid.UUID("5d7f8a1e-6f1c-5c0e-9a55-1f0a51ab5b0e")  # ours alone
+_SPACE = uuid.UUID("5d7f8a1e-6f1c-5c0e-9a55-1f0a51ab5b0e")  # our own namespace
 
 
 def write_bill(folder: Path, candidate: Candidate, packages: Sequence[Package], complete: bool) -> None:
-    """Writes the bill into a run's folder; a more complete one takes the place of an earlier one."""
+    """Writes the bill of materials into a run's folder; it replaces an earlier one."""
     (folder / BILL).write_text(bill_of_materials(candidate, packages, complete), "utf-8")
 
 
 def bill_of_materials(candidate: Candidate, packages: Sequence[Package], complete: bool) -> str:
-    """The JSON text. `complete` says whether `packages` are all that would be installed."""
+    """The JSON text. `complete`: `packages` are all packages that would be installed."""
     manifest = candidate.manifest
     components = [_weights(candidate, row, "weights") for row in manifest.models]
     components += [_weights(candidate, row, "lora") for row in manifest.loras]
@@ -77,7 +77,7 @@ def _weights(candidate: Candidate, row: Any, kind: str) -> dict[str, Any]:
 
 
 def _digest(candidate: Candidate, row: Any) -> str:
-    """The hash of the file that is there, or the declared one of what is fetched later."""
+    """The hash of the file in the package, or the declared hash of a file that is downloaded later."""
     if row.file and candidate.file(row.file).is_file():
         return sha256_of(candidate.file(row.file))
     return str(row.sha256)
@@ -98,7 +98,7 @@ def _library(row: Package) -> dict[str, Any]:
 
 
 def _licences(expression: str) -> dict[str, Any]:
-    """CycloneDX takes identifiers of SPDX's list as `id`; a name of our own is no expression to it."""
+    """CycloneDX accepts SPDX identifiers as `id`; other names are not valid expressions."""
     if not expression:
         return {}
     names = identifiers(expression)

@@ -13,7 +13,7 @@ from certify.instruments.licences.permissions import permission
 from certify.measure.licensing import base_model as base
 from certify.measure.licensing import code, dependencies, loras
 
-# Requirement -> the check behind it; all that can be said without running anything.
+# Requirement -> its check; these are all checks that run no candidate code.
 CHECKS: dict[str, Callable[[Candidate], list[Finding]]] = {
     "licence.expression": code.expressions,
     "licence.files": code.files,
@@ -55,9 +55,7 @@ class Part:
 
 
 def parts(candidate: Candidate, packages: Sequence[Package] = ()) -> list[Part]:
-    """The tree in its order. Dependencies are those resolved, or else those declared, whose licences nobody
-    has looked up.
-    """
+    """The parts in tree order, with the resolved dependencies, or else the declared ones without licences."""
     manifest = candidate.manifest
     rows = [
         Part(
@@ -87,13 +85,13 @@ def parts(candidate: Candidate, packages: Sequence[Package] = ()) -> list[Part]:
             for row in packages
         ]
     else:
-        found = dependencies.declared(candidate).declared
-        rows += [Part("dependency", str(row), "", f"{row.file}:{row.line}") for row in found]
+        declared = dependencies.declared(candidate).declared
+        rows += [Part("dependency", str(row), "", f"{row.file}:{row.line}") for row in declared]
     return rows
 
 
 def drawn(rows: Sequence[Part]) -> str:
-    """The tree as text, a line each."""
+    """The tree as text, one line per part."""
     name_width = min(40, max(len(row.name) for row in rows))
     licence_width = min(32, max(len(row.licence or "unknown") for row in rows))
     lines = []

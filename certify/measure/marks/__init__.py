@@ -1,1 +1,1 @@
-"""The marks of a run: its images, every path to an image, faces."""
+"""The marks of a run: its images, every entry path to an image, faces."""

@@ -1,5 +1,5 @@
-"""Every way to an image that a plugin offers: sizes, batches, images made from images, threads, and the
-images after something went wrong.
+"""Tries every path to an image that a plugin offers: sizes, batches, init images, threads, and calls after an
+error.
 """
 
 from __future__ import annotations
@@ -10,123 +10,126 @@ from typing import Any
 
 import numpy as np
 
-from certify.measure.randomness import Draw
-from certify.sandbox.host.faults import CallRefused
+from certify.measure.randomness import Draws
+from certify.sandbox.host.faults import PluginError
 from certify.sandbox.host.generation import Generation, Pixels
-from certify.sandbox.host.image_calls import Way
+from certify.sandbox.host.image_calls import CallStyle
 from certify.sandbox.host.plugin import RemotePlugin
 
-# Odd, flat, high and small ones.
+# Width and height in pixels: small, wide, high and odd ones.
 SIZES = ((64, 64), (72, 200), (200, 72), (136, 104), (256, 128))
 USUAL = (512, 512)
-"""What the SDK makes where nothing is said."""
-# It takes some 6 to 10 times as long as the largest of the others, which has an eighth of the pixels.
+"""The default size of the SDK."""
+# The usual size takes 6 to 10 times as long as the largest of SIZES, which has an eighth of the pixels.
 TIMES_AS_LONG = 10
 SIDE, REFINED_SIDE = 64, 96
 BATCH = 3
 STRENGTH = 0.5
-# A call is given up after so many seconds: the engine's takes longer, and one that is done by then is a call.
+# Seconds after which a call is cancelled; a call of the engine takes longer.
 GIVEN_UP_AFTER = 0.02
 
 
 @dataclass(frozen=True)
-class Tried:
-    """The images that a way led to; why there are none where it is `refused`, which is no fault here, or
-    `unasked`, which leaves it open.
-    """
+class PathResult:
+    """The images of one path. Without images, the reason is in `refused` (not offered, which is no fault
+    here) or in `skipped` (not tried, which leaves the result open)."""
 
     name: str
     made: tuple[Generation, ...] = ()
     refused: str = ""
-    unasked: str = ""
+    skipped: str = ""
 
     def named(self) -> Iterator[tuple[str, Generation]]:
-        for number, one in enumerate(self.made, start=1):
-            yield (self.name if len(self.made) == 1 else f"image {number} of {self.name}"), one
+        for number, generation in enumerate(self.made, start=1):
+            yield (self.name if len(self.made) == 1 else f"image {number} of {self.name}"), generation
 
 
-def try_ways(plugin: RemotePlugin, draw: Draw) -> list[Tried]:
-    """Every way, the plain ones first. Raises what `RemotePlugin.generate` raises, but for refusals."""
-    tried = [_plain(plugin, draw, size) for size in SIZES]
-    tried.append(_usual(plugin, draw, tried[-1]))
-    tried.append(_several(plugin, draw, "a batch", Way(), num_images=BATCH))
-    tried.append(_several(plugin, draw, "made from a picture", Way(_picture(draw)), strength=STRENGTH))
-    if (own := _own_picture(tried)) is not None:
+def try_paths(plugin: RemotePlugin, draws: Draws) -> list[PathResult]:
+    """Tries every path, plain calls first. Raises as `RemotePlugin.generate`, except PluginError."""
+    results = [_plain(plugin, draws, size) for size in SIZES]
+    results.append(_usual(plugin, draws, results[-1]))
+    results.append(_several(plugin, draws, "a batch", CallStyle(), num_images=BATCH))
+    results.append(_several(plugin, draws, "made from an image", CallStyle(_image(draws)), strength=STRENGTH))
+    if (own := _own_image(results)) is not None:
         sides = {"width": REFINED_SIDE, "height": REFINED_SIDE}
-        refined = _several(plugin, draw, "refined from its own image", Way(own), strength=STRENGTH, **sides)
-        tried.append(refined)
-    tried.append(_several(plugin, draw, "from a thread", Way(thread=True)))
-    tried.append(_after_a_refusal(plugin, draw))
-    tried.append(_after_giving_up(plugin, draw))
-    tried.append(_after_reloading(plugin, draw))
-    return tried
+        refined = _several(
+            plugin, draws, "refined from its own image", CallStyle(own), strength=STRENGTH, **sides
+        )
+        results.append(refined)
+    results.append(_several(plugin, draws, "from a thread", CallStyle(thread=True)))
+    results.append(_after_a_refusal(plugin, draws))
+    results.append(_after_giving_up(plugin, draws))
+    results.append(_after_reloading(plugin, draws))
+    return results
 
 
-def _plain(plugin: RemotePlugin, draw: Draw, size: tuple[int, int], name: str = "") -> Tried:
+def _plain(plugin: RemotePlugin, draws: Draws, size: tuple[int, int], name: str = "") -> PathResult:
     name = name or "{} x {}".format(*size)
     try:
-        return Tried(name, (plugin.generate(**draw.request(width=size[0], height=size[1])),))
-    except CallRefused as error:
-        return Tried(name, refused=error.message)
+        return PathResult(name, (plugin.generate(**draws.request(width=size[0], height=size[1])),))
+    except PluginError as error:
+        return PathResult(name, refused=error.message)
 
 
-def _usual(plugin: RemotePlugin, draw: Draw, large: Tried) -> Tried:
-    """The usual size, if that can be had within the deadline."""
-    seconds = TIMES_AS_LONG * max((one.seconds for one in large.made), default=0.0)
+def _usual(plugin: RemotePlugin, draws: Draws, large: PathResult) -> PathResult:
+    """The usual size, if it is likely to be ready within the deadline."""
+    seconds = TIMES_AS_LONG * max((generation.seconds for generation in large.made), default=0.0)
     if seconds > plugin.opening.call_deadline:
-        told = f"it may take {seconds:.0f} s, longer than the deadline; see --deadline"
-        return Tried("{} x {}".format(*USUAL), unasked=told)
-    return _plain(plugin, draw, USUAL)
+        reason = f"it may take {seconds:.0f} s, longer than the deadline; see --deadline"
+        return PathResult("{} x {}".format(*USUAL), skipped=reason)
+    return _plain(plugin, draws, USUAL)
 
 
-def _several(plugin: RemotePlugin, draw: Draw, name: str, way: Way, **asked: Any) -> Tried:
-    """A call that takes more than a prompt; a plugin that lacks what it takes does not offer the way."""
+def _several(
+    plugin: RemotePlugin, draws: Draws, name: str, style: CallStyle, **parameters: Any
+) -> PathResult:
+    """A call with more parameters; a plugin that lacks one of them does not offer the path."""
     signature = plugin.load()
-    needed = {"init_image": way.start is not None, "num_images": "num_images" in asked}
+    needed = {"init_image": style.start is not None, "num_images": "num_images" in parameters}
     if lacking := [name for name, is_needed in needed.items() if is_needed and not signature.names(name)]:
-        return Tried(name, refused=f"generate_image has no {lacking[0]}")
+        return PathResult(name, refused=f"generate_image has no {lacking[0]}")
     if not signature.names("strength"):
-        asked.pop("strength", None)
+        parameters.pop("strength", None)
     try:
-        return Tried(name, tuple(plugin.several(way, **draw.request(**asked))))
-    except CallRefused as error:
-        return Tried(name, refused=error.message)
+        return PathResult(name, tuple(plugin.several(style, **draws.request(**parameters))))
+    except PluginError as error:
+        return PathResult(name, refused=error.message)
 
 
-def _own_picture(tried: Sequence[Tried]) -> Pixels | None:
-    """A small image of the plugin's own, marked as it marks them."""
-    made = (one.pixels for way in tried for one in way.made)
+def _own_image(results: Sequence[PathResult]) -> Pixels | None:
+    """A small image that the plugin made, with the plugin's mark."""
+    made = (generation.pixels for result in results for generation in result.made)
     return next((pixels for pixels in made if pixels.shape[:2] == (SIDE, SIDE)), None)
 
 
-def _picture(draw: Draw) -> Pixels:
-    """Soft patches of colour and a little grain, unmarked: RGB, SIDE pixels a side."""
-    random = np.random.default_rng(draw.seed())
+def _image(draws: Draws) -> Pixels:
+    """An unmarked RGB image of soft colour patches with a little noise, SIDE pixels per side."""
+    random = np.random.default_rng(draws.seed())
     patches = random.integers(70, 186, (4, 4, 3)).repeat(SIDE // 4, axis=0).repeat(SIDE // 4, axis=1)
     return (patches + random.integers(-8, 9, patches.shape)).astype(np.uint8)
 
 
-def _after_a_refusal(plugin: RemotePlugin, draw: Draw) -> Tried:
+def _after_a_refusal(plugin: RemotePlugin, draws: Draws) -> PathResult:
     name = "after a refused request"
     try:
-        plugin.generate(**draw.request(steps=0))
-    except CallRefused:
-        return _plain(plugin, draw, (SIDE, SIDE), name)
-    return Tried(name, refused="a request for no steps was not refused")
+        plugin.generate(**draws.request(steps=0))
+    except PluginError:
+        return _plain(plugin, draws, (SIDE, SIDE), name)
+    return PathResult(name, refused="a request for no steps was not refused")
 
 
-def _after_giving_up(plugin: RemotePlugin, draw: Draw) -> Tried:
-    plugin.give_up(GIVEN_UP_AFTER, **draw.request())
-    return _plain(plugin, draw, (SIDE, SIDE), "after a call that was given up")
+def _after_giving_up(plugin: RemotePlugin, draws: Draws) -> PathResult:
+    plugin.give_up(GIVEN_UP_AFTER, **draws.request())
+    return _plain(plugin, draws, (SIDE, SIDE), "after a call that was given up")
 
 
-def _after_reloading(plugin: RemotePlugin, draw: Draw) -> Tried:
+def _after_reloading(plugin: RemotePlugin, draws: Draws) -> PathResult:
     made = []
     refused = ""
     with plugin.opened_with() as generate:
         for _ in range(2):
             try:
-                made.append(generate(**draw.request()))
-            except CallRefused as error:
+                made.append(generate(**draws.request()))
+            except PluginError as error:
                 refused = error.message
-    return Tried("those after reloading", tuple(made), "" if made else refused)
+    return PathResult("those after reloading", tuple(made), "" if made else refused)

@@ -1,4 +1,4 @@
-"""Asking the face detectors, which run apart."""
+"""Runs the face detectors in a subprocess."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from certify.instruments.marks.pixels.faces import Seen, seen_in
 INSTALL = "pip install sd-certify[faces]"
 
 
-def faces_in(pictures: Sequence[NDArray[np.uint8]]) -> list[Seen]:
-    """What each RGB picture (height, width, 3) shows.
+def faces_in(images: Sequence[NDArray[np.uint8]]) -> list[Seen]:
+    """The reading for each RGB image (height, width, 3).
 
     Raises Missing where the weights or OpenCV are not installed, NotReadable where the detectors fail.
     """
-    sizes = [(picture.shape[1], picture.shape[0]) for picture in pictures]
-    payload = b"".join(np.ascontiguousarray(picture).tobytes() for picture in pictures)
+    sizes = [(image.shape[1], image.shape[0]) for image in images]
+    payload = b"".join(np.ascontiguousarray(image).tobytes() for image in images)
     head, _ = read_apart("faces", {"sizes": sizes}, payload)
-    found = head.get("faces")
-    if not isinstance(found, list) or len(found) != len(pictures):
-        raise NotReadable("the detectors answered for another number of pictures")
+    faces_by_image = head.get("faces")
+    if not isinstance(faces_by_image, list) or len(faces_by_image) != len(images):
+        raise NotReadable("the detectors returned another number of results than images")
     try:
-        return [seen_in(faces) for faces in found]
+        return [seen_in(faces) for faces in faces_by_image]
     except (AttributeError, TypeError, ValueError):
-        raise NotReadable("the detectors answered out of form") from None
+        raise NotReadable("the detectors returned an invalid result") from None

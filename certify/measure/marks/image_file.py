@@ -1,4 +1,4 @@
-"""Image files that a user hands over: PNG by our own reader, JPEG and WebP by a reader apart."""
+"""Reads a user's image files: PNG by our own reader, JPEG and WebP in a subprocess."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from certify.instruments.marks.files.credentials import judge_credentials
 from certify.instruments.marks.files.xmp import XMP_KEY
 from certify.instruments.marks.layers import Layer
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 64 << 20  # of a file
 _KINDS = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
-# Bytes of files that are sent to the reader of credentials at once.
+# Files that are sent to the reader of credentials at once.
 _BATCH = 64
 
 
@@ -35,7 +35,7 @@ class ImageFile:
 
 
 def open_image(path: Path) -> ImageFile:
-    """Raises UserError for what is no PNG, JPEG or WebP that can be read."""
+    """Raises UserError for a file that is not a readable PNG, JPEG or WebP."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path} is larger than {MAX_BYTES >> 20} MiB.")
@@ -44,7 +44,7 @@ def open_image(path: Path) -> ImageFile:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     mime = mime_of(data)
     if not mime:
-        raise UserError(f"{path} is no PNG, JPEG or WebP.", "Other formats are not read.")
+        raise UserError(f"{path} is not a PNG, JPEG or WebP.", "Other formats are not supported.")
     pixels, texts = _decode(path, data, mime)
     late = packet_after_end(data) if mime == "image/png" else ""
     if late and XMP_KEY not in texts:
@@ -52,11 +52,11 @@ def open_image(path: Path) -> ImageFile:
     return ImageFile(str(path), mime, data, pixels, texts)
 
 
-_LATE = "the XMP packet stands behind the end of the PNG, where most readers do not look"
+_LATE = "the XMP packet is behind the end of the PNG, where most readers do not look"
 
 
 def mime_of(data: bytes) -> str:
-    """By the first bytes; empty for other formats."""
+    """The MIME type by the first bytes; empty for other formats."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((mime for start, mime in _KINDS if data.startswith(start)), "")
@@ -109,17 +109,17 @@ def has_manifest(data: bytes) -> bool:
 
 
 def _read_batch(files: Sequence[bytes], mime: str, anchors: str) -> list[Layer]:
-    order = {"mime": mime, "anchors": anchors, "lengths": [len(data) for data in files]}
+    request = {"mime": mime, "anchors": anchors, "lengths": [len(data) for data in files]}
     try:
-        head, _ = read_apart("credentials", order, b"".join(files))
+        head, _ = read_apart("credentials", request, b"".join(files))
         reports = [dict(report) for report in head["reports"]]
         if len(reports) != len(files):
-            raise NotReadable("it answered for another number of files")
+            raise NotReadable("it returned another number of reports than files")
     except Missing:
-        told = "c2pa-python is not installed: pip install sd-certify[c2pa]"
+        reason = "c2pa-python is not installed: pip install sd-certify[c2pa]"
     except (NotReadable, KeyError, TypeError, ValueError) as error:
-        told = f"the reader of content credentials failed: {error}"[:200]
+        reason = f"the reader of content credentials failed: {error}"[:200]
     else:
         return [judge_credentials(report, bool(anchors)) for report in reports]
-    unread = Layer("credentials", "not-checkable-here", "", told)
+    unread = Layer("credentials", "not-checkable-here", "", reason)
     return [unread if has_manifest(data) else _ABSENT for data in files]

@@ -1,4 +1,4 @@
-"""Every layer of marks of image files, as rows of plain data; `certify marks` prints them."""
+"""Reads every layer of marks of image files as rows of plain data; `certify marks` prints them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ from certify.instruments.marks.survey import Survey, survey
 from certify.measure.marks.image_file import ImageFile, open_image, read_credentials
 from certify.plan.policy import LoadedPolicy, judge
 
-# rivaGan and TrustMark import torch, and read 512 x 512 pixels in seconds.
+# Timeout: rivaGan and TrustMark import torch, and take seconds for 512 x 512 pixels.
 SLOW_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class Question:
-    """What to look for. `payload` (hex) is a word of `method`, or of TrustMark where its `trustmark` weights
-    (a folder) are named; `size` (width, height) is what the images were made in; `anchors` (PEM) whose
-    signatures of credentials count.
-    """
+    """What to search for. `payload` (hex) is a word of `method`, or of TrustMark where its `trustmark`
+    weights (a folder) are named; `size` (width, height) is what the images were made in; `anchors` (PEM)
+    whose signatures of credentials count."""
 
     payload: str = ""
     method: str = ""
@@ -38,7 +37,7 @@ class Question:
     anchors: str = ""
 
     def known_marks(self) -> tuple[KnownMark, ...]:
-        """The words to look for in the pixels. Raises PayloadError where `payload` is none of its method."""
+        """The words to search for in the pixels. Raises PayloadError for an invalid `payload`."""
         if self.trustmark:
             trustmark_bits(self.payload)
             return KNOWN
@@ -103,18 +102,18 @@ def _trustmark(file: ImageFile, payload: str, weights: str) -> Layer:
 
 
 def _label(files: Sequence[ImageFile]) -> Layer | None:
-    """Several different pictures of one size tell their label together."""
+    """Reads the label from several different images of one size together."""
     different = {file.pixels.tobytes(): file.pixels for file in files}
-    pictures = list(different.values())
-    if len(pictures) < PICTURES or len({picture.shape for picture in pictures}) > 1:
+    images = list(different.values())
+    if len(images) < PICTURES or len({image.shape for image in images}) > 1:
         return None
-    return read_label([np.asarray(picture) for picture in pictures])
+    return read_label([np.asarray(image) for image in images])
 
 
 def _row(
     file: ImageFile, surveyed: Survey, instead: Mapping[str, Layer], policy: LoadedPolicy | None
 ) -> dict[str, Any]:
-    """`instead` are layers that were read otherwise, and stand for those of the survey."""
+    """`instead`: layers that replace those of the survey."""
     layers = {**surveyed.layers, **instead}
     row: dict[str, Any] = {
         "image": file.name,

@@ -1,4 +1,4 @@
-"""The marks of a run's images: which one each should carry, and what the judge reads in it."""
+"""The marks of a run's images: the expected mark and the reading of each image."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from certify.instruments.marks.pixels.payloads import KnownMark
 from certify.instruments.marks.survey import invisible_layer
 from certify.measure.checks import Broken, NotEvidenced
 from certify.measure.marks.image_file import read_credentials
-from certify.measure.randomness import Draw
-from certify.sandbox.host.faults import CallRefused
+from certify.measure.randomness import Draws
+from certify.sandbox.host.faults import PluginError
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.ledger import Ledger
 from reference_engine.marking import DEFAULT_PAYLOAD, METHOD
 
 FRESH = "mark.fresh-payload"
-"""The requirement whose images carry a word that the harness drew for this run."""
+"""The requirement whose images carry a random word of this run."""
 WORD_BITS = 64
-# So many pictures tell a label; more tell no more.
-_LABEL_PICTURES = 24
+# Images that are enough to read a label.
+_LABEL_IMAGES = 24
 
 
 def fresh_word(seed: str, digits: int = WORD_BITS // 4) -> str:
-    """The word of a run, so many digits in hex: balanced, and known to nobody before."""
+    """The random word of a run, in hex digits, with as many ones as zeros in binary."""
     bits = [0, 1] * (digits * 2)
-    Draw(seed, FRESH).random.shuffle(bits)
+    Draws(seed, FRESH).random.shuffle(bits)
     return f"{int(''.join(map(str, bits)), 2):0{digits}x}"
 
 
 def made_of(generate: Callable[..., Generation], requests: Iterable[Mapping[str, Any]]) -> list[Generation]:
-    """An image for each request that the plugin serves: which it must serve is for `sdk.sizes` and its kin.
+    """An image for each request that the plugin serves; `sdk.sizes` judges which ones it must serve.
 
-    Raises NotEvidenced where it refuses them all.
+    Raises NotEvidenced where it refuses all of them.
     """
     made = []
     refused = ""
     for request in requests:
         try:
             made.append(generate(**request))
-        except CallRefused as error:
+        except PluginError as error:
             refused = error.message
     if not made:
         raise NotEvidenced(f"The plugin refused every request ({refused[:200]}); see sdk.sizes.")
@@ -67,12 +67,12 @@ def mark_of(candidate: Candidate) -> KnownMark:
 
 
 def read_generation(generation: Generation, mark: KnownMark) -> MarkReading:
-    """What an image as it came back says of a mark; there is nothing to search for in it."""
+    """The reading of a mark in an unchanged image, which needs no search."""
     return _read(generation, mark.payload, mark.method)
 
 
 def read_all(generations: Sequence[Generation], mark: KnownMark) -> list[MarkReading]:
-    """The same of many images, which prove a short word together."""
+    """The readings of many images, which prove a short word together."""
     return together([read_generation(generation, mark) for generation in generations])
 
 
@@ -89,20 +89,20 @@ def generations_of(ledger: Ledger) -> list[Generation]:
 
 def with_usual_word(ledger: Ledger) -> list[Generation]:
     """The images that carry the declared word; those of `mark.fresh-payload` carry another."""
-    found = [generation for generation in ledger.generations if generation.requirement != FRESH]
-    if not found:
+    generations = [generation for generation in ledger.generations if generation.requirement != FRESH]
+    if not generations:
         raise NotEvidenced("No image came back in this run.")
-    return found
+    return generations
 
 
 def pngs_of(generations: Sequence[Generation]) -> Iterator[tuple[Generation, Png]]:
-    """Each image with its file, read by our own reader; raises Broken for one that cannot be read."""
+    """Each image with its decoded PNG. Raises Broken for a PNG that cannot be read."""
     for generation in generations:
         try:
             yield generation, _decoded(generation)
         except PngError as error:
-            told = f"A PNG cannot be read (while measuring {generation.requirement}): {error}"
-            raise Broken(told) from None
+            message = f"A PNG cannot be read (while measuring {generation.requirement}): {error}"
+            raise Broken(message) from None
 
 
 @cache
@@ -113,14 +113,12 @@ def _decoded(generation: Generation) -> Png:
 def layers_of(
     candidate: Candidate, generations: Sequence[Generation], anchors: str
 ) -> list[dict[str, Layer]]:
-    """All layers of each image: its pixels', its file's, and the visible label, which all of them tell
-    together.
-    """
+    """All layers of each image. The visible label is read from all images together."""
     files = [png for _, png in pngs_of(generations)]
     credentials = read_credentials([generation.png for generation in generations], "image/png", anchors)
     label = read_label(_alike([generation.pixels for generation in generations]))
     mark = mark_of(candidate)
-    found = []
+    rows = []
     readings = read_all(generations, mark)
     for reading, png, signed in zip(readings, files, credentials, strict=True):
         layers = {
@@ -132,13 +130,13 @@ def layers_of(
             "tool": read_tool(png.texts),
         }
         layers["disclosure"] = read_disclosure(png.texts, layers)
-        found.append(layers)
-    return found
+        rows.append(layers)
+    return rows
 
 
-def _alike(pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Different pictures of the size that most have: the first of them that differ."""
-    shapes = [picture.shape for picture in pictures]
+def _alike(images: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """The first different images of the most frequent size."""
+    shapes = [image.shape for image in images]
     usual = max(dict.fromkeys(shapes), key=shapes.count)
-    different = {picture.tobytes(): picture for picture in pictures if picture.shape == usual}
-    return list(different.values())[: max(PICTURES, _LABEL_PICTURES)]
+    different = {image.tobytes(): image for image in images if image.shape == usual}
+    return list(different.values())[: max(PICTURES, _LABEL_IMAGES)]

@@ -1,1 +1,1 @@
-"""The soak: what a plugin is asked, how its worker is measured meanwhile, what proves it, its record."""
+"""The soak test: its workload, the measurement of the worker, the proof of sensitivity, and the journal."""

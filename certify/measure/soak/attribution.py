@@ -1,4 +1,4 @@
-"""After a leak: what it is made of, where it came from, and what kind of growth it is."""
+"""Explains a leak: what it consists of, where it was allocated, and its kind of growth."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from certify.measure.soak.workload import Kind
-from certify.sandbox.host.replies import Site
+from certify.sandbox.host.replies import AllocationSite
 
-# A site is regular where it is hit in at least this share of the traced calls.
+# An allocation site is regular if its count is at least this share of the traced calls.
 REGULAR = 0.4
-# Python's own traces explain the growth where they hold this share of it.
+# Python's allocations explain the growth if they hold at least this share of it.
 EXPLAINED = 0.3
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """`named` by resource: what there is more of, named from outside. `sites` of Python that hold what
-    `calls` traced calls left; as many untraced ones make memory grow by `grown` bytes.
+    """`named` by resource: the names that grew, observed from outside. `sites` are lines of Python that hold
+    allocations of `calls` traced calls; as many untraced calls increase memory by `grown` bytes.
     """
 
     named: Mapping[str, list[tuple[str, int]]] = field(default_factory=dict)
-    sites: list[Site] = field(default_factory=list)
+    sites: list[AllocationSite] = field(default_factory=list)
     calls: int = 0
     grown: int = 0
 
     def lines(self, root: str) -> list[str]:
-        """Lines of the plugin below `root` that hold something of nearly each call, most regular first."""
-        found = []
+        """Lines of the plugin below `root` that hold allocations of many calls, most regular first."""
+        lines = []
         for site in sorted(self.sites, key=lambda site: -site.count):
             place, _, line = site.place.rpartition(":")
             if PurePath(place).is_relative_to(root) and site.count >= REGULAR * self.calls:
                 name = PurePath(place).relative_to(root).as_posix()
-                found.append(
+                lines.append(
                     f"{name}:{line} holds {site.count / self.calls:.1f} objects and "
                     f"{site.bytes / self.calls:.0f} B of each call"
                 )
-        return found
+        return lines
 
     @property
     def in_python(self) -> bool:
@@ -45,7 +45,7 @@ class Attribution:
 
 
 def kind_of_growth(attribution: Attribution, follows: Mapping[Kind, float]) -> str:
-    """Leak, growing cache, or what only the allocator holds; `follows` are bytes a call by kind of call."""
+    """Leak, growing cache, or native memory; `follows` is the growth in bytes per call by kind of call."""
     if not attribution.in_python:
         return (
             "no line of Python is known to hold it: native memory that is not freed (the extra `leaks` may "

@@ -1,7 +1,7 @@
-"""Soaking a function of one's own: in a forked process, measured from outside by the same rule as a plugin.
+"""Soaks a Python function in a forked process, measured from outside by the same rule as a plugin.
 
 def test_thumbnails_do_not_leak(soak):
-    soak(lambda: thumbnail(PICTURE))
+    soak(lambda: thumbnail(IMAGE))
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from certify.sandbox.heap import heap_counter
 WARM_UP = 100
 CALLS = 3_000
 SAMPLES_A_LOOK = 120
-# A process that does nothing else creeps far less than one with an engine in it.
+# Bytes. A process without an engine grows far less by itself.
 BUDGET, SLACK = 32.0, 32 << 10
-# One's own process may be believed: what it counts of itself has no holes to fill first.
+# The growth per call of what the process counts itself; the user's own function is trusted.
 INSIDE = {"blocks": 0.5, "heap": BUDGET}
 
 
@@ -36,12 +36,12 @@ class Leaks(AssertionError):
 
 
 class Undecided(AssertionError):
-    """Something grew, but not in a way that tells a leak from a cache."""
+    """Something grew, but it may be a leak or a cache."""
 
 
 @dataclass(frozen=True)
-class OwnSoak:
-    """What was found after `calls` calls (and 100 of warm-up)."""
+class FunctionSoak:
+    """The verdicts after `calls` calls (and 100 warm-up calls)."""
 
     calls: int
     verdicts: list[LeakVerdict]
@@ -51,12 +51,12 @@ class OwnSoak:
         return worst(self.verdicts)
 
 
-def soak_function(call: Callable[[], object], calls: int = CALLS) -> OwnSoak:
-    """Calls the function in a process of its own, whose TMPDIR is a folder of its own, and judges the growth.
+def soak_function(call: Callable[[], object], calls: int = CALLS) -> FunctionSoak:
+    """Calls the function in a subprocess with a separate TMPDIR, and judges the growth.
 
-    Judged after half of the `calls`, where a leak ends it, and at their end; what is undecided then gets as
-    many calls again. Exceptions of the function are counted as calls: error paths leak, too. Linux alone
-    (`runs_here`). Raises ChildProcessError where the process ends by itself.
+    It judges after half of the `calls`, where a leak ends the soak, and at the end. An undecided result gets
+    as many calls again. Calls that raise exceptions count too, because error paths can leak. Linux only
+    (`runs_here`). Raises ChildProcessError where the process exits unexpectedly.
     """
     every = max(1, calls // SAMPLES_A_LOOK)
     samples: list[Sample] = []
@@ -68,11 +68,11 @@ def soak_function(call: Callable[[], object], calls: int = CALLS) -> OwnSoak:
                 samples.append(child.sample(done + every))
                 capped = passed_cap(samples[0], samples[-1])
                 if capped is not None:
-                    return OwnSoak(samples[-1].call, [capped])
-            found = _judged(samples, look, calls)
-            if worst(found) == "LEAK" or (until >= calls and worst(found) == "CLEAN"):
+                    return FunctionSoak(samples[-1].call, [capped])
+            verdicts = _judged(samples, look, calls)
+            if worst(verdicts) == "LEAK" or (until >= calls and worst(verdicts) == "CLEAN"):
                 break
-    return OwnSoak(samples[-1].call, found)
+    return FunctionSoak(samples[-1].call, verdicts)
 
 
 def runs_here() -> bool:
@@ -81,14 +81,14 @@ def runs_here() -> bool:
 
 def _judged(samples: list[Sample], look: int, calls: int) -> list[LeakVerdict]:
     inside = judge_inside(samples, INSIDE, look)
-    found = judge_all(samples, BUDGET, SLACK, look=look)
-    if found[0].verdict == "LEAK":
-        found = judge_all(samples, BUDGET, SLACK, _reference(calls), look)
-    return [*found, *inside]
+    verdicts = judge_all(samples, BUDGET, SLACK, look=look)
+    if verdicts[0].verdict == "LEAK":
+        verdicts = judge_all(samples, BUDGET, SLACK, _reference(calls), look)
+    return [*verdicts, *inside]
 
 
 def _reference(calls: int) -> float:
-    """Bytes a call that a function which does nothing grows by."""
+    """The growth in bytes per call of an empty function."""
     every = max(1, calls // SAMPLES_A_LOOK)
     samples = []
     with _child(lambda: None) as child:
@@ -110,16 +110,16 @@ class _Child:
         return replace(outside, blocks=self.blocks, heap=self.heap)
 
     def do(self, count: int) -> None:
-        """So many calls, and then quiet: collected and trimmed."""
+        """Makes `count` calls, then collects garbage and trims the heap."""
         try:
             os.write(self._orders, count.to_bytes(4, "little"))
-            told = os.read(self._answers, 16)
-            if told:
-                self.blocks, self.heap = (int.from_bytes(told[at : at + 8], "little") for at in (0, 8))
+            counts = os.read(self._answers, 16)
+            if counts:
+                self.blocks, self.heap = (int.from_bytes(counts[at : at + 8], "little") for at in (0, 8))
                 return
         except BrokenPipeError:
             pass
-        raise ChildProcessError("the process that was soaked ended by itself")
+        raise ChildProcessError("the soaked process exited unexpectedly")
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def _child(call: Callable[[], object]) -> Iterator[_Child]:
     try:
         yield _Child(pid, ordering, answering, folder)
     finally:
-        # Its session is its own, so that what it started goes with it.
+        # It has its own process group, so that its children are killed too.
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -168,13 +168,13 @@ def _serve(call: Callable[[], object], orders: int, answers: int, folder: Path) 
         os._exit(0)
 
 
-def check(call: Callable[[], object], calls: int = CALLS) -> OwnSoak:
-    """Soaks, and raises Leaks or Undecided where it was not clean; gives what was found."""
-    found = soak_function(call, calls)
-    bad = [verdict for verdict in found.verdicts if verdict.verdict == found.verdict]
-    told = "; ".join(f"{verdict.resource}: {verdict.reason}" for verdict in bad)
-    if found.verdict == "LEAK":
-        raise Leaks(f"after {found.calls} calls, {told}")
-    if found.verdict == "UNDECIDED":
-        raise Undecided(f"after {found.calls} calls, {told}")
-    return found
+def check(call: Callable[[], object], calls: int = CALLS) -> FunctionSoak:
+    """Soaks the function; raises Leaks or Undecided unless it is clean."""
+    soak = soak_function(call, calls)
+    bad = [verdict for verdict in soak.verdicts if verdict.verdict == soak.verdict]
+    reasons = "; ".join(f"{verdict.resource}: {verdict.reason}" for verdict in bad)
+    if soak.verdict == "LEAK":
+        raise Leaks(f"after {soak.calls} calls, {reasons}")
+    if soak.verdict == "UNDECIDED":
+        raise Undecided(f"after {soak.calls} calls, {reasons}")
+    return soak

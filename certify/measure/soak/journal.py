@@ -1,9 +1,8 @@
-"""The soak's own record: a line a checkpoint, each chained to the one before by its hash.
+"""The journal of a soak: one line per checkpoint, in a hash chain.
 
-It is on the disk after ten seconds at most, so that a crash costs the last line and a power cut ten seconds
-of it. A segment that has come to its end in it need not be measured again. Lines are `{"kind": "begin",
-"sample" or "end", ..., "chain": SHA-256 of the chain before and of this line without it}`.
-"""
+It is synced to disk every ten seconds, so a crash loses at most the last line and a power failure the last
+ten seconds. A complete segment in the journal is not measured again. Lines are `{"kind": "begin", "sample" or
+"end", ..., "chain": SHA-256 of the chain before and of this line without it}`."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from certify.instruments.leaks.judge import Sample
 from certify.measure.soak.segment import Segment
 from certify.record.journal import open_for_adding
 
-SYNC_EVERY = 10.0
+SYNC_EVERY = 10.0  # seconds
 START = "0" * 64
 INTERRUPTED = "the run was interrupted"
 _SEGMENT = TypeAdapter(Segment)
@@ -33,9 +32,9 @@ class Altered(ValueError):
 
 
 class SoakJournal:
-    """The record of one engine's soak; what it holds already are its `segments`.
+    """The journal of one engine's soak; `segments` are those that it already contains.
 
-    A last line that was cut short is taken away. Raises OSError, and Altered for damage anywhere else.
+    An incomplete last line is removed. Raises OSError, and Altered for any other damage.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,7 +48,7 @@ class SoakJournal:
         self._synced = clock()
 
     def begin(self, segment: Segment, **identity: object) -> None:
-        """`identity` is the worker's: its process and when that was started."""
+        """`identity` is the worker's: its pid and its start time."""
         self._write("begin", engine=segment.engine, aim=segment.aim, began=segment.began, worker=identity)
         self._sync()
 
@@ -81,9 +80,9 @@ class SoakJournal:
 
 
 def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The lines that follow one from the other, and how many bytes they are; none where there is no file.
+    """The lines of the hash chain and their size in bytes; none where there is no file.
 
-    Raises Altered where one does not, unless it is a last one that was cut short.
+    Raises Altered where a line breaks the chain, unless it is an incomplete last line.
     """
     try:
         data = path.read_bytes()
@@ -109,7 +108,7 @@ def _chained(head: str, text: str) -> str:
 
 
 def _segments(lines: list[dict[str, Any]]) -> Iterator[Segment]:
-    """Each from its begin to its end; one without an end was interrupted after its last sample."""
+    """The segments of the lines; a segment without an end line was interrupted after its last sample."""
     segment: Segment | None = None
     for line in lines:
         body = {key: value for key, value in line.items() if key not in ("kind", "chain")}

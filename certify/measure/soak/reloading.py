@@ -1,4 +1,4 @@
-"""Loading and unloading: the plugin opened again and again in one worker, called once, and let go."""
+"""Loading and unloading: opens the plugin repeatedly in one worker, calls it once, and closes it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import time
 from collections.abc import Callable
 
 from certify.instruments.leaks.resources import sample_tree
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.measure.soak.sampler import WARM_UP
 from certify.measure.soak.segment import Segment
 from certify.measure.soak.workload import Workload
 from certify.sandbox.host.plugin import RemotePlugin
 
-# The first loads fill what every later one uses.
+# The first loads fill caches that later loads use.
 WARM_LOADS = 4
 
 
-def soak_loads(plugin: RemotePlugin, draw: Draw, loads: int, note: Callable[[str], None]) -> Segment:
-    """So many loads, with a sample after each. Faults of the candidate are raised."""
+def soak_loads(plugin: RemotePlugin, draws: Draws, loads: int, note: Callable[[str], None]) -> Segment:
+    """Makes `loads` loads with a sample after each. Raises faults of the candidate."""
     segment = Segment(engine="loads", began=time.time())
-    workload = Workload(draw)
+    workload = Workload(draws)
     with plugin.soaking() as worker:
         for _ in range(WARM_UP):
             worker.call(workload.of("unique").requests[0])
@@ -33,8 +33,8 @@ def soak_loads(plugin: RemotePlugin, draw: Draw, loads: int, note: Callable[[str
             latency = time.monotonic() - before
             worker.quiesce()
             segment.calls, segment.seconds = load, time.monotonic() - started
-            # Not what the worker counts of itself: the libraries that load weights leave a few objects each
-            # time (safetensors 0.8 two a tensor), which is no fault of the plugin.
+            # Without the worker's own counts: libraries that load weights leak a few objects per load
+            # (safetensors 0.8: two per tensor), which is not a fault of the plugin.
             segment.samples.append(sample_tree(worker.pid, load, segment.seconds, worker.folder, latency))
             note(f"{load} of {loads} loads")
     segment.whole = True

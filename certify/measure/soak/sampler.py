@@ -1,8 +1,7 @@
-"""Measuring one segment: calls without end, measured from outside in the quiet between two calls.
+"""Measures one segment: makes calls continuously, and samples the worker from outside between two calls.
 
-What counts is the number of calls, since a leak that each call feeds shows after calls and not after hours;
-only hours show what a clock feeds. So a run claims exactly what it did.
-"""
+The number of calls matters, because a leak per call shows after many calls, not after hours. Only long runs
+show growth that is driven by a clock. So a run claims exactly the calls and the time that it had."""
 
 from __future__ import annotations
 
@@ -21,54 +20,54 @@ from certify.instruments.leaks.resources import process_start, sample_tree
 from certify.measure.soak.attribution import Attribution
 from certify.measure.soak.journal import SoakJournal
 from certify.measure.soak.segment import Segment
-from certify.measure.soak.status_line import told
+from certify.measure.soak.status_line import status_line
 from certify.measure.soak.workload import GIVEN_UP_AFTER, KINDS, Kind, Work, Workload
-from certify.sandbox.host.faults import CallRefused, CandidateFault, WorkerEnded
+from certify.sandbox.host.faults import CandidateFault, PluginError, WorkerEnded
 from certify.sandbox.host.soaked_worker import SoakedWorker
 
 WARM_UP = 12
 CHECKPOINTS = 160
-# A checkpoint's share of the time, as long as that leaves FEWEST of them.
+# The share of the time for checkpoints, as long as there are at least FEWEST checkpoints.
 OVERHEAD, FEWEST = 0.01, 96
-# Judged from here on at each doubling of the calls; a leak ends the run, nothing else does.
+# Calls before the first verdict; it is repeated at each doubling of the calls. Only a leak ends the run.
 FIRST_LOOK = 3_000
-# The images of the first calls are kept, and one in so many later, so that their marks are looked at too.
-KEPT_FIRST, KEPT_EVERY, KEPT_MOST = 48, 100, 300
-# Works of one kind in a row, when it is asked which kind a growth follows.
+# The images of the first calls are kept, and later some at intervals, so that their marks are checked too.
+KEPT_FIRST, KEPT_EVERY, KEPT_MAX = 48, 100, 300
+# Calls of one kind in a row, to measure which kind of call causes a growth.
 FOLLOWED = 12
-# And of each of these kinds, when it is asked which lines of Python hold what is left.
+# Calls of each of these kinds, to trace which lines of Python hold memory.
 TRACED = 10
 TRACED_KINDS: tuple[Kind, ...] = ("unique", "refused")
-TELL_EVERY = 5.0
-# Where a machine is too busy to take enough samples in time, it gets so many times the time.
+TELL_EVERY = 5.0  # seconds
+# The factor by which the time is extended where a busy machine took too few samples.
 PATIENCE = 4
-# Readings of a living process that fail by chance are tried again.
+# Attempts to read /proc of a living process, because a read can fail by chance.
 TRIES = 3
 
 
 @dataclass(frozen=True)
-class Aim:
-    """A segment lasts for these seconds or calls, whichever ends first."""
+class SoakTarget:
+    """The length of a segment in seconds and calls; it ends at the first of both."""
 
     seconds: float
     calls: int
 
 
 def seconds_slept() -> float:
-    """Seconds in which the machine was suspended since its start: Linux's boot clock went on, no other."""
+    """Seconds for which the machine was suspended since its start, by Linux's boot clock; 0 elsewhere."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)
     return time.clock_gettime(boot) - time.clock_gettime(time.CLOCK_MONOTONIC) if boot is not None else 0.0
 
 
-class Measuring:
-    """Fills `segment`, checkpoint by checkpoint, and writes each down. Faults of the candidate are raised."""
+class SegmentSampler:
+    """Fills `segment` with samples and writes each to the journal. Raises faults of the candidate."""
 
     def __init__(
         self,
         segment: Segment,
         worker: SoakedWorker,
         workload: Workload,
-        aim: Aim,
+        target: SoakTarget,
         journal: SoakJournal,
         note: Callable[[str], None],
         clock: Callable[[], float],
@@ -76,16 +75,16 @@ class Measuring:
     ) -> None:
         self.segment = segment
         self._worker, self._workload, self._works = worker, workload, iter(workload)
-        self._aim, self._journal = aim, journal
+        self._target, self._journal = target, journal
         self._note, self._clock, self._slept = note, clock, slept
         self._latencies: list[float] = []
-        self._dearest = 0.0
-        self._told, self._so_far = 0.0, ""
-        # A process number may come again; with the moment of its start it does not.
+        self._longest_checkpoint = 0.0
+        self._status_at, self._status = 0.0, ""
+        # A pid can be reused; pid and start time together identify the process.
         self._identity = process_start(worker.pid)
 
     def run(self) -> None:
-        """What is undecided at the end gets as much again, once; a leak that is sure ends it before."""
+        """An undecided result is extended once by the same length; a certain leak ends the run early."""
         segment = self.segment
         self._warm_up()
         self._journal.begin(segment, pid=self._worker.pid, started=self._identity)
@@ -97,7 +96,7 @@ class Measuring:
         segment.suspended = self._slept() - before
         segment.whole = True
         if segment.leaks:
-            # It is found; a fault from here on costs no more than what it is made of.
+            # The leak is certain; a fault from here on loses only its attribution.
             with suppress(CandidateFault):
                 self._follow()
 
@@ -109,11 +108,11 @@ class Measuring:
         self._started = self._clock()
 
     def _go_on(self, stretch: int) -> None:
-        """Until the end of this stretch, a sure leak at a look, or a cap."""
-        segment, aim = self.segment, self._aim
+        """Runs until the end of this stretch, a certain leak, or a cap."""
+        segment, target = self.segment, self._target
         last_call, last_time = segment.calls, self._clock()
         next_look = FIRST_LOOK
-        while segment.calls < stretch * aim.calls and self._has_time(stretch):
+        while segment.calls < stretch * target.calls and self._has_time(stretch):
             work = next(self._works)
             keep = segment.engine == "real" and _is_kept(segment.calls + 1)
             before = self._clock()
@@ -138,27 +137,27 @@ class Measuring:
                 segment.look += 1
 
     def _has_time(self, stretch: int) -> bool:
-        """A busy machine gets more of it, until there are enough samples to judge by."""
-        seconds, until = self.segment.seconds, stretch * self._aim.seconds
+        """Whether there is time left; a busy machine gets more, until there are enough samples."""
+        seconds, until = self.segment.seconds, stretch * self._target.seconds
         return seconds < until or (
-            len(self.segment.samples) < MIN_SAMPLES and seconds < self._aim.seconds * PATIENCE
+            len(self.segment.samples) < MIN_SAMPLES and seconds < self._target.seconds * PATIENCE
         )
 
     def _tell(self, stretch: int) -> None:
-        """How far it is, and every few seconds what it looks like."""
+        """Reports the progress, and every few seconds the status."""
         segment = self.segment
-        if segment.seconds - self._told >= TELL_EVERY:
-            self._told, self._so_far = segment.seconds, told(segment)
-        left = stretch * self._aim.seconds - segment.seconds
-        self._note(f"{self._so_far}{segment.calls:,} calls, {max(0.0, left):,.0f} s left")
+        if segment.seconds - self._status_at >= TELL_EVERY:
+            self._status_at, self._status = segment.seconds, status_line(segment)
+        left = stretch * self._target.seconds - segment.seconds
+        self._note(f"{self._status}{segment.calls:,} calls, {max(0.0, left):,.0f} s left")
 
     def _is_due(self, calls: int, seconds: float) -> bool:
-        aim = self._aim
-        if calls >= aim.calls / CHECKPOINTS and seconds >= self._dearest / OVERHEAD:
+        target = self._target
+        if calls >= target.calls / CHECKPOINTS and seconds >= self._longest_checkpoint / OVERHEAD:
             return True
-        fewest = min(aim.seconds / FEWEST, 10.0)
-        return calls >= aim.calls / FEWEST or seconds >= min(
-            fewest, max(aim.seconds / CHECKPOINTS, self._dearest / OVERHEAD)
+        fewest = min(target.seconds / FEWEST, 10.0)
+        return calls >= target.calls / FEWEST or seconds >= min(
+            fewest, max(target.seconds / CHECKPOINTS, self._longest_checkpoint / OVERHEAD)
         )
 
     def _checkpoint(self) -> None:
@@ -167,7 +166,9 @@ class Measuring:
         segment.samples.append(self._sample())
         took = self._clock() - started
         segment.measuring += took
-        self._dearest = max(self._dearest, took) if len(segment.samples) < 3 else self._dearest
+        self._longest_checkpoint = (
+            max(self._longest_checkpoint, took) if len(segment.samples) < 3 else self._longest_checkpoint
+        )
         self._journal.sample(segment.samples[-1])
 
     def _sample(self) -> Sample:
@@ -188,7 +189,7 @@ class Measuring:
         )
 
     def _read(self) -> Sample:
-        """Seen from outside, and surely of the worker that this segment began with."""
+        """A sample from outside, of the same process with which the segment began."""
         worker, segment = self._worker, self.segment
         for attempt in range(1, TRIES + 1):
             try:
@@ -198,7 +199,7 @@ class Measuring:
                 if attempt == TRIES:
                     raise
         if process_start(worker.pid) != self._identity:
-            raise WorkerEnded("another process stands where the worker was")
+            raise WorkerEnded("another process has the worker's pid")
         return sample
 
     def _do(self, work: Work, keep: bool) -> None:
@@ -207,18 +208,18 @@ class Measuring:
         elif work.kind == "cancelled":
             self._worker.cancelled(work.requests[0], GIVEN_UP_AFTER)
         elif work.kind in ("refused", "sizes"):
-            # A size that is refused is for sdk.sizes to judge.
+            # sdk.sizes judges refused sizes.
             try:
                 self._worker.call(work.requests[0])
-            except CallRefused:
+            except PluginError:
                 self.segment.errors += 1
         else:
             self._worker.call(work.requests[0], keep=keep)
 
     def _follow(self) -> None:
-        """Which kinds of calls make grow what leaks: some of each kind alone, measured before and after."""
+        """Measures which kinds of calls cause the leak: some calls of each kind, sampled before and after."""
         worker, segment = self._worker, self.segment
-        names = names_held(worker.pid, worker.folder)
+        held = names_held(worker.pid, worker.folder)
         leaking = [verdict.resource for verdict in segment.verdicts if verdict.verdict == "LEAK"]
         segment.follows = {resource: {} for resource in leaking}
         for kind in KINDS:
@@ -233,15 +234,14 @@ class Measuring:
                 grown = getattr(after, resource) - getattr(before, resource)
                 segment.follows[resource][kind] = grown / count
         now = names_held(worker.pid, worker.folder)
-        named = {resource: grown_names(names[resource], now[resource]) for resource in names}
-        segment.attribution = Attribution({name: found for name, found in named.items() if name in leaking})
+        named = {resource: grown_names(held[resource], now[resource]) for resource in held}
+        segment.attribution = Attribution({name: names for name, names in named.items() if name in leaking})
         if "memory" in leaking:
             segment.attribution = replace(segment.attribution, **self._trace())
 
     def _trace(self) -> dict[str, Any]:
-        """Where what some more calls left behind was allocated, and what calls of their kinds grow by, which
-        was measured before: tracing takes memory of its own.
-        """
+        """Where the memory of some more calls was allocated. Their growth is taken from the measurement
+        before, because tracing uses memory itself."""
         self._worker.trace()
         for _ in range(TRACED):
             for kind in TRACED_KINDS:
@@ -255,4 +255,4 @@ class Measuring:
 
 
 def _is_kept(call: int) -> bool:
-    return call <= KEPT_FIRST or (call % KEPT_EVERY == 0 and call // KEPT_EVERY <= KEPT_MOST)
+    return call <= KEPT_FIRST or (call % KEPT_EVERY == 0 and call // KEPT_EVERY <= KEPT_MAX)

@@ -1,6 +1,6 @@
-"""One segment of a soak: what was measured of one worker without a break, and what follows from it.
+"""One segment of a soak: the samples of one worker without a break, and the verdicts.
 
-Memory starts at zero in another worker, so segments never add up to one.
+Another worker starts with fresh memory, so segments cannot be combined.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from certify.measure.soak.attribution import Attribution
 from certify.measure.soak.workload import Kind
 
 HANDLES = tuple(resource for resource in COUNTED if resource not in ("mappings", "gpu"))
-# More a call, in both phases and without fading, is no warm-up of an engine. `cuda` is what torch's allocator
-# has given out on a GPU.
+# Growth per call above these limits, in both phases and without decline, is not a warm-up. `cuda`: bytes that
+# torch has allocated on a GPU.
 SUSPICIOUS = {"blocks": 0.9, "heap": 512.0, "cuda": 512.0, "tasks": 0.01}
-# An engine takes up some 350 blocks in its first 500 calls with new words, and hardly any in 10,000 more
-# (measured on examples/inkwash); so much in the second half of a run of any length is no suspicion.
+# An engine allocates about 350 blocks in its first 500 calls with new words, and hardly any in 10,000 more
+# (measured on examples/inkwash). This growth in the second half of a run is not suspicious.
 USUAL = {"blocks": 400.0, "heap": 64 << 10, "cuda": 2 << 20, "tasks": 4.0}
 
 
 @dataclass
 class Segment:
-    """`seconds` by the judge's clock and `calls` in one worker, from its start to its end.
+    """`seconds` by the host's clock and `calls` in one worker, from its start to its end.
 
-    `aim` are the seconds that it was to last, `ended` why it did not, `whole` whether it came to its end.
-    `measuring` are the seconds that its checkpoints took, `reference` what a stand-in that keeps nothing grew
-    a call, `follows` by resource what each kind of call made it grow; `suspended` are seconds in which the
-    machine slept, which are not among the others. `began` is in seconds since the epoch.
-    """
+    `aim` is the planned length in seconds, `ended` why the segment was shorter, `whole` whether it is
+    complete. `measuring` is the time of its checkpoints in seconds, `reference` the growth per call of a
+    stand-in without a leak, `follows` by resource the growth per kind of call. `suspended` is the time in
+    seconds for which the machine slept, which `seconds` does not include. `began` is in seconds since the
+    epoch."""
 
     engine: str = "real"
     aim: float = 0.0
@@ -68,12 +68,12 @@ class Segment:
 
     @property
     def mappings(self) -> LeakVerdict:
-        """Mapped regions, which are memory that may not have been touched."""
+        """Mapped regions, whose memory may be unused."""
         return judge_counts(self.samples, "mappings", self.look)
 
     @property
     def gpu(self) -> LeakVerdict:
-        """What the driver says that the tree holds on GPUs."""
+        """GPU memory of the process tree, by the driver."""
         return judge_counts(self.samples, "gpu", self.look)
 
     @property
@@ -92,13 +92,11 @@ class Segment:
 
     @property
     def suspicions(self) -> list[LeakVerdict]:
-        """What the worker counts of itself and that rises as a leak does; threads and files that pile up
-        would explain it.
-        """
+        """The worker's own counts that grow like a leak; empty if leaking threads or files explain them."""
         if worst(self.handles) == "LEAK":
             return []
-        told = judge_inside(self.samples, SUSPICIOUS, self.look, USUAL)
-        return [verdict for verdict in told if verdict.verdict == "LEAK"]
+        verdicts = judge_inside(self.samples, SUSPICIOUS, self.look, USUAL)
+        return [verdict for verdict in verdicts if verdict.verdict == "LEAK"]
 
     @property
     def undecided(self) -> bool:
@@ -106,12 +104,12 @@ class Segment:
 
     @property
     def uses_gpu(self) -> bool:
-        """Whether the worker says that it holds something on a GPU."""
+        """Whether the worker states that it uses GPU memory."""
         return any(sample.cuda for sample in self.samples)
 
     @property
     def overhead(self) -> float:
-        """The share of the time that measuring took."""
+        """The share of the time that the checkpoints took."""
         return self.measuring / self.seconds if self.seconds else 0.0
 
 

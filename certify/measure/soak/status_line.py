@@ -1,4 +1,4 @@
-"""What a soak shows of itself while it goes on: verdict so far, curve, rate and what it could see."""
+"""The status line of a running soak: verdict so far, memory curve, growth rate, smallest detectable leak."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 8
 
 
-def told(segment: Segment) -> str:
-    """`CLEAN ▁▂▂▂▂▂▂▂ 0 B a call, sees 1.2 KiB, `; empty before there is anything to judge."""
+def status_line(segment: Segment) -> str:
+    """`CLEAN ▁▂▂▂▂▂▂▂ 0 B a call, sees 1.2 KiB, `; empty before there are enough samples."""
     memory = segment.memory
     if memory.r_min is None:
         return ""
     curve = spark([sample.memory for sample in segment.samples])
-    seen = f"{amount(memory.rate, 'memory')} a call, sees {amount(memory.r_min, 'memory')}"
-    return f"{worst(segment.verdicts)} {curve} {seen}, "
+    rates = f"{amount(memory.rate, 'memory')} a call, sees {amount(memory.r_min, 'memory')}"
+    return f"{worst(segment.verdicts)} {curve} {rates}, "
 
 
 def spark(values: Sequence[float], width: int = WIDTH) -> str:

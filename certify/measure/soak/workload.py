@@ -1,6 +1,6 @@
-"""What a soaked plugin is asked: kinds of calls mixed, so that a leak of each kind can show.
+"""The requests of a soak: a mix of kinds of calls, so that a leak in each kind can show.
 
-When something grows, the same kinds one by one tell with which of them it does.
+When something grows, separate calls of each kind show which of them causes it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 
 Kind = Literal["unique", "repeated", "sizes", "refused", "together", "cancelled"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 REPEATED = 8
-# Of twenty works one is refused, for what leaks on the error path alone, one cancelled, one several at once.
+# Of 20 works, one is refused (for leaks on the error path), one is cancelled, and one is several calls at
+# once.
 CYCLE = 20
 TOGETHER = 3
-# Seconds after which a call is given up: in the midst of one, or after a fast one's end.
+# Seconds after which a call is cancelled; a fast call may have ended by then.
 GIVEN_UP_AFTER = 0.01
 SIZES = ((72, 64), (64, 96), (96, 72))
 
@@ -32,11 +33,11 @@ class Work:
 
 
 class Workload:
-    """An endless mix of works, drawn from `draw`."""
+    """An endless mix of works, drawn from `draws`."""
 
-    def __init__(self, draw: Draw) -> None:
-        self._draw = draw
-        self._repeated = [draw.request() for _ in range(REPEATED)]
+    def __init__(self, draws: Draws) -> None:
+        self._draw = draws
+        self._repeated = [draws.request() for _ in range(REPEATED)]
 
     def __iter__(self) -> Iterator[Work]:
         return (self.of(_kind(number)) for number in itertools.count(1))

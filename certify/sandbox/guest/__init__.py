@@ -1,1 +1,1 @@
-"""What runs beside the candidate: small, and believed by nobody."""
+"""The code that runs beside the candidate. It is small, and its output is not trusted."""

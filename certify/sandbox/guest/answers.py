@@ -1,4 +1,4 @@
-"""What a plugin returned, as a header of plain values and raw bytes."""
+"""Describes what a plugin returned: a header of plain values, and raw bytes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 
 def plain(text: str, limit: int) -> str:
-    """Text that can travel: lone surrogates replaced, cut at `limit` characters."""
+    """Text that can be encoded: lone surrogates are replaced, and it is cut at `limit` characters."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")[:limit]
 
 
 def describe_signature(plugin: Any) -> dict[str, Any]:
-    """`generate_image` as it is declared: asynchronous or not, and its parameters with their defaults."""
+    """The declaration of `generate_image`: whether it is asynchronous, its parameters and their defaults."""
     method = getattr(plugin, "generate_image", None)
     if not callable(method):
         return {"callable": False, "asynchronous": False, "parameters": []}
@@ -26,7 +26,7 @@ def describe_signature(plugin: Any) -> dict[str, Any]:
         parameters = []
     return {
         "callable": True,
-        # A decorator such as torch.inference_mode() hands the coroutine on.
+        # A decorator such as torch.inference_mode() returns the coroutine of the wrapped function.
         "asynchronous": inspect.iscoroutinefunction(inspect.unwrap(method)),
         "parameters": [_describe_parameter(parameter) for parameter in parameters[:50]],
     }
@@ -43,7 +43,7 @@ def _describe_parameter(parameter: inspect.Parameter) -> dict[str, Any]:
 
 
 def _describe_default(default: Any) -> str | int | float | bool:
-    """The default itself where it can travel; JSON has no infinity and no endless numbers."""
+    """The default value where JSON can represent it (no infinity, bounded integers), else its repr."""
     if isinstance(default, str):
         return plain(default, 1000)
     if isinstance(default, float) and math.isfinite(default):
@@ -54,9 +54,9 @@ def _describe_default(default: Any) -> str | int | float | bool:
 
 
 def describe_result(result: Any) -> tuple[dict[str, Any], bytes]:
-    """Pixels as RGB bytes, then the PNG as the user would get it.
+    """The header, and as payload the pixels as RGB bytes and then the PNG that the user would get.
 
-    Raises TypeError or AttributeError where there is no picture in `result`.
+    Raises TypeError or AttributeError where `result` contains no image.
     """
     image = getattr(result, "image", result)
     pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"), dtype=np.uint8))

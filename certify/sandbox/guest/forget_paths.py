@@ -1,4 +1,4 @@
-"""What this Python knew from before it was shut in, and does not find there any more."""
+"""Removes import paths and finders that do not exist inside the sandbox."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 
-def forget_what_was_not_given() -> None:
-    """Folders that cannot be listed leave `sys.path`; finders whose own file is gone leave with it; what was
-    seen of folders before is not remembered."""
+def forget_missing_paths() -> None:
+    """Removes unreadable folders from `sys.path` and finders without a file; clears the importer cache."""
     sys.path_importer_cache.clear()
     sys.path[:] = [path for path in sys.path if _can_be_searched(path)]
     for finder in list(sys.meta_path):

@@ -1,4 +1,4 @@
-"""Calls of the plugin with a picture to start from, or from a thread, and all the pictures that come back."""
+"""Calls the plugin with an init image or from a thread, and returns all images."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 
 from . import answers
 
-MOST = 8
+MAX_IMAGES = 8  # in one reply
 
 
-def make_pictures(
+def make_images(
     loop: asyncio.AbstractEventLoop,
     call: Callable[[dict[str, Any]], Awaitable[Any]],
     header: dict[str, Any],
     start: bytes,
 ) -> tuple[dict[str, Any], bytes]:
-    """One `call`; every picture of its result, the first `MOST` of them. Raises what the plugin raises."""
+    """Makes one `call`; returns the first `MAX_IMAGES` images. Raises what the plugin raises."""
     parameters = dict(header["request"])
     if start:
-        parameters["init_image"] = _picture(start, header["start"])
+        parameters["init_image"] = _image(start, header["start"])
     started = time.perf_counter()
     if header["thread"]:
         result = _from_a_thread(loop, call, parameters)
@@ -32,14 +32,14 @@ def make_pictures(
         result = loop.run_until_complete(call(parameters))
     inside = time.perf_counter() - started
     try:
-        described = [answers.describe_result(one) for one in _each(result)[:MOST]]
+        described = [answers.describe_result(item) for item in _each(result)[:MAX_IMAGES]]
     except Exception as error:
         return {"no_picture": answers.plain(f"{type(result).__name__}: {error}", 300)}, b""
     bodies, payloads = zip(*described, strict=True)
     return {"pictures": list(bodies), "inside_seconds": inside}, b"".join(payloads)
 
 
-def _picture(data: bytes, size: Sequence[int]) -> Any:
+def _image(data: bytes, size: Sequence[int]) -> Any:
     from PIL import Image
 
     width, height = size
@@ -51,7 +51,7 @@ def _from_a_thread(
     call: Callable[[dict[str, Any]], Awaitable[Any]],
     parameters: dict[str, Any],
 ) -> Any:
-    """The plugin's own loop goes on meanwhile, as in a program that serves requests from threads."""
+    """The plugin's event loop keeps running, as in a program that serves requests from threads."""
 
     async def called() -> Any:
         return await call(parameters)
@@ -61,7 +61,7 @@ def _from_a_thread(
 
 
 def _each(result: Any) -> list[Any]:
-    """The SDK's results have `each`; others have further `images`, which are saved as they are."""
+    """The results for each image: the SDK's results have `each`, others may have more `images`."""
     each = getattr(result, "each", None)
     if isinstance(each, (list, tuple)) and each:
         return list(each)

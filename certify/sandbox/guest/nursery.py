@@ -1,11 +1,10 @@
-"""The nursery: imports the heavy libraries once, before it has seen any candidate, and forks workers.
+"""The nursery: imports the heavy libraries once, before any candidate is loaded, and forks workers.
 
-A fork costs milliseconds where an import of torch, diffusers and transformers costs seconds.
+A fork takes milliseconds; an import of torch, diffusers and transformers takes seconds.
 
-It listens on one socket for an order (`{"environment", "limits", "jail"}`) with the descriptors of one worker
-(`keeper.ARRANGED`, and the door to the supervisor), has a keeper start it, and tells `{"started": pid}` and,
-later, `{"exited": pid, "status": wait status}`.
-"""
+It listens on one socket for a worker specification (`{"environment", "limits", "jail"}`) with the descriptors
+of one worker (`keeper.ARRANGED`, and the socket to the supervisor), forks a keeper that starts it, and sends
+`{"started": pid}` and, later, `{"exited": pid, "status": wait status}`."""
 
 from __future__ import annotations
 
@@ -64,7 +63,7 @@ def main(descriptor: int, warm: bool) -> None:
 
 
 def _import_heavy() -> None:
-    """A library that fails to import here fails again, and is told, where a worker needs it."""
+    """A library that fails to import here fails again, with an error, in the worker that needs it."""
     for name in WARM:
         try:
             module = importlib.import_module(name)
@@ -97,14 +96,14 @@ def _answer(channel: socket.socket, ours: tuple[int, int]) -> bool:
     message, descriptors, _, _ = socket.recv_fds(channel, 1 << 17, len(ARRANGED) + 1)
     if not message:
         return False
-    order = json.loads(message)
+    spec = json.loads(message)
     pid = os.fork()
     if pid == 0:
         try:
             channel.close()
             for descriptor in ours:
                 os.close(descriptor)
-            keep(order, descriptors)
+            keep(spec, descriptors)
         finally:
             os._exit(70)
     for descriptor in descriptors:

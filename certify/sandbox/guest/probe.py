@@ -1,6 +1,7 @@
-"""The isolation self-test: what a hostile plugin would try, done by ourselves before any candidate is loaded.
+"""The isolation self-test: tries what a hostile plugin would try, before any candidate is loaded.
 
-Harmless, and on loopback alone. Each act says what came of it; the host checks what it can from outside.
+It is harmless and uses the loopback interface only. Each act reports its result; the host checks from outside
+what it can.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from ..jail.calls import call
 
 _STEP = 32 << 20
 _NEW_USER_NAMESPACE = 0x10000000
-# Unlike PTRACE_ATTACH it does not stop whom it is done to.
+# Unlike PTRACE_ATTACH it does not stop the traced process.
 _PTRACE_SEIZE = 0x4206
 _GET_KEYRING, _SESSION_KEYRING = 0, -3
-# Of Linux alone: elsewhere there is nothing of the kind.
+# Linux only: other systems have no such interface.
 _OF_LINUX = frozenset(
     {
         "connect to an abstract Unix socket",
@@ -34,7 +35,7 @@ _OF_LINUX = frozenset(
         "load a program into the kernel (bpf)",
     }
 )
-# What other systems have in a form of their own, which is not tried yet: it counts as not stopped.
+# Other systems have another form of it, which is not tried yet: it counts as not stopped.
 _UNTRIED = frozenset(
     {
         "read the judge's environment in /proc",
@@ -46,41 +47,43 @@ _UNTRIED = frozenset(
         "leave shared memory behind",
     }
 )
-# There a signal 0 would be sent, and Python has no Unix sockets.
+# On Windows a signal 0 would be sent, and Python has no Unix sockets.
 _UNTRIED_ON_WINDOWS = frozenset({"signal the judge", "connect to a Unix socket by its path"})
 _REFUSED = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ESRCH)
 
 
-def run_probe(order: dict[str, Any]) -> list[dict[str, Any]]:
-    """`order` names the decoys: `secret_file`, `outside_file`, `secret_variable`, `judge` (its pid), the
-    ports `tcp` and `udp`, the Unix sockets `unix` (a path) and `abstract` (a name), and `shared` (a name).
+def run_probe(targets: dict[str, Any]) -> list[dict[str, Any]]:
+    """`targets`: `secret_file`, `outside_file`, `secret_variable`, `judge` (the host's pid), the ports `tcp`
+    and `udp`, the Unix sockets `unix` (a path) and `abstract` (a name), and `shared` (a name).
     """
-    judge, parent, loopback = order["judge"], os.getppid(), "127.0.0.1"
+    host_pid, parent, loopback = targets["judge"], os.getppid(), "127.0.0.1"
     acts: dict[str, Callable[[], Any]] = {
-        "see the judge's environment": lambda: os.environ[order["secret_variable"]],
+        "see the judge's environment": lambda: os.environ[targets["secret_variable"]],
         "leave a process behind": _leave_process,
-        "read a file outside the work folder": lambda: Path(order["secret_file"]).read_text("utf-8"),
-        "write a file outside the work folder": lambda: Path(order["outside_file"]).write_text("x", "utf-8"),
-        "read the judge's environment in /proc": lambda: _read(f"/proc/{judge}/environ"),
-        "read the judge's memory map": lambda: _read(f"/proc/{judge}/maps"),
-        "open a TCP connection": lambda: socket.create_connection((loopback, order["tcp"]), 1).close(),
-        "send a UDP datagram": lambda: _send_datagram(order["udp"]),
-        "connect to a Unix socket by its path": lambda: _connect(order["unix"]),
-        "connect to an abstract Unix socket": lambda: _connect("\0" + order["abstract"]),
+        "read a file outside the work folder": lambda: Path(targets["secret_file"]).read_text("utf-8"),
+        "write a file outside the work folder": lambda: Path(targets["outside_file"]).write_text(
+            "x", "utf-8"
+        ),
+        "read the judge's environment in /proc": lambda: _read(f"/proc/{host_pid}/environ"),
+        "read the judge's memory map": lambda: _read(f"/proc/{host_pid}/maps"),
+        "open a TCP connection": lambda: socket.create_connection((loopback, targets["tcp"]), 1).close(),
+        "send a UDP datagram": lambda: _send_datagram(targets["udp"]),
+        "connect to a Unix socket by its path": lambda: _connect(targets["unix"]),
+        "connect to an abstract Unix socket": lambda: _connect("\0" + targets["abstract"]),
         "open a netlink socket": lambda: socket.socket(16, socket.SOCK_RAW, 0).close(),
         "set up io_uring": lambda: _try_call("io_uring_setup", 1, ctypes.create_string_buffer(120)),
         "attach to its parent (ptrace)": lambda: _in_a_fork("ptrace", _PTRACE_SEIZE, parent, 0, 0),
         "read its parent's memory": _read_parent,
-        "signal the judge": lambda: os.kill(judge, 0),
+        "signal the judge": lambda: os.kill(host_pid, 0),
         "make a user namespace": lambda: _in_a_fork("unshare", _NEW_USER_NAMESPACE),
         "mount a file system": _mount,
         "reach the kernel's keys": lambda: _try_call("keyctl", _GET_KEYRING, _SESSION_KEYRING, 0, 0, 0),
         "load a program into the kernel (bpf)": lambda: _try_call(
             "bpf", 0, ctypes.create_string_buffer(72), 72
         ),
-        "see the judge's process": lambda: Path(f"/proc/{judge}").stat(),
-        "see that a file is there which was not given": lambda: Path(order["secret_file"]).stat(),
-        "leave shared memory behind": lambda: Path("/dev/shm", order["shared"]).write_bytes(b"x"),
+        "see the judge's process": lambda: Path(f"/proc/{host_pid}").stat(),
+        "see that a file is there which was not given": lambda: Path(targets["secret_file"]).stat(),
+        "leave shared memory behind": lambda: Path("/dev/shm", targets["shared"]).write_bytes(b"x"),
     }
     return [_not_tried(name) or _attempt(name, act) for name, act in acts.items()]
 
@@ -121,7 +124,7 @@ def _connect(address: str) -> None:
 
 
 def _try_call(name: str, *arguments: object) -> None:
-    """A call that the kernel takes for a mistake of ours was let through to it."""
+    """An error of the kernel about the arguments means that the call reached the kernel."""
     try:
         result = call(name, *arguments)
     except OSError as error:
@@ -140,14 +143,14 @@ def _read_parent() -> None:
 
 
 def _mount() -> None:
-    """On a folder of our own, and gone again at once."""
+    """Mounts on a new folder of ours, and unmounts at once."""
     Path("mounted").mkdir(exist_ok=True)
     call("mount", b"none", b"mounted", b"tmpfs", 0, None)
     call("umount2", b"mounted", 0)
 
 
 def _in_a_fork(name: str, *arguments: object) -> None:
-    """What would change this process is tried by a child."""
+    """Tries in a child process what would change this process."""
     child = os.fork()
     if child == 0:
         try:
@@ -163,7 +166,7 @@ def _in_a_fork(name: str, *arguments: object) -> None:
 
 
 def crowd(processes: int) -> int:
-    """Forks that many idle children and waits a second: a watchdog ends us meanwhile. How many there were."""
+    """Starts idle processes and waits a second, so that a watchdog can end us; returns how many started."""
     for made in range(processes):
         try:
             _idle()
@@ -182,7 +185,7 @@ def _idle() -> None:
 
 
 def hoard(size: int) -> int:
-    """Takes so many bytes of memory, step by step, and holds them for a second; the bytes it got."""
+    """Allocates `size` bytes of memory in steps and holds them for a second; returns the allocated bytes."""
     held = []
     for _ in range(size // _STEP):
         try:
@@ -195,7 +198,7 @@ def hoard(size: int) -> int:
 
 
 def _leave_process() -> None:
-    """A daemon that would live for a minute; the host looks whether it outlives us."""
+    """Starts a daemon that lives for a minute; the host checks whether it outlives us."""
     if sys.platform == "win32":
         subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"])
     elif os.fork() == 0:

@@ -1,4 +1,4 @@
-"""A run of the plugin's own sampler, whose network is the judge's: each call of it is a question."""
+"""Runs the plugin's own sampler with a remote network: each call of the network is a question to the host."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from reference_engine.oracle.network import as_array, in_kind
 Ask = Callable[[int, dict[str, Any], bytes], bytes]
 
 
-class JudgesNetwork:
-    """`network(latents, timestep)` as `reference_engine.oracle.Network`, which here sits with the judge.
+class RemoteNetwork:
+    """A proxy of `reference_engine.oracle.Network`, which runs on the host.
 
-    `scheduler_config` is the model's. Latents travel as float32.
+    `scheduler_config` is the model's. Latents are sent as float32.
     """
 
     def __init__(self, scheduler_config: dict[str, Any], ask: Ask) -> None:
@@ -35,10 +35,10 @@ class JudgesNetwork:
 
 
 def run_sampler(request: dict[str, Any], noise: bytes, ask: Ask) -> tuple[dict[str, Any], bytes]:
-    """The latents that come out, as a header and float32 bytes; raises what the sampler raises."""
+    """The latents that the sampler returns, as a header and float32 bytes. Raises what the sampler raises."""
     module, _, name = request["entry"].partition(":")
     run = getattr(importlib.import_module(module), name)
-    network = JudgesNetwork(request["scheduler_config"], ask)
+    network = RemoteNetwork(request["scheduler_config"], ask)
     first = np.frombuffer(noise, "<f4").astype(np.float32).reshape(request["shape"])
     try:
         return describe(run(network, first, request["steps"], request["seed"]))

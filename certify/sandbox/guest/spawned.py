@@ -1,6 +1,6 @@
-"""A worker that was spawned, for systems where it is not safe to fork from a process with torch in it.
+"""A spawned worker, for systems where a fork of a process with torch in it is not safe.
 
-Its environment is clean, it is the system's to shut it in, and it tells `{"up": true}` before anything else.
+Its environment is clean, the operating system's module confines it, and it sends `{"up": true}` first.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import os
 import sys
 
 from ..protocol import pack, write_all
-from .forget_paths import forget_what_was_not_given
+from .forget_paths import forget_missing_paths
 from .worker import run
 
 
 def main(ends: list[str], folder: str, rlimits: str) -> None:
-    """Never returns. `ends`: where requests, answers and events pass, as numbers that were inherited."""
+    """Never returns. `ends`: the inherited file descriptors of requests, answers and events."""
     requests, answers, events = _descriptors([int(number) for number in ends])
     sys.argv = ["plugin-host"]
     os.chdir(folder)
@@ -23,7 +23,7 @@ def main(ends: list[str], folder: str, rlimits: str) -> None:
         from ..jail.identity import limit
 
         limit(json.loads(rlimits))
-    forget_what_was_not_given()
+    forget_missing_paths()
     write_all(answers, pack({"up": True}))
     run(requests, answers, events)
 
@@ -35,6 +35,6 @@ def _descriptors(numbers: list[int]) -> list[int]:
         modes = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
         return [msvcrt.open_osfhandle(number, mode) for number, mode in zip(numbers, modes, strict=True)]
     for number in numbers:
-        # Programs that the plugin starts have no part in them.
+        # Programs that the plugin starts must not inherit them.
         os.set_inheritable(number, False)
     return numbers

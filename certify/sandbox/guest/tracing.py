@@ -1,6 +1,5 @@
-"""Where what is held was allocated: by memray where it is installed, which sees native memory too, else by
-Python's own tracing, which sees Python's objects alone.
-"""
+"""Finds where held memory was allocated: by memray where it is installed, which also sees native memory, else
+by tracemalloc, which sees Python objects only."""
 
 from __future__ import annotations
 
@@ -10,22 +9,22 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Protocol
 
-MOST_SITES = 20
-# Of a stack, from the inside: the libraries that a plugin calls are between it and what allocates.
+MAX_SITES = 20
+# Innermost stack frames to search: a plugin calls libraries, which allocate.
 DEPTH = 25
 
 Place = dict[str, Any]
 
 
 class Tracing(Protocol):
-    """From its making on; `stop` gives the places with most allocations that are still held."""
+    """Traces from its creation; `stop` returns the places with the most held allocations."""
 
     def stop(self) -> list[Place]: ...
 
 
 def start_tracing(folder: Path, root: str) -> Tracing:
-    """Traces from now on, with a file in `folder` where one is needed; an allocation is told by the innermost
-    line below `root`, or by its own where there is none.
+    """Starts tracing, with a file in `folder` if needed. An allocation is attributed to the innermost line of
+    code below `root`, or to its own line where there is none.
     """
     gc.collect()
     try:
@@ -41,9 +40,9 @@ class PythonTracing:
 
     def stop(self) -> list[Place]:
         gc.collect()
-        found = tracemalloc.take_snapshot().statistics("lineno")
+        statistics = tracemalloc.take_snapshot().statistics("lineno")
         tracemalloc.stop()
-        lines = [(site.traceback[0], site) for site in found]
+        lines = [(site.traceback[0], site) for site in statistics]
         return _most([_place(frame.filename, frame.lineno, site.count, site.size) for frame, site in lines])
 
 
@@ -82,7 +81,7 @@ def _place(file: str, line: int, count: int, size: int) -> Place:
 
 
 def _most(places: list[Place]) -> list[Place]:
-    return sorted((place for place in places if place["count"] > 1), key=_count, reverse=True)[:MOST_SITES]
+    return sorted((place for place in places if place["count"] > 1), key=_count, reverse=True)[:MAX_SITES]
 
 
 def _count(place: Place) -> int:

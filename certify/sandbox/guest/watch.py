@@ -1,18 +1,18 @@
-"""What can be seen from inside without the kernel's help: Python's audit events.
+"""Reports what a process does by Python's audit events, without the kernel's help.
 
-Native code goes round it, a plugin can tamper with its own process, and an `os.open` relative to an open
-folder does not say which; so the watch only ever adds a finding, and never clears a plugin.
+Native code bypasses it, a plugin can tamper with its own process, and an `os.open` relative to an open folder
+does not name the folder. So the watch can add a finding but never clear a plugin.
 
 Each event is one line `{"kind": ..., "detail": ...}`, written at once to a pipe that forks inherit. Kinds:
 
 - `network`: `VERB HOST:PORT`; connect, bind, sendto, sendmsg, getaddrinfo, gethostbyname or gethostbyaddr
-- `resolved`: `HOST ADDRESS`, what a lookup answered
+- `resolved`: `HOST ADDRESS`, the result of a lookup
 - `local`: `VERB NAME`, sockets that do not leave the machine
 - `process`: a program that was started
 - `write`: a path outside the allowed folders
 - `weights`: `named - PATH`, a file with the name of weights that is read; `LoRA - PATH`, one that the engine
   loads
-- `overflow`: the kind of which there was more than is told
+- `overflow`: the kind with more events than are reported
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-MAX_OF_A_KIND = 150
-# Below PIPE_BUF (POSIX: at least 512), so that lines of several processes never mix.
+MAX_PER_KIND = 150  # events
+# Below PIPE_BUF (POSIX: at least 512), so that lines of several processes never mix. In bytes.
 MAX_LINE = 400
 
-Tell = Callable[[str, str], None]
+Report = Callable[[str, str], None]
 Acts = Sequence[tuple[str, str]]
 
 _DEVICES = frozenset(f"/dev/{name}" for name in ("null", "tty", "urandom", "zero", "full"))
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _NAMES_OF_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
-# By event: where the path stands among the arguments, and where its folder's descriptor (-1: nowhere).
+# By event: the argument with the path, and the one with its folder's file descriptor (-1: none).
 _OF_ENTRIES = {
     "os.remove": ((0, 1),),
     "os.rename": ((0, 2), (1, 3)),
@@ -63,57 +63,57 @@ _LOOKUPS: dict[str, Callable[[Any], list[str]]] = {
 
 
 class Watch:
-    """Tells `descriptor` (a non-blocking pipe) what this process and its forks do from now on, for good.
+    """Reports the acts of this process and its forks to `descriptor` (a non-blocking pipe), permanently.
 
-    The plugin may write below the folders `allowed`. Nothing is kept on the instance, where a plugin would
-    find it. Raises OSError where the descriptor is not open.
+    The plugin may write below the folders `allowed`. Nothing is stored on the instance, where a plugin could
+    reach it. Raises OSError where the descriptor is not open.
     """
 
     __slots__ = ()
 
     def __init__(self, allowed: Sequence[str], descriptor: int) -> None:
-        tell = _teller(descriptor)
-        _tell_lookups(tell)
-        sys.addaudithook(_hook(tuple(os.path.realpath(folder) for folder in allowed), tell))
+        report = _make_reporter(descriptor)
+        _report_lookups(report)
+        sys.addaudithook(_hook(tuple(os.path.realpath(folder) for folder in allowed), report))
 
 
-def _hook(allowed: tuple[str, ...], tell: Tell) -> Callable[[str, tuple[Any, ...]], None]:
+def _hook(allowed: tuple[str, ...], report: Report) -> Callable[[str, tuple[Any, ...]], None]:
     readers = _READERS
 
     def hook(name: str, arguments: tuple[Any, ...]) -> None:
         reader = readers.get(name)
         if reader is None:
             return
-        # Whatever is raised here would be raised in the midst of the plugin. Nothing below raises an event
-        # that is read, so there is no way round in circles.
+        # An exception here would be raised in the plugin's code. The code below causes no event that is
+        # reported, so there is no recursion.
         with suppress(Exception):
             for kind, detail in reader(name, arguments):
                 if kind != "write" or _is_elsewhere(detail, allowed):
-                    tell(kind, detail)
+                    report(kind, detail)
 
     return hook
 
 
-def _teller(descriptor: int) -> Tell:
-    """Writes each event once a process, or once again if the pipe was full; forks know what was told."""
+def _make_reporter(descriptor: int) -> Report:
+    """Writes each event once per process, or again if the pipe was full; forks inherit the written events."""
     pipe = _identity(descriptor)
-    told: dict[str, set[bytes]] = {}
+    written: dict[str, set[bytes]] = {}
     write = os.write
 
-    def tell(kind: str, detail: str) -> None:
-        line, of_this_kind = _line(kind, detail), told.setdefault(kind, set())
+    def report(kind: str, detail: str) -> None:
+        line, of_this_kind = _line(kind, detail), written.setdefault(kind, set())
         if line in of_this_kind:
             return
-        if len(of_this_kind) >= MAX_OF_A_KIND:
-            tell("overflow", kind)
+        if len(of_this_kind) >= MAX_PER_KIND:
+            report("overflow", kind)
             return
         with suppress(OSError):
-            # A child that closes every descriptor may get this number for a file of its own.
+            # A child that closes every descriptor may reuse this number for another file.
             if _identity(descriptor) == pipe:
                 write(descriptor, line)
                 of_this_kind.add(line)
 
-    return tell
+    return report
 
 
 def _identity(descriptor: int) -> tuple[int, int]:
@@ -122,7 +122,7 @@ def _identity(descriptor: int) -> tuple[int, int]:
 
 
 def _line(kind: str, detail: str) -> bytes:
-    # Lone surrogates cannot travel.
+    # Lone surrogates cannot be encoded.
     text = detail.encode("utf-8", "backslashreplace").decode()[:MAX_LINE]
     while True:
         line = json.dumps({"kind": kind, "detail": text}, ensure_ascii=False).encode() + b"\n"
@@ -131,35 +131,35 @@ def _line(kind: str, detail: str) -> bytes:
         text = text[: len(text) * 7 // 8]
 
 
-def _tell_lookups(tell: Tell) -> None:
+def _report_lookups(report: Report) -> None:
     for name, addresses_in in _LOOKUPS.items():
-        setattr(socket, name, _told_lookup(getattr(socket, name), addresses_in, tell))
+        setattr(socket, name, _reporting_lookup(getattr(socket, name), addresses_in, report))
 
 
-def _told_lookup(
-    look_up: Callable[..., Any], addresses_in: Callable[[Any], list[str]], tell: Tell
+def _reporting_lookup(
+    look_up: Callable[..., Any], addresses_in: Callable[[Any], list[str]], report: Report
 ) -> Callable[..., Any]:
     @functools.wraps(look_up)
-    def told(*arguments: Any, **named: Any) -> Any:
+    def look_up_and_report(*arguments: Any, **named: Any) -> Any:
         answer = look_up(*arguments, **named)
         with suppress(Exception):
             host = _text(arguments[0] if arguments else named["host"])
             for address in addresses_in(answer):
                 if address != host:
-                    tell("resolved", f"{host} {address}")
+                    report("resolved", f"{host} {address}")
         return answer
 
-    return told
+    return look_up_and_report
 
 
 def _read_address(name: str, arguments: tuple[Any, ...]) -> Acts:
-    """(host, port, ...) is the network; text is a name on this machine; bare numbers are the kernel's."""
+    """A tuple (host, port, ...) is a network address, text is a local name, a number is a kernel address."""
     verb, address = name.partition(".")[2], arguments[1]
     if isinstance(address, tuple):
         if isinstance(address[0], (str, bytes, bytearray)):
             return [("network", f"{verb} {_text(address[0])}:{address[1]}")]
         return [("local", f"{verb} {address}")]
-    # None: the address was told when the socket was connected.
+    # None: the address was reported when the socket was connected.
     return [] if address is None else [("local", f"{verb} {_text(address)}".replace("\0", "@"))]
 
 
@@ -170,7 +170,7 @@ def _read_lookup(name: str, arguments: tuple[Any, ...]) -> Acts:
 
 def _read_program(name: str, arguments: tuple[Any, ...]) -> Acts:
     program = _text(arguments[0])
-    # os.system takes a whole command; what follows the program may be anybody's prompt.
+    # os.system takes a whole command line; the arguments may contain a user's prompt.
     return [("process", program.split()[0] if name == "os.system" else program)]
 
 
@@ -178,7 +178,7 @@ def _read_open(_: str, arguments: tuple[Any, ...]) -> Acts:
     path, mode, flags = arguments
     if not (flags & _WRITING or (mode and any(letter in mode for letter in "wax+"))):
         return _read_weights(path)
-    # A descriptor was told when it was opened.
+    # A descriptor was reported when it was opened.
     return () if isinstance(path, int) else [("write", os.path.realpath(_text(path)))]
 
 
@@ -193,28 +193,28 @@ def _read_lora(_: str, arguments: tuple[Any, ...]) -> Acts:
 
 
 def _read_entries(name: str, arguments: tuple[Any, ...]) -> Acts:
-    """Names that come, go or change in a folder: the folder is resolved, the name is not."""
+    """Names that are created, removed or changed in a folder: the folder is resolved, the name is not."""
     acts = []
     for entry in _paths(_OF_ENTRIES[name], arguments):
         inside = entry.name not in ("", "..")
         place = Path(os.path.realpath(entry.parent), entry.name) if inside else Path(os.path.realpath(entry))
-        # os.makedirs(..., exist_ok=True) tries it with folders that are there.
+        # os.makedirs(..., exist_ok=True) also calls it for existing folders.
         if name != "os.mkdir" or not os.path.lexists(place):
             acts.append(("write", str(place)))
     return acts
 
 
 def _read_files(name: str, arguments: tuple[Any, ...]) -> Acts:
-    """Changes to a file itself: links are followed to it."""
+    """Changes to a file itself: symbolic links are followed."""
     if not isinstance(arguments[0], int):
         return [("write", os.path.realpath(file)) for file in _paths(_OF_FILES[name], arguments)]
     place = _place_of(arguments[0])
-    # A descriptor that can be truncated was told when it was opened, or is shared memory.
+    # A descriptor that can be truncated was reported when it was opened, or is shared memory.
     return () if name == "os.truncate" or place.startswith("/memfd:") else [("write", place)]
 
 
 def _read_database(_: str, arguments: tuple[Any, ...]) -> Acts:
-    """SQLite's own names (https://www.sqlite.org/uri.html): empty and `:memory:` have no file."""
+    """SQLite's file names (https://www.sqlite.org/uri.html): empty and `:memory:` have no file."""
     name = _text(arguments[0])
     if name.startswith("file:"):
         uri = urlsplit(name)
@@ -243,7 +243,7 @@ def _paths(positions: Sequence[tuple[int, int]], arguments: tuple[Any, ...]) -> 
 
 
 def _place_of(descriptor: int) -> str:
-    """Where an open file lies; a pipe or a socket seems to lie below /proc/self."""
+    """The path of an open file; a pipe or a socket has a path below /proc/self."""
     return os.path.realpath(f"/proc/self/fd/{descriptor}")
 
 
@@ -255,7 +255,7 @@ def _is_elsewhere(place: str, allowed: tuple[str, ...]) -> bool:
 
 
 def _text(value: Any) -> str:
-    """The text that the system gets; the methods of a class derived from str or bytes have no say."""
+    """The text that the system call gets; methods of classes derived from str or bytes are bypassed."""
     if isinstance(value, (bytes, bytearray)):
         return os.fsdecode(b"".join([value]))
     if isinstance(value, str):

@@ -1,7 +1,7 @@
-"""The worker: loads one candidate and answers requests over two pipes. Nothing that it says is believed.
+"""The worker: loads one candidate and answers requests over two pipes. The host trusts nothing that it sends.
 
 Requests carry a nonce that the answer repeats. Answers are `{"nonce", "ok": true, ...}` with a payload, or
-`{"nonce", "ok": false, "error": {...}}`. What the watch sees goes out on a pipe of its own.
+`{"nonce", "ok": false, "error": {...}}`. The events of the watch have a separate pipe.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ M_MMAP_THRESHOLD = -3
 
 
 def serve(requests: int, answers_to: int, events: int) -> None:
-    """Answers frames until the stream ends or `bye` comes."""
+    """Answers frames until the stream ends or a `bye` request arrives."""
     faulthandler.enable(file=2)
     _reseed()
-    worker = Worker(events, partial(_ask_judge, requests, answers_to))
+    worker = Worker(events, partial(_ask_host, requests, answers_to))
     while (frame := read_frame(requests)) is not None:
         if frame.header["op"] == "bye":
             return
@@ -46,7 +46,7 @@ def serve(requests: int, answers_to: int, events: int) -> None:
 
 
 def run(requests: int, answers_to: int, events: int) -> NoReturn:
-    """Serves, and ends this process as the plugin would have: nothing registered for the exit is run."""
+    """Serves requests, then exits with the plugin's exit code; exit handlers are not run."""
     code = 0
     try:
         serve(requests, answers_to, events)
@@ -62,17 +62,17 @@ def run(requests: int, answers_to: int, events: int) -> NoReturn:
         os._exit(code & 0xFF)
 
 
-def _ask_judge(requests: int, answers_to: int, header: dict[str, Any], payload: bytes) -> Frame:
-    """A question in the middle of a request, and the judge's answer."""
+def _ask_host(requests: int, answers_to: int, header: dict[str, Any], payload: bytes) -> Frame:
+    """Sends a question to the host during a request; returns the answer."""
     write_all(answers_to, pack(header, payload))
     frame = read_frame(requests)
     if frame is None:
-        raise EOFError("the judge is gone")
+        raise EOFError("the host is gone")
     return frame
 
 
 def _reseed() -> None:
-    """Forks of one nursery would otherwise share their random state."""
+    """Reseeds random sources, because forks of one nursery share their random state."""
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
@@ -81,9 +81,9 @@ def _reseed() -> None:
 
 
 class Worker:
-    def __init__(self, events: int, ask_judge: Callable[[dict[str, Any], bytes], Frame]) -> None:
+    def __init__(self, events: int, ask_host: Callable[[dict[str, Any], bytes], Frame]) -> None:
         self._events = events
-        self._ask_judge = ask_judge
+        self._ask_host = ask_host
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.plugin: Any = None
@@ -108,7 +108,7 @@ class Worker:
         return {"nonce": header["nonce"], **outcome}, payload
 
     def on_prepare(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Builds the tiny models before any candidate is near; answers their folders."""
+        """Builds the tiny models before any candidate is loaded; returns their folders."""
         from reference_engine.models.tiny import tiny_model
         from reference_engine.render.dryrun import keep_allocations
 
@@ -134,13 +134,13 @@ class Worker:
         return {"bytes": hoard(header["bytes"])}, b""
 
     def on_install(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """pip, for a candidate's dependencies: source packages among them run their build here."""
+        """Installs a candidate's dependencies by pip; source packages are built here."""
         command = [sys.executable, "-m", "pip", "install", "--no-index", "--find-links", header["source"]]
         command += ["--no-build-isolation", "--no-compile", "--target", "packages", *header["needed"]]
-        ran = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        completed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         return {
-            "code": ran.returncode,
-            "output": answers.plain(ran.stdout[-4000:] + ran.stderr[-8000:], 12000),
+            "code": completed.returncode,
+            "output": answers.plain(completed.stdout[-4000:] + completed.stderr[-8000:], 12000),
         }, b""
 
     def on_load(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -152,7 +152,7 @@ class Worker:
         Watch(header["allowed"], self._events)
         adapter = importlib.import_module(f".adapters.{header['kind'].replace('-', '_')}", __package__)
         if header.get("packages"):
-            # Behind the engine's own: what the host has goes first.
+            # After the engine's packages: installed packages have priority.
             sys.path.append(header["packages"])
         self._open = partial(adapter.open_plugin, header["root"], header["entry"], header["config"])
         self._root = header["root"]
@@ -171,24 +171,24 @@ class Worker:
         return {**body, "inside_seconds": inside}, payload
 
     def on_pictures(self, header: dict[str, Any], start: bytes = b"") -> tuple[dict[str, Any], bytes]:
-        """A call with a picture to start from, for several, or from a thread."""
-        from .image_calls import make_pictures
+        """A call with an init image, for several images, or from a thread."""
+        from .image_calls import make_images
 
-        return make_pictures(self.loop, partial(_call, self.plugin), header, start)
+        return make_images(self.loop, partial(_call, self.plugin), header, start)
 
     def on_together(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Several calls at once; how many of them raised."""
+        """Makes several calls at once; returns how many raised."""
         calls = (_call(self.plugin, dict(request)) for request in header["requests"])
         results = self.loop.run_until_complete(_gathered(list(calls)))
         return {"errors": sum(isinstance(result, BaseException) for result in results)}, b""
 
     def on_cancelled(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """A call that is given up after some seconds; whether it had not ended by then."""
+        """Cancels a call after some seconds; returns whether it was still running."""
         call = _cancelled(_call(self.plugin, dict(header["request"])), float(header["after"]))
         return {"cancelled": self.loop.run_until_complete(call)}, b""
 
     def on_reload(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Opens the plugin once more beside the one that is there, calls it, closes it and lets it go."""
+        """Opens the plugin a second time, calls it, closes and releases it."""
         again = self._open()
         self.loop.run_until_complete(_call(again, dict(header["request"])))
         close = getattr(again, "close", None)
@@ -200,14 +200,14 @@ class Worker:
         from .sampler_calls import run_sampler
 
         def ask(turn: int, question: dict[str, Any], payload: bytes) -> bytes:
-            return self._ask_judge({"nonce": header["nonce"], "turn": turn, **question}, payload).payload
+            return self._ask_host({"nonce": header["nonce"], "turn": turn, **question}, payload).payload
 
         return run_sampler(header["request"], noise, ask)
 
     def on_quiesce(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Collects and trims, so that what is left is held on purpose or leaked.
+        """Collects garbage and trims the heap, so that the rest is held on purpose or leaked.
 
-        A plugin that switched the collector off is left as it is: collecting for it would hide its leak.
+        If the plugin switched the collector off, nothing is collected: that would hide its leak.
         """
         if gc.isenabled():
             gc.collect()
@@ -222,7 +222,7 @@ class Worker:
         }, b""
 
     def on_trace(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Starts tracing allocations; asked again, ends it and tells where what is held is from."""
+        """Starts tracing of allocations; the second request stops it and returns the places of held ones."""
         if self._tracing is None:
             self._tracing = start_tracing(Path.cwd(), self._root)
             return {"sites": []}, b""
@@ -230,9 +230,9 @@ class Worker:
         return {"sites": [{**site, "place": answers.plain(site["place"], 300)} for site in sites]}, b""
 
     def on_freeze(self, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """After warm-up: what lives now is left out of later collections, which makes them cheap.
+        """After warm-up: excludes the living objects from later collections, which makes them cheap.
 
-        glibc moves its threshold for mapped blocks as it goes, which makes memory jump; it is held still.
+        glibc adapts its threshold for mapped blocks, which makes memory jump; so the threshold is fixed.
         """
         gc.collect()
         gc.freeze()
@@ -263,7 +263,7 @@ def _hold_mmap_threshold() -> bool:
 
 
 def _cuda_bytes() -> int:
-    """Bytes that torch's allocator has given out on the GPU; 0 where none was used."""
+    """Bytes allocated by torch on the GPU; 0 where the GPU is not used."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return 0

@@ -1,6 +1,6 @@
-"""Requests to one worker for the requirement in flight: counted, with a deadline, their faults entered.
+"""Requests to one worker: each is counted, has a deadline, and its fault is entered in the ledger.
 
-It knows nothing of what is asked; `image_calls`, `sampler_calls` and `soaked_worker` do.
+`image_calls`, `sampler_calls` and `soaked_worker` define the requests.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from certify.sandbox.host.session import Reply, Session
 
 
 class Calls:
-    """`deadline` is in seconds by the judge's clock, for each request."""
+    """`deadline` is the timeout of each request in seconds, by the host's clock."""
 
     def __init__(self, session: Session, ledger: Ledger, deadline: float) -> None:
         self.session = session
@@ -29,6 +29,6 @@ class Calls:
             yield self.session
 
     def ask(self, operation: str, calls: int = 1, **body: Any) -> Reply:
-        """One request and its answer. Raises as `Session.ask`."""
+        """One request and its reply. Raises as `Session.ask`."""
         with self.entering(calls) as session:
             return session.ask(operation, self.deadline, **body)

@@ -1,8 +1,9 @@
-"""Control groups (cgroup v2): one for each worker, where the system has delegated a group to us.
+"""Control groups (cgroup v2): one for each worker, where systemd has delegated a group to us.
 
-A group is never taken from anybody: our supervisor is started in a scope of its own, which systemd makes and
-delegates, and only a group that carries systemd's mark and holds nobody but us is divided. All as in
-https://docs.kernel.org/admin-guide/cgroup-v2.html. Standard library alone; for the supervisor, too.
+The supervisor is started in a scope that systemd creates and delegates. A group is divided only if it has
+systemd's delegation mark and contains no other process. See
+https://docs.kernel.org/admin-guide/cgroup-v2.html. Uses the standard library only, because the supervisor
+imports it.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ from pathlib import Path
 
 MOUNTED = Path("/sys/fs/cgroup")
 NEEDED = ("memory", "pids")
-# Where the supervisor and its nursery live: a group that has others below holds no process itself.
+# The group of the supervisor and the nursery: a group with child groups cannot contain processes itself.
 LEAF = "keepers"
-# Threads count too; the watchdog counts processes.
-MOST_THREADS = 512
+# Tasks per worker; the kernel counts threads too, the watchdog counts processes.
+MAX_THREADS = 512
 _PROBE_DEADLINE = 5.0
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What to put before a command so that it starts in a delegated group; empty where nothing does."""
+    """The command prefix that starts a command in a delegated group; empty where there is none."""
 
     command: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
 
 def scope() -> Scope:
-    """By systemd, tried once before it is relied on: root's own, or the user's."""
+    """The scope of systemd (root's or the user's instance), tested once before it is used."""
     program = shutil.which("systemd-run")
     if sys.platform != "linux" or program is None or not (MOUNTED / "cgroup.controllers").exists():
         return Scope()
@@ -49,10 +50,10 @@ def scope() -> Scope:
         kind, session = ("--user",), {"XDG_RUNTIME_DIR": runtime}
     if not there:
         return Scope()
-    made = (program, *kind, "--scope", "--quiet", "--collect", "--property=Delegate=memory pids", "--")
-    # What systemd-run needs to find its manager is nothing for those it starts.
-    found = Scope((*made, *_without(session)), session)
-    return found if _works(found) else Scope()
+    prefix = (program, *kind, "--scope", "--quiet", "--collect", "--property=Delegate=memory pids", "--")
+    # systemd-run needs these variables to find its manager; the command that it starts does not.
+    candidate = Scope((*prefix, *_without(session)), session)
+    return candidate if _works(candidate) else Scope()
 
 
 def _without(environment: dict[str, str]) -> tuple[str, ...]:
@@ -60,28 +61,28 @@ def _without(environment: dict[str, str]) -> tuple[str, ...]:
     return (program, *(word for name in environment for word in ("-u", name))) if environment else ()
 
 
-def _works(tried: Scope) -> bool:
+def _works(scope: Scope) -> bool:
     try:
-        ended = subprocess.run(
-            [*tried.command, "true"],
-            env={"PATH": os.defpath, **tried.environment},
+        completed = subprocess.run(
+            [*scope.command, "true"],
+            env={"PATH": os.defpath, **scope.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PROBE_DEADLINE,
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return ended.returncode == 0
+    return completed.returncode == 0
 
 
 def own_group(membership: str) -> str:
-    """From the text of /proc/self/cgroup the path in version 2 (`0::/...`); empty where there is none."""
+    """The cgroup v2 path (`0::/...`) in the text of /proc/self/cgroup; empty where there is none."""
     lines = [line for line in membership.splitlines() if line.startswith("0::/")]
     return lines[0][len("0::") :] if lines else ""
 
 
 def is_delegated(group: Path) -> bool:
-    """systemd marks what it has delegated (systemd.resource-control(5), Delegate=)."""
+    """Whether systemd has marked the group as delegated (systemd.resource-control(5), Delegate=)."""
     for mark in ("user.delegate", "trusted.delegate"):
         with contextlib.suppress(OSError):
             if sys.platform == "linux" and os.getxattr(group, mark) == b"1":
@@ -95,10 +96,10 @@ def settle(
     membership: Path = Path("/proc/self/cgroup"),
     delegated: Callable[[Path], bool] = is_delegated,
 ) -> tuple[str, str]:
-    """Makes the group of `pid`, the only process in it, ready to be divided: it moves into a leaf, and memory
-    and processes are counted below.
+    """Prepares the group of `pid`, its only process, for child groups: `pid` moves into a leaf group, and the
+    memory and pids controllers are enabled for child groups.
 
-    Returns the group's folder, or an empty text and why there is none; then nothing is changed.
+    Returns the group's folder, or an empty text and the reason; then nothing is changed.
     """
     try:
         path = own_group(membership.read_text("ascii", "replace"))
@@ -111,7 +112,7 @@ def settle(
     if not delegated(base):
         return "", f"{path} is not delegated to us"
     try:
-        return (str(base), "") if _divide(base, pid) else ("", f"others are in {path}, too")
+        return (str(base), "") if _divide(base, pid) else ("", f"{path} contains other processes")
     except OSError as error:
         return "", f"{path} cannot be divided: {error.strerror}"
 
@@ -142,17 +143,17 @@ class Group:
 
     @classmethod
     def make(cls, base: Path, name: str, limits: dict[str, int]) -> Group:
-        """Raises OSError where it cannot be made, and leaves nothing then."""
+        """Raises OSError where the group cannot be created; nothing is left then."""
         group = cls(base / name, limits)
         group.path.mkdir()
         try:
             _write(group.path / "memory.max", str(limits["memory"]))
             _write(group.path / "memory.oom.group", "1")
-            _write(group.path / "pids.max", str(max(MOST_THREADS, limits["processes"])))
+            _write(group.path / "pids.max", str(max(MAX_THREADS, limits["processes"])))
         except OSError:
             group.remove()
             raise
-        # A kernel that does not count what is swapped out has no such file.
+        # A kernel without swap accounting has no such file.
         with contextlib.suppress(OSError):
             _write(group.path / "memory.swap.max", "0")
         return group
@@ -161,15 +162,15 @@ class Group:
         return _members(self.path)
 
     def passed(self) -> str:
-        """The limit for which the kernel ended it, in words; empty where it did not."""
+        """The limit for which the kernel ended the worker, as text; empty where it did not."""
         if not self._count("memory.events", "oom_kill") + self._count("memory.events", "oom_group_kill"):
             return ""
         peak = self._number("memory.peak")
-        seen = f"{peak >> 20} MiB at most" if peak else "more wanted"
-        return f"memory, limit {self.limits['memory'] >> 20} MiB ({seen})"
+        usage = f"{peak >> 20} MiB at most" if peak else "more wanted"
+        return f"memory, limit {self.limits['memory'] >> 20} MiB ({usage})"
 
     def remove(self) -> None:
-        """Ends what is left in it first."""
+        """Kills the processes in the group, then removes it."""
         kill(self.path)
         for _ in range(50):
             try:
@@ -192,7 +193,7 @@ class Group:
 
 
 def kill(group: Path) -> None:
-    """Every process in it, at once; those that fork meanwhile, too (Linux 5.14)."""
+    """Kills every process in the group at once, forks included (Linux 5.14)."""
     with contextlib.suppress(OSError):
         if group.is_dir():
             _write(group / "cgroup.kill", "1")
@@ -210,7 +211,7 @@ def _text(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Never creates a file: in a real tree there are no others than the kernel's."""
+    """Writes to an existing file and never creates one: cgroup files belong to the kernel."""
     descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
     try:
         os.write(descriptor, text.encode("ascii"))

@@ -1,4 +1,4 @@
-"""What a candidate can do wrong in a call, told apart. Each is an error value of the candidate, not ours."""
+"""The ways in which a call to a candidate can fail. Each is an error of the candidate, not of the harness."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from certify.terms.faults import FaultKind
 
-MOST_TEXT = 2000
+MAX_MESSAGE = 2000  # characters
 
 
 @dataclass
 class CandidateFault(Exception):
-    """Base: `message` says what happened; `request` what was in flight; `log` the worker's last lines."""
+    """Base class: `message` is what happened, `request` was in flight, `log` has the worker's last lines."""
 
-    # What the requirement that judges such faults is found by; empty for what each requirement judges itself.
+    # The requirement with this `judges` value judges such faults; None: each requirement judges them itself.
     kind: ClassVar[FaultKind | None] = None
 
     message: str
@@ -22,8 +22,8 @@ class CandidateFault(Exception):
     log: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        # It may quote what a hostile worker sent: lone surrogates can be written into no file.
-        self.message = self.message[:MOST_TEXT].encode("utf-8", "backslashreplace").decode("utf-8")
+        # It may quote a hostile worker: lone surrogates cannot be encoded as UTF-8.
+        self.message = self.message[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode("utf-8")
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -40,8 +40,8 @@ class LoadFailed(CandidateFault):
 
 
 @dataclass
-class CallRefused(CandidateFault):
-    """The plugin answered a request with an exception.
+class PluginError(CandidateFault):
+    """The plugin raised an exception for a request.
 
     `code` is the SDK's error code or empty; `error_type` the exception's class name.
     """
@@ -53,27 +53,27 @@ class CallRefused(CandidateFault):
 
 @dataclass
 class WorkerEnded(CandidateFault):
-    """The process ended during a request: by a signal, or by an exit that nobody asked for."""
+    """The worker process ended during a request: by a signal or by an unexpected exit."""
 
     kind = "ended"
 
 
 @dataclass
-class Hung(CandidateFault):
-    """No answer within the deadline of the judge's clock."""
+class TimedOut(CandidateFault):
+    """No reply before the deadline, by the host's clock."""
 
-    kind = "hung"
+    kind = "timed-out"
 
 
 @dataclass
-class Misspoke(CandidateFault):
-    """The answer broke the protocol, or is not a picture."""
+class MalformedReply(CandidateFault):
+    """The reply breaks the protocol or is not an image."""
 
-    kind = "misspoke"
+    kind = "malformed"
 
 
 class Unreachable(Exception):
-    """The plugin cannot be called (any more); `kind` is of the faults that made it so, where faults did."""
+    """The plugin cannot be called (any more); `kind` is the kind of fault that is the reason, if any."""
 
     def __init__(self, message: str, kind: FaultKind | None = None) -> None:
         super().__init__(message)
@@ -81,4 +81,4 @@ class Unreachable(Exception):
 
 
 class HostError(Exception):
-    """The harness could not do its own part (no supervisor, no worker): never the candidate's fault."""
+    """The harness itself failed (no supervisor, no worker). It is never a fault of the candidate."""

@@ -1,4 +1,4 @@
-"""An image that came back from a worker, checked before anybody looks at it."""
+"""An image that a worker returned, validated before use."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from certify.sandbox.host.faults import Misspoke
-from certify.sandbox.host.replies import ClaimedPicture
+from certify.sandbox.host.faults import MalformedReply
+from certify.sandbox.host.replies import ImageReply
 from certify.sandbox.host.session import Reply
 
 Pixels = npt.NDArray[np.uint8]
-# A picture with this many times the pixels asked for, or a PNG of this many times their bytes, is no answer.
+# Limits of a reply: pixels as a multiple of the requested number, PNG bytes as a multiple of the pixel bytes.
 MAX_AREA, MAX_PNG = 4, 2
 
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """A picture that came back: RGB pixels (height, width, 3), the PNG's bytes, and what was told of it."""
+    """A returned image: RGB pixels (height, width, 3), the PNG's bytes, and the facts of the result."""
 
     request: Mapping[str, Any]
     pixels: Pixels = field(repr=False)
@@ -36,33 +36,35 @@ class Generation:
 
 
 def generation_of(reply: Reply, request: dict[str, Any], requirement: str) -> Generation:
-    """The image of an answer. Raises Misspoke where it is out of form or not of the stated size."""
+    """The image of a reply. Raises MalformedReply where the reply is invalid or has a wrong size."""
     shown = json.dumps(request, ensure_ascii=False)[:500]
     if "no_picture" in reply.body:
-        raise Misspoke(f"no picture came back, but {str(reply.body['no_picture'])[:300]}", shown)
+        raise MalformedReply(f"no image came back, but {str(reply.body['no_picture'])[:300]}", shown)
     try:
-        picture = ClaimedPicture.model_validate(
+        image = ImageReply.model_validate(
             {key: value for key, value in reply.body.items() if key not in ("nonce", "ok")}
         )
     except ValidationError as error:
-        raise Misspoke(f"not a picture: {error.error_count()} fields out of form", shown) from None
-    asked = int(request.get("width", 1024)) * int(request.get("height", 1024))
-    if picture.width * picture.height > MAX_AREA * asked:
-        raise Misspoke(
-            f"an image of {picture.width} x {picture.height} pixels, far over what was asked", shown
+        raise MalformedReply(f"not an image: {error.error_count()} invalid fields", shown) from None
+    requested = int(request.get("width", 1024)) * int(request.get("height", 1024))
+    if image.width * image.height > MAX_AREA * requested:
+        raise MalformedReply(
+            f"an image of {image.width} x {image.height} pixels, far more than was requested", shown
         )
-    if picture.png_bytes > MAX_PNG * picture.pixel_bytes + (1 << 20):
-        raise Misspoke(f"a PNG of {picture.png_bytes} bytes for {picture.pixel_bytes} bytes of pixels", shown)
-    if picture.pixel_bytes != picture.width * picture.height * 3:
-        raise Misspoke("the pixels do not fit the size that was told", shown)
-    if len(reply.payload) != picture.pixel_bytes + picture.png_bytes:
-        raise Misspoke("fewer or more bytes than were told", shown)
-    pixels = np.frombuffer(reply.payload, np.uint8, picture.pixel_bytes)
+    if image.png_bytes > MAX_PNG * image.pixel_bytes + (1 << 20):
+        raise MalformedReply(
+            f"a PNG of {image.png_bytes} bytes for {image.pixel_bytes} bytes of pixels", shown
+        )
+    if image.pixel_bytes != image.width * image.height * 3:
+        raise MalformedReply("the number of pixels does not match the stated size", shown)
+    if len(reply.payload) != image.pixel_bytes + image.png_bytes:
+        raise MalformedReply("fewer or more bytes than stated", shown)
+    pixels = np.frombuffer(reply.payload, np.uint8, image.pixel_bytes)
     return Generation(
         request=request,
-        pixels=pixels.reshape(picture.height, picture.width, 3),
-        png=reply.payload[picture.pixel_bytes :],
-        facts=picture.result,
+        pixels=pixels.reshape(image.height, image.width, 3),
+        png=reply.payload[image.pixel_bytes :],
+        facts=image.result,
         seconds=reply.seconds,
         requirement=requirement,
     )

@@ -1,4 +1,4 @@
-"""What a worker is given: the paths that a plugin and the engine need, and nothing of anybody else's."""
+"""The paths that a worker may use: those that a plugin and the engine need, and no others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from certify.sandbox.jail.identity import FRESH_USERS
 from certify.sandbox.jail.plan import ROOT, SHARED_MEMORY, Jail
 
 OWN_FOLDERS = ("work", "tmp", "home")
-# Of each system what every program needs that runs there.
+# Paths that every program needs, by system.
 _SYSTEM: dict[str, tuple[str, ...]] = {
     "linux": (
         "/usr",
@@ -59,7 +59,7 @@ _SYSTEM: dict[str, tuple[str, ...]] = {
         "/private/etc/ssl",
     ),
 }
-# The walls of each system, as a jail's plan names them.
+# The walls of each system: fields of `Jail`.
 _WALLS = {
     "linux": ("namespaces", "landlock", "seccomp"),
     "darwin": ("seatbelt",),
@@ -70,7 +70,7 @@ _GPU = ("nvidia*", "nvidia-caps/*", "dri/*")
 
 
 def jail_of(folder: Path, readable: Iterable[str] = (), writable: Iterable[str] = ()) -> Jail:
-    """The strongest jail for a worker with this folder; makes what has to be there.
+    """The strongest jail for a worker with this folder; creates the folders that it needs.
 
     `readable` and `writable` are further paths, such as the candidate's files and a model's.
     """
@@ -87,13 +87,13 @@ def jail_of(folder: Path, readable: Iterable[str] = (), writable: Iterable[str] 
         readable=_real([*_SYSTEM.get(sys.platform, ()), *python_paths(), *readable]),
         writable=(*own, *_real(writable)),
         devices=_real([*_DEVICES, *gpu_devices()]),
-        hidden=library.traces(),
+        hidden=library.harness_paths(),
     )
 
 
 def closed_to_a_worker(folder: Path) -> str:
-    """The first path in a folder (itself included) that a worker could not read, though we can: root's are
-    users of their own. Links are followed to where they lead."""
+    """The first path in a folder (itself included) that we can read and a worker cannot; empty if there is
+    none. If we are root, a worker runs as another user. Symbolic links are followed."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return ""
     for path in (folder, *folder.rglob("*")):
@@ -106,16 +106,16 @@ def closed_to_a_worker(folder: Path) -> str:
 
 
 def with_targets(folders: Iterable[str]) -> tuple[str, ...]:
-    """The folders, and what links in them lead to outside of them: the Hub's cache is laid out like that."""
-    found: dict[str, None] = {}
+    """The folders, and targets of their symbolic links outside of them, as in the Hub's cache."""
+    paths: dict[str, None] = {}
     for folder in folders:
         root = os.path.realpath(folder)
-        found[folder] = None
+        paths[folder] = None
         for path in Path(root).rglob("*"):
             target = os.path.realpath(path)
             if path.is_symlink() and not Path(target).is_relative_to(root):
-                found[target] = None
-    return tuple(found)
+                paths[target] = None
+    return tuple(paths)
 
 
 def _owned(folder: Path, user: int | None) -> str:
@@ -140,6 +140,6 @@ def gpu_devices() -> list[str]:
 
 
 def _real(paths: Iterable[str]) -> tuple[str, ...]:
-    """Each once as it is and, where links lead elsewhere, as it really is."""
-    there: list[str] = [path for path in paths if Path(path).exists()]
-    return tuple(dict.fromkeys([*there, *(os.path.realpath(path) for path in there)]))
+    """The existing paths, each once, as given and with symbolic links resolved."""
+    existing: list[str] = [path for path in paths if Path(path).exists()]
+    return tuple(dict.fromkeys([*existing, *(os.path.realpath(path) for path in existing)]))

@@ -1,8 +1,8 @@
-"""What works beside a candidate, copied out of the harness under names that tell nothing of it.
+"""A copy of the code that runs beside a candidate, under a neutral package name.
 
-The guest, the jail and the protocol know each other by relative imports alone, so they are as well a package
-of another name. A worker imports that, and the engine beside it; where the system has namespaces, what is
-installed of the harness itself is not there at all (`traces`).
+The guest, the jail and the protocol import each other by relative imports only, so they also work as a
+package with another name. A worker imports that package and the engine. Where the system has namespaces, the
+installed harness itself is hidden from the worker (`harness_paths`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _PARTS = ("guest", "jail", "heap.py", "protocol.py")
 _ENGINE = "reference_engine"
 
 
-def place(scratch: Path) -> str:
-    """Where the library of a host with this scratch folder is."""
+def library_folder(scratch: Path) -> str:
+    """The folder of the library for a host with this scratch folder."""
     return str(scratch / _FOLDER)
 
 
-def lay_out(scratch: Path) -> None:
-    """Copies what workers import; anybody may read it."""
-    package = Path(place(scratch), PACKAGE)
+def copy_library(scratch: Path) -> None:
+    """Copies the code that workers import, readable for every user."""
+    package = Path(library_folder(scratch), PACKAGE)
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     for part in _PARTS:
@@ -40,16 +40,16 @@ def lay_out(scratch: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def _copy(source: Path, target: Path, *left_out: str) -> None:
+def _copy(source: Path, target: Path, *ignored: str) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*left_out))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*ignored))
     else:
         shutil.copy2(source, target)
 
 
 def command(scratch: Path, module: str, call: str) -> list[str]:
-    """A Python that makes `call` of `module` of the library. Further words are `sys.argv[1:]` there."""
-    paths = [place(scratch), *_packages_beside_us()]
+    """The command that runs `main(call)` of a library module; appended words become `sys.argv[1:]`."""
+    paths = [library_folder(scratch), *_packages_beside_us()]
     script = (
         f"import sys; sys.path[:0] = {paths[:1]}; sys.path += {paths[1:]}; "
         f"from {PACKAGE}.{module} import main; main({call})"
@@ -58,29 +58,29 @@ def command(scratch: Path, module: str, call: str) -> list[str]:
 
 
 def packages() -> list[str]:
-    """The folders from which this Python imports, but for a checkout of the harness."""
-    # The first is the folder of the script that was started, unless Python was told to leave it out.
+    """The folders from which this Python imports, without a checkout of the harness."""
+    # The first is the folder of the started script, unless Python runs isolated.
     paths = sys.path if sys.flags.isolated else sys.path[1:]
-    there = [path for path in paths if path and Path(path).resolve() != _harness().parent]
-    return [*there, *_packages_beside_us()]
+    others = [path for path in paths if path and Path(path).resolve() != _harness().parent]
+    return [*others, *_packages_beside_us()]
 
 
 @lru_cache(maxsize=1)
-def traces() -> tuple[str, ...]:
-    """Files and folders by which an installation of the harness could be told, the engine's left out."""
-    found = {_harness()}
+def harness_paths() -> tuple[str, ...]:
+    """The files and folders of the installed harness, without the engine's."""
+    hidden = {_harness()}
     for distribution in distributions(name=_DISTRIBUTION):
         root = Path(str(distribution.locate_file("")))
         for file in distribution.files or ():
             if file.parts[0] == _ENGINE:
                 continue
             is_ours_alone = len(file.parts) > 1 and file.parts[0] not in ("..", "__pycache__")
-            found.add((root / file.parts[0] if is_ours_alone else root / file).resolve())
-    return tuple(sorted(map(str, found)))
+            hidden.add((root / file.parts[0] if is_ours_alone else root / file).resolve())
+    return tuple(sorted(map(str, hidden)))
 
 
 def _packages_beside_us() -> list[str]:
-    """The folder that the harness was installed into, with others; none for a checkout."""
+    """The folder that the harness is installed in with other packages; none for a checkout."""
     folder = _harness().parent
     installed = any(folder.glob(f"{_DISTRIBUTION.replace('-', '_')}-*.dist-info"))
     return [str(folder)] if installed else []

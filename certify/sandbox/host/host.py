@@ -1,4 +1,4 @@
-"""Starting and ending worker processes, by way of what the system has for it."""
+"""Starts and ends worker processes with the means of the operating system."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from certify.sandbox.host import guest_copy as library
 from certify.sandbox.host.faults import HostError
 from certify.sandbox.host.grants import jail_of
 from certify.sandbox.host.systems import Starter, here
-from certify.sandbox.host.systems.base import Order, Process
+from certify.sandbox.host.systems.base import Process, WorkerSpec
 from certify.sandbox.jail.plan import Jail, weaker
 
 if TYPE_CHECKING:
     from certify.sandbox.jail.notify import Attempt
 
-# Of a worker's tree: processes, and bytes of memory and on disk.
+# Limits of a worker's process tree: processes, and bytes of memory and on disk.
 LIMITS = {"processes": 64, "memory": 12 << 30, "disk": 4 << 30}
 RLIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 1024, "RLIMIT_FSIZE": 4 << 30}
-# Threads count too. It holds where the worker's user is nobody else's.
-MOST_THREADS = 512
+# Tasks of the worker's user, threads included; set only where no other process has that user.
+MAX_THREADS = 512
 
 
 class Host:
-    """Starts workers, each fresh, by `system` (this system's own, unless told otherwise).
+    """Starts fresh workers by `system`, by default the one of this operating system.
 
-    Raises HostError where the system cannot do it, or where it does not start. Without `walls` workers are
-    processes of their own, and no more: for showing what a jail stops.
+    Raises HostError where workers cannot be started. Without `walls` workers are plain processes, to show
+    what a jail stops.
     """
 
     def __init__(
@@ -47,41 +47,40 @@ class Host:
         scratch.mkdir(parents=True, exist_ok=True)
         self.scratch = scratch = scratch.resolve()
         self.limits = {**LIMITS, **(limits or {})}
-        # The walls of the last worker, and why there are no more.
+        # The walls of the last worker, and why there are not more.
         self.walls = ""
         self.lacks: list[str] = []
-        # What a worker may write besides its folder: with namespaces the shared memory is its own.
+        # What a worker may write besides its folder: with namespaces it has private shared memory.
         self.own_memory: tuple[str, ...] = ()
-        # What the isolation self-test showed; empty until it has run.
+        # The results of the isolation self-test; empty until it has run.
         self.acts: tuple[Act, ...] = ()
-        # The tiny models built for this host, by model type: in its own folder, out of any candidate's reach
-        # before it is loaded.
+        # The folders of the tiny models built for this host, by model type; no candidate can write to them.
         self.models: dict[str, str] = {}
         self._cache = scratch / "cache"
         self.lost = ""
         self._walled = walls
         self._step = 0
         self._numbers = itertools.count(1)
-        library.lay_out(scratch)
+        library.copy_library(scratch)
         self._system = (system or here())(scratch, worker_environment(scratch), warm)
-        # Stands in our environment from here to the end; the self-test looks whether a worker sees it.
+        # It is in our environment until `close`; the self-test checks whether a worker can see it.
         self.decoy = "DECOY_" + secrets.token_hex(8)
         os.environ[self.decoy] = "decoy"
 
     @property
     def exits(self) -> dict[int, int]:
-        """By the pid of a worker its exit code; negative where a signal ended it."""
-        return self._system.told.exits
+        """Exit codes by worker pid; negative where a signal ended the worker."""
+        return self._system.events.exits
 
     @property
     def passed_limits(self) -> dict[int, str]:
-        """By the pid of a worker who ended it for which limit."""
-        return self._system.told.passed_limits
+        """By worker pid: the limit that was exceeded, and who ended the worker."""
+        return self._system.events.passed_limits
 
     @property
     def attempts(self) -> dict[int, list[Attempt]]:
-        """What the filters of living workers told, by their pid, until it is taken."""
-        return self._system.told.attempts
+        """What the seccomp filters of workers reported, by worker pid, until it is taken."""
+        return self._system.events.attempts
 
     @property
     def limits_kept_by(self) -> str:
@@ -96,14 +95,16 @@ class Host:
     ) -> Process:
         """A fresh worker whose work, temporary and home folders are below `folder`.
 
-        It is shut in with the strongest walls that can be built here, and given `readable` besides what every
-        worker needs. A `trusted` one, which will not meet a candidate, has none.
+        It is confined by the strongest walls that this system supports, and may read `readable` besides what
+        every worker needs. A `trusted` worker never loads a candidate and has no walls.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        strongest = jail_of(folder.resolve(), [*readable, library.place(self.scratch), str(self._cache)])
+        strongest = jail_of(
+            folder.resolve(), [*readable, library.library_folder(self.scratch), str(self._cache)]
+        )
         ladder = [strongest, *weaker(strongest)]
         if trusted or not self._walled:
-            # The tiny models that it builds are for all.
+            # All workers share the tiny models that it builds.
             cache = {"SD_CERTIFY_CACHE": str(self._cache)} if trusted else {}
             return self._try(ladder[-1], limits, cache)[0]
         while True:
@@ -116,45 +117,45 @@ class Host:
             self.kill(process.pid)
             process.pipes.close()
             if self.acts:
-                # The level was measured behind these walls; behind weaker ones it would be a lie.
-                with self._told_when_lost():
+                # The level was measured with these walls; with weaker ones it would be wrong.
+                with self._remembering_loss():
                     raise HostError(
-                        f"the walls that were measured ({jail.walls}) do not stand again: {failed}"
+                        f"the walls that were measured ({jail.walls}) could not be built again: {failed}"
                     )
             self.lacks.append(f"{jail.walls}: {failed}")
             if self._step >= len(ladder) - 1:
-                with self._told_when_lost():
+                with self._remembering_loss():
                     raise HostError(f"no worker could be started: {failed}")
             self._step += 1
 
     def _try(
         self, jail: Jail, limits: dict[str, int] | None, environment: Mapping[str, str] | None = None
     ) -> tuple[Process, str]:
-        """A worker behind these walls, and what kept them from standing: empty where they do."""
-        order = Order(
+        """A worker in this jail, and why its walls could not be built: empty where they could."""
+        spec = WorkerSpec(
             number=next(self._numbers),
             jail=jail,
             environment={**worker_environment(Path(jail.folder)), **(environment or {})},
             limits={**self.limits, **(limits or {})},
-            rlimits={**RLIMITS, **({"RLIMIT_NPROC": MOST_THREADS} if _counts_alone(jail) else {})},
+            rlimits={**RLIMITS, **({"RLIMIT_NPROC": MAX_THREADS} if _counts_alone(jail) else {})},
         )
-        with self._told_when_lost():
-            return self._system.start(order)
+        with self._remembering_loss():
+            return self._system.start(spec)
 
     def note_events(self) -> None:
-        """Takes what the system has told meanwhile, without waiting."""
-        with self._told_when_lost():
+        """Takes the events that have arrived, without waiting."""
+        with self._remembering_loss():
             self._system.note()
 
     def kill(self, pid: int) -> None:
-        """Ends a worker and everything that came from it; returns when all of it is gone."""
+        """Ends a worker and its process tree; returns when all processes are gone."""
         if not self.lost:
-            with self._told_when_lost():
+            with self._remembering_loss():
                 self._system.kill(pid)
 
     @contextmanager
-    def _told_when_lost(self) -> Iterator[None]:
-        """The end of this host is said again to whoever asks from now on."""
+    def _remembering_loss(self) -> Iterator[None]:
+        """Remembers a HostError; every later use of this host raises it again."""
         if self.lost:
             raise HostError(self.lost)
         try:
@@ -164,7 +165,7 @@ class Host:
             raise HostError(self.lost) from None
 
     def close(self) -> None:
-        """Ends everything."""
+        """Ends all workers and helper processes."""
         os.environ.pop(self.decoy, None)
         self._system.close()
 
@@ -176,11 +177,11 @@ class Host:
 
 
 def worker_environment(folder: Path) -> dict[str, str]:
-    """All that a worker sees of the environment: nothing of the judge's, and nothing that says "test"."""
+    """The whole environment of a worker: nothing from the host's, and nothing that suggests a test."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder / "home"),
-        # Nobody's account: what asks for a name finds one here.
+        # A neutral account name for code that needs one.
         "USER": "user",
         "LOGNAME": "user",
         "TMPDIR": str(folder / "tmp"),
@@ -188,7 +189,7 @@ def worker_environment(folder: Path) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(folder / "home" / "huggingface"),
         "PYTHONDONTWRITEBYTECODE": "1",
-        # What the host's own libraries would tell their makers; it would be laid at the plugin's door.
+        # Without telemetry of the installed libraries: its requests would be blamed on the plugin.
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "ORT_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
@@ -199,7 +200,7 @@ def worker_environment(folder: Path) -> dict[str, str]:
 
 
 def _of_windows(folder: Path) -> dict[str, str]:
-    """Without its root no socket opens and no library is found; the rest are its own names for ours."""
+    """Windows needs SYSTEMROOT for sockets and libraries; the others are its names for the same folders."""
     root = os.environ.get("SYSTEMROOT", r"C:\Windows")
     return {
         "SYSTEMROOT": root,
@@ -211,5 +212,5 @@ def _of_windows(folder: Path) -> dict[str, str]:
 
 
 def _counts_alone(jail: Jail) -> bool:
-    """Whether a limit on the user's processes would count this worker's alone."""
+    """Whether a limit on the user's processes would count the processes of this worker only."""
     return jail.user is not None or (jail.namespaces and os.geteuid() != 0)

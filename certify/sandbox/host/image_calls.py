@@ -1,5 +1,6 @@
-"""Calls beside the plain one, and their answers: with a picture to start from, from a thread, and several
-pictures at once. Each picture of an answer is then judged like the one of a plain call.
+"""Calls for images, and their replies: plain, with an init image, from a thread, and with several images.
+
+Each image of a reply is then validated like the image of a plain call.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from certify.sandbox.host.calls import Calls
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Misspoke
+from certify.sandbox.host.faults import CandidateFault, MalformedReply, PluginError
 from certify.sandbox.host.generation import Generation, generation_of
 from certify.sandbox.host.session import Reply, Session
 
-MOST = 8
-"""Pictures of one answer; the SDK makes no more in one call."""
+MAX_IMAGES = 8
+"""Images in one reply; the SDK makes no more in one call."""
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a call is made. `start` is a picture to begin with, RGB (height, width, 3), which goes over as raw
-    bytes and reaches the plugin as `init_image`; with `thread` it comes from a thread with an event loop of
-    its own, while the plugin's goes on.
+class CallStyle:
+    """How a call is made. `start` is an RGB image (height, width, 3), sent as raw bytes and passed to the
+    plugin as `init_image`. With `thread` the call comes from a thread with its own event loop, while the
+    plugin's event loop keeps running.
     """
 
     start: npt.NDArray[np.uint8] | None = None
@@ -41,7 +42,7 @@ class Way:
 
 
 class _Part(BaseModel):
-    """Of each picture, how many bytes of the payload are its own; the rest is judged with the picture."""
+    """The number of payload bytes of one image; its other fields are validated with the image."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -49,35 +50,35 @@ class _Part(BaseModel):
     png_bytes: int = Field(ge=0)
 
 
-class _Pictures(BaseModel):
+class _ImageReplies(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    pictures: list[_Part] = Field(min_length=1, max_length=MOST)
+    pictures: list[_Part] = Field(min_length=1, max_length=MAX_IMAGES)
     inside_seconds: float = Field(ge=0)
 
 
 def generate(calls: Calls, request: dict[str, Any], keep: bool = True) -> Generation:
     """The image of a plain call, entered into the ledger where it is to be kept.
 
-    Raises CallRefused for an exception of the plugin; other faults see `Session.ask`.
+    Raises PluginError for an exception of the plugin; other faults see `Session.ask`.
     """
     return _images(calls, request, None, keep)[0]
 
 
-def generate_several(calls: Calls, request: dict[str, Any], way: Way) -> list[Generation]:
-    """The images of a call that is made in this `way`, one or more. Raises as `generate`."""
-    return _images(calls, request, way, keep=True)
+def generate_several(calls: Calls, request: dict[str, Any], style: CallStyle) -> list[Generation]:
+    """The images of a call in this `style`, one or more. Raises as `generate`."""
+    return _images(calls, request, style, keep=True)
 
 
-def _images(calls: Calls, request: dict[str, Any], way: Way | None, keep: bool) -> list[Generation]:
+def _images(calls: Calls, request: dict[str, Any], style: CallStyle | None, keep: bool) -> list[Generation]:
     with calls.entering() as session:
         try:
-            if way is None:
+            if style is None:
                 replies = [session.ask("generate", calls.deadline, request=request)]
             else:
-                replies = parts_of(way.ask(session, calls.deadline, request))
+                replies = parts_of(style.ask(session, calls.deadline, request))
             images = [generation_of(reply, request, calls.ledger.requirement) for reply in replies]
-        except CallRefused:
+        except PluginError:
             raise
         except CandidateFault:
             session.end()
@@ -88,24 +89,24 @@ def _images(calls: Calls, request: dict[str, Any], way: Way | None, keep: bool) 
 
 
 def parts_of(reply: Reply) -> list[Reply]:
-    """An answer of several pictures as so many answers of one each.
+    """Splits a reply with several images into replies with one image each.
 
-    Raises Misspoke where it is out of form, or has fewer or more bytes than its parts.
+    Raises MalformedReply where it is invalid, or has fewer or more bytes than its parts.
     """
     if "no_picture" in reply.body:
         return [reply]
-    shown = "several pictures"
-    told = {key: value for key, value in reply.body.items() if key not in ("nonce", "ok")}
+    shown = "several images"
+    fields = {key: value for key, value in reply.body.items() if key not in ("nonce", "ok")}
     try:
-        answer = _Pictures.model_validate(told)
+        images = _ImageReplies.model_validate(fields)
     except ValidationError as error:
-        raise Misspoke(f"not pictures: {error.error_count()} fields out of form", shown) from None
-    lengths = [part.pixel_bytes + part.png_bytes for part in answer.pictures]
+        raise MalformedReply(f"not images: {error.error_count()} invalid fields", shown) from None
+    lengths = [part.pixel_bytes + part.png_bytes for part in images.pictures]
     if sum(lengths) != len(reply.payload):
-        raise Misspoke("fewer or more bytes than were told", shown)
-    parts, at = [], 0
-    for part, length in zip(answer.pictures, lengths, strict=True):
-        body = {**part.model_dump(), "inside_seconds": answer.inside_seconds}
-        parts.append(replace(reply, body=body, payload=reply.payload[at : at + length]))
-        at += length
+        raise MalformedReply("fewer or more bytes than stated", shown)
+    parts, offset = [], 0
+    for part, length in zip(images.pictures, lengths, strict=True):
+        body = {**part.model_dump(), "inside_seconds": images.inside_seconds}
+        parts.append(replace(reply, body=body, payload=reply.payload[offset : offset + length]))
+        offset += length
     return parts

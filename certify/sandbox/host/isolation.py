@@ -1,9 +1,8 @@
-"""The isolation level, measured: a self-test runs in a worker before any candidate, checked from outside.
+"""Measures the isolation level: a self-test in a worker before any candidate is loaded, checked from outside.
 
-Levels (what the store reads on the certificate):
-L0 a process of its own and a clean environment; L1 also whole-tree kill and caps on memory and processes;
-L2 also files, network, other processes and the kernel's side doors denied by the kernel; L3 also namespaces
-of its own and attempts that are seen.
+Levels on the certificate: L0: a separate process with a clean environment. L1: also limits on memory and
+processes, and the whole process tree can be killed. L2: also the kernel denies access to files, the network,
+other processes and risky kernel interfaces. L3: also private namespaces, and attempts are visible.
 """
 
 from __future__ import annotations
@@ -59,23 +58,22 @@ L3_ACTS = (
     _SHARED,
     _UNSEEN,
 )
-# For the self-test alone: small enough for any machine, large enough for a worker with the engine in it.
+# Bytes, for the self-test only: small enough for any machine, large enough for a worker with the engine.
 MEMORY_PROBE = 512 << 20
-# What no wall of ours makes visible; said in the report.
+# What no wall makes visible; shown in the report.
 UNSEEN = (
-    "asking whether a file exists is not seen, only opening it; what was not given is not there",
+    "only opening a file is seen, not a test whether it exists; files that were not given are not there",
     "paths and addresses are read from the plugin's memory, which its other threads may change meanwhile",
-    "a path is told as the plugin wrote it: links on the way are not followed, only kept from leading out",
-    "work on the GPU passes through its driver, which no wall of ours watches",
-    "what works beside the plugin tells no names, but can be known by its code, and the model is tiny; a "
-    "plugin that looks closely can tell a test from a user's machine, and behave",
+    "a path is reported as the plugin wrote it: links are not resolved, but they cannot lead outside",
+    "work on the GPU passes through its driver, which no wall watches",
+    "the code beside the plugin has a neutral name but can be recognised, and the model is tiny; a plugin "
+    "that inspects them can distinguish a test from a user's machine and behave well",
 )
 IN_SIGHT = "without namespaces a plugin sees that certify is installed here, though it cannot see it at work"
 
 
 def measure_isolation(host: Host, scratch: Path, demanded: str) -> Isolation:
-    """The level of this host, measured once after its start; raises HostError or a CandidateFault if it
-    cannot be measured."""
+    """The level of this host, measured once. Raises HostError or a CandidateFault where that fails."""
     if not host.acts:
         host.acts = tuple(_self_test(host, scratch))
     return Isolation(
@@ -90,7 +88,7 @@ def measure_isolation(host: Host, scratch: Path, demanded: str) -> Isolation:
 
 
 def level_of(acts: Sequence[Act]) -> str:
-    """The highest level all of whose acts, and those of the levels below, were stopped."""
+    """The highest level for which all acts, and all acts of lower levels, were stopped."""
     stopped = {act.act for act in acts if act.stopped}
     level = "L0"
     for name, needed in (("L1", L1_ACTS), ("L2", L2_ACTS), ("L3", L3_ACTS)):
@@ -105,7 +103,7 @@ def _self_test(host: Host, scratch: Path) -> list[Act]:
     with _decoys(scratch) as decoys:
         session = Session(host, scratch / "self-test", events.append)
         try:
-            reply = session.ask("probe", 30, **decoys.order(host))
+            reply = session.ask("probe", 30, **decoys.probe_request(host))
             left = _below(session.pid)
             crowd = _crowd_is_ended(session)
         finally:
@@ -113,18 +111,18 @@ def _self_test(host: Host, scratch: Path) -> list[Act]:
         acts = [Act.model_validate(row) for row in reply.body["acts"]]
         acts = [decoys.seen_from_outside(act, left) for act in acts]
     seen = any(event.by == "kernel" and event.kind == "network" for event in events)
-    acts.append(Act(act=_UNSEEN, stopped=seen, note="told by the filter" if seen else ""))
+    acts.append(Act(act=_UNSEEN, stopped=seen, note="reported by the filter" if seen else ""))
     return _in_order([*acts, crowd, _hoard_is_ended(host, scratch)])
 
 
 def _in_order(acts: Sequence[Act]) -> list[Act]:
-    order = {name: place for place, name in enumerate((*L1_ACTS, *L2_ACTS, *L3_ACTS))}
-    return sorted(acts, key=lambda act: order[act.act])
+    position = {name: index for index, name in enumerate((*L1_ACTS, *L2_ACTS, *L3_ACTS))}
+    return sorted(acts, key=lambda act: position[act.act])
 
 
 @dataclass(frozen=True)
 class _Decoys:
-    """What a hostile plugin would be after, made for the self-test and looked at afterwards."""
+    """Targets for the self-test, such as a hostile plugin would attack, inspected afterwards."""
 
     secret: Path
     outside: Path
@@ -134,7 +132,7 @@ class _Decoys:
     tcp: int
     udp: int
 
-    def order(self, host: Host) -> dict[str, object]:
+    def probe_request(self, host: Host) -> dict[str, object]:
         return {
             "secret_file": str(self.secret),
             "outside_file": str(self.outside),
@@ -148,7 +146,7 @@ class _Decoys:
         }
 
     def seen_from_outside(self, act: Act, left: Sequence[psutil.Process]) -> Act:
-        """What the worker said is replaced by what the judge sees, where it can see it."""
+        """Replaces the worker's claim by what the host sees, where it can see it."""
         if act.act == _OUTSIDE:
             return act.model_copy(update={"stopped": not self.outside.exists()})
         if act.act == _SHARED:
@@ -215,13 +213,13 @@ def _running(process: psutil.Process) -> bool:
 
 
 def _crowd_is_ended(session: Session) -> Act:
-    asked = LIMITS["processes"] + 8
+    requested = LIMITS["processes"] + 8
     try:
-        reply = session.ask("crowd", 20, processes=asked)
+        reply = session.ask("crowd", 20, processes=requested)
     except WorkerEnded as ended:
         return Act(act=_CROWD, stopped="limit" in ended.message, note=ended.message)
-    made = int(reply.body.get("processes", 0))
-    return Act(act=_CROWD, stopped=made < asked, note=f"{made} were started")
+    started = int(reply.body.get("processes", 0))
+    return Act(act=_CROWD, stopped=started < requested, note=f"{started} were started")
 
 
 def _hoard_is_ended(host: Host, scratch: Path) -> Act:
@@ -232,4 +230,4 @@ def _hoard_is_ended(host: Host, scratch: Path) -> Act:
         return Act(act=_HOARD, stopped="limit" in ended.message, note=ended.message)
     finally:
         session.end()
-    return Act(act=_HOARD, stopped=got < 2 * MEMORY_PROBE, note=f"{got >> 20} MiB were had")
+    return Act(act=_HOARD, stopped=got < 2 * MEMORY_PROBE, note=f"{got >> 20} MiB were allocated")

@@ -1,4 +1,4 @@
-"""Every call of a run, so that demands on *every* call are judged over all of them."""
+"""Every call of a run, so that a requirement on every call is judged over all of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from certify.sandbox.host.faults import CallRefused, CandidateFault, LoadFailed
+from certify.sandbox.host.faults import CandidateFault, LoadFailed, PluginError
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.session import Event
 
@@ -16,20 +16,20 @@ MAX_EVENTS = 1000
 
 @dataclass
 class Ledger:
-    """Everything that passed between the run and the plugin."""
+    """The calls, images, faults and events of a run."""
 
-    # The requirement in flight, to which calls, faults and events are entered.
+    # The requirement in flight: calls, faults and events are entered under it.
     requirement: str = ""
     calls: int = 0
     generations: list[Generation] = field(default_factory=list)
     faults: list[tuple[str, CandidateFault]] = field(default_factory=list)
     events: list[tuple[str, Event]] = field(default_factory=list)
-    # SHA-256 of the files that were handed to the plugin.
+    # SHA-256 of the files that were given to the plugin.
     handed: set[str] = field(default_factory=set)
     _entered: Counter[str] = field(default_factory=Counter, repr=False)
 
     def enter_event(self, event: Event) -> None:
-        """Keeps MAX_EVENTS of a kind; one more event, `overflow`, says that there were others."""
+        """Keeps MAX_EVENTS events of a kind; an event `overflow` then marks that there were more."""
         self._entered[event.kind] += 1
         if self._entered[event.kind] <= MAX_EVENTS:
             self.events.append((self.requirement, event))
@@ -38,10 +38,10 @@ class Ledger:
 
     @contextmanager
     def entering_faults(self) -> Iterator[None]:
-        """Enters a fault that is raised within; an exception of the plugin is no fault."""
+        """Enters a fault that is raised in the block; an exception of the plugin is not a fault."""
         try:
             yield
-        except (CallRefused, LoadFailed):
+        except (PluginError, LoadFailed):
             raise
         except CandidateFault as fault:
             self.faults.append((self.requirement, fault))

@@ -1,5 +1,5 @@
-"""What weights a worker opens: looked at from outside while its call waits, for a file that it made may be
-gone a moment later.
+"""Inspects the weight files that a worker opens. The system call waits meanwhile, because a worker may delete
+a file soon after.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import IO
 from certify.instruments.weights.first_bytes import glance
 
 NOT_HASHED = "-"
-# A call waits, and with it whoever else the supervisor listens to.
+# Bytes. The system call waits meanwhile, and so do the other workers of the supervisor.
 MAX_HASHED = 64 << 20
-_MOST_KEPT = 256
+_MAX_KEPT = 256  # files
 
 
 class Glance:
-    """Tells `WHAT SHA256` of an open file, WHAT being `LoRA` or `weights`; empty for a file that holds none.
+    """Gives `WHAT SHA256` for an open file, where WHAT is `LoRA` or `weights`; empty for other files.
 
-    SHA256 is `-` for what is no LoRA, and for a file of more than 64 MiB. A file that has not changed is
-    looked at once; of a LoRA only the first copy is told, whatever new names a plugin gives it.
+    SHA256 is `-` for a file that is not a LoRA or is larger than 64 MiB. An unchanged file is inspected once.
+    Only the first copy of a LoRA is reported, whatever names a plugin gives to further copies.
     """
 
     def __init__(self) -> None:
@@ -32,16 +32,16 @@ class Glance:
         status = os.fstat(stream.fileno())
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         if key not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
+            if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
-            self._kept[key] = _told(stream, status.st_size)
-        told = self._kept[key]
-        _, _, digest = told.partition(" ")
+            self._kept[key] = _describe(stream, status.st_size)
+        description = self._kept[key]
+        _, _, digest = description.partition(" ")
         first = self._hashed.setdefault(digest, key) if digest not in ("", NOT_HASHED) else key
-        return told if first == key else ""
+        return description if first == key else ""
 
 
-def _told(stream: IO[bytes], size: int) -> str:
+def _describe(stream: IO[bytes], size: int) -> str:
     what = glance(stream, size)
     if what != "LoRA" or size > MAX_HASHED:
         return f"{what} {NOT_HASHED}" if what else ""
@@ -51,7 +51,7 @@ def _told(stream: IO[bytes], size: int) -> str:
 def _digest(stream: IO[bytes], size: int) -> str:
     digest, left = hashlib.sha256(), size
     stream.seek(0)
-    # A file that grows meanwhile is read no further.
+    # If the file grows meanwhile, the new part is not read.
     while left > 0 and (block := stream.read(min(left, 1 << 20))):
         digest.update(block)
         left -= len(block)

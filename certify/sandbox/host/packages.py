@@ -1,9 +1,9 @@
-"""What a candidate's dependencies ask for beyond the engine's own packages, in a folder that only its
-workers see.
+"""Installs the dependencies of a candidate that the engine does not have, in a folder that only its workers
+see.
 
-In two steps. Fetching talks to the registry and executes nothing: pip resolves wheels beside what is
-installed here, and downloads them by hash. Installing, and building where a source package was handed over,
-happens in a worker behind the walls, without a network. Nothing of it is ever imported by the judge.
+There are two steps. The first contacts the registry and executes nothing: pip resolves wheels that fit the
+installed packages, and downloads them by hash. The second installs them (and builds source packages that the
+user provides) in a sandboxed worker without network. The host never imports any of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from certify.sandbox.host.session import Session
 
 _PACKAGES = (".whl", ".tar.gz", ".zip")
 FETCH_SECONDS, INSTALL_SECONDS = 300, 600
-# How pip and urllib3 speak of a registry that cannot be reached.
+# Messages of pip and urllib3 for a registry that cannot be reached.
 _UNREACHABLE = re.compile(
     r"NewConnectionError|Failed to establish|ConnectTimeout|Read timed out"
     r"|Temporary failure in name resolution|Name or service not known|ProxyError|Network is unreachable"
@@ -41,9 +41,9 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "HOME", "P
 
 @dataclass(frozen=True)
 class Packages:
-    """What came of it. `folder` holds the packages (empty: none are needed), `installed` names them with
-    their versions. `missing` says why they could not be had here, which is no fault of the candidate;
-    `broken` why they cannot be installed beside the engine."""
+    """The result. `folder` contains the packages (empty: none are needed), `installed` lists their names and
+    versions. `missing` is why they could not be fetched here, which is not a fault of the candidate;
+    `broken` is why they cannot be installed together with the engine."""
 
     folder: str = ""
     installed: tuple[str, ...] = ()
@@ -66,14 +66,14 @@ def provide(host: Host, scratch: Path, requirements: Iterable[Requirement], inde
     if given:
         _take(Path(given), Path(source))
     else:
-        told = _fetch(needed, scratch, index)
-        if told is not None:
-            return told
+        failure = _fetch(needed, scratch, index)
+        if failure is not None:
+            return failure
     return _install(host, scratch, needed, source)
 
 
 def _take(given: Path, into: Path) -> None:
-    """The packages of a folder that the worker's user need not be able to read."""
+    """Copies the packages of a folder that the worker's user may be unable to read."""
     into.mkdir()
     for file in sorted(given.iterdir()):
         if file.name.endswith(_PACKAGES) and file.is_file():
@@ -81,7 +81,7 @@ def _take(given: Path, into: Path) -> None:
 
 
 def is_satisfied(requirement: Requirement) -> bool:
-    """Whether it is met by what is installed beside the engine, or is not asked for on this system."""
+    """Whether an installed package satisfies it, or it does not apply to this system."""
     if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
         return True
     try:
@@ -92,14 +92,14 @@ def is_satisfied(requirement: Requirement) -> bool:
 
 
 def _fetch(needed: Sequence[str], scratch: Path, index: str) -> Packages | None:
-    """Downloads the wheels; None where all of them are there."""
+    """Downloads the wheels; None on success."""
     (scratch / "constraints.txt").write_text("\n".join(_constraints()), "utf-8")
     report = scratch / "report.json"
     place = ["--index-url", index] if index else []
     resolve = ["install", "--dry-run", "--report", str(report), "--only-binary=:all:", *place]
-    told = _pip([*resolve, "-c", str(scratch / "constraints.txt"), *needed], scratch)
-    if told is not None:
-        return told
+    failure = _pip([*resolve, "-c", str(scratch / "constraints.txt"), *needed], scratch)
+    if failure is not None:
+        return failure
     lock = scratch / "lock.txt"
     lock.write_text("\n".join(_locked(json.loads(report.read_text("utf-8")))), "utf-8")
     fetch = [
@@ -115,7 +115,7 @@ def _fetch(needed: Sequence[str], scratch: Path, index: str) -> Packages | None:
 
 
 def _constraints() -> list[str]:
-    """The engine's packages at their versions: what a candidate needs must get along with them."""
+    """The installed packages, with which a candidate's dependencies must be compatible."""
     rows = {
         canonicalize_name(row.metadata["Name"]): row.version for row in importlib.metadata.distributions()
     }
@@ -133,13 +133,13 @@ def _locked(report: dict[str, Any]) -> list[str]:
 
 
 def _pip(arguments: list[str], scratch: Path) -> Packages | None:
-    """Runs pip in a process of its own; None where it did what it was asked to."""
+    """Runs pip in a subprocess; None on success."""
     environment = {name: os.environ[name] for name in _PROXIES if name in os.environ}
     environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    # One retry: it is what makes pip say that the registry cannot be reached.
+    # With one retry pip reports that the registry cannot be reached.
     command = [sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--retries=1"]
     try:
-        ran = subprocess.run(
+        completed = subprocess.run(
             [*command, *arguments],
             capture_output=True,
             text=True,
@@ -150,9 +150,9 @@ def _pip(arguments: list[str], scratch: Path) -> Packages | None:
         )
     except subprocess.TimeoutExpired:
         return Packages(missing=f"pip did not end within {FETCH_SECONDS} s.")
-    if ran.returncode == 0:
+    if completed.returncode == 0:
         return None
-    return _reason(ran.stdout + ran.stderr)
+    return _reason(completed.stdout + completed.stderr)
 
 
 def _reason(text: str) -> Packages:
@@ -179,13 +179,13 @@ def _install(host: Host, scratch: Path, needed: Sequence[str], source: str) -> P
         _copy_plain(session.folder / "work" / "packages", folder)
         names = tuple(_names_in(folder))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        # The worker only said that they are there.
+        # That they are there is only a claim of the worker.
         return Packages(broken=f"Installing its dependencies left no packages: {str(error)[:300]}")
     return Packages(folder=str(folder), installed=names)
 
 
 def _copy_plain(source: Path, target: Path) -> None:
-    """Files and folders alone: what a build has left behind links stays there."""
+    """Copies files and folders, without symbolic links and .pth files."""
     target.mkdir(parents=True)
     for entry in sorted(source.iterdir()):
         if entry.is_symlink():

@@ -1,4 +1,4 @@
-"""Our ends of a worker's pipes. A session writes requests and takes what came; how, is the system's."""
+"""The host's ends of a worker's pipes: a session writes requests and reads output. Systems differ in how."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import Protocol
 OUTPUTS = ("answers", "stdout", "stderr", "events")
 Piece = tuple[str, bytes]
 _PIECE = 1 << 20
-# What is held of one pipe for a session that does not take it.
-ROOM = 1 << 20
-# Where nothing can come any more, only the end of the process is waited for.
+# Bytes that are buffered of one pipe until a session takes them.
+MAX_BUFFERED = 1 << 20
+# Seconds between checks for the end of the process after all pipes have ended.
 _PAUSE = 0.02
 
 
 class Pipes(Protocol):
-    """Requests to a worker, and from it what OUTPUTS names."""
+    """Sends requests to a worker and receives the pipes that OUTPUTS names."""
 
     def send(self, data: bytes) -> None:
-        """Queues `data`, which is written while `wait` waits. A worker that is gone takes it silently."""
+        """Queues `data`, which `wait` writes. If the worker is gone, it is dropped without an error."""
 
     def wait(self, seconds: float) -> list[Piece]:
-        """What came, by the name of its pipe; waits so long at most, and may return early with nothing."""
+        """The data that arrived, by pipe name; waits at most `seconds`, and may return early with nothing."""
 
     def now(self, name: str) -> bytes:
-        """What one pipe holds now; empty where it holds nothing or has ended."""
+        """The data in one pipe now; empty where there is none or the pipe has ended."""
 
     def close(self) -> None: ...
 
 
 class SelectedPipes:
-    """For systems that can wait for several pipes at once. `also` is a descriptor that ends a wait early."""
+    """For systems that can wait for several pipes at once; the file descriptor `also` ends a wait early."""
 
     def __init__(self, requests: int, outputs: Mapping[str, int], also: int | None = None) -> None:
         self._requests = requests
@@ -70,7 +70,7 @@ class SelectedPipes:
         except BlockingIOError:
             return
         except OSError:
-            # The worker is gone; its exit tells more.
+            # The worker is gone; its exit code says more.
             self._pending = memoryview(b"")
         if not self._pending:
             self._selector.unregister(self._requests)
@@ -95,8 +95,8 @@ class SelectedPipes:
 
 
 class ThreadedPipes:
-    """For systems that cannot: a thread reads each pipe, and one writes. Each owns its descriptor, since a
-    descriptor must not be closed under a read that waits."""
+    """For systems that cannot: one thread reads each pipe, and one thread writes. Each thread owns its file
+    descriptor, because a descriptor must not be closed during a blocking read."""
 
     def __init__(self, requests: int, outputs: Mapping[str, int]) -> None:
         self._changed = threading.Condition()
@@ -124,11 +124,11 @@ class ThreadedPipes:
             return self._take(name)
 
     def wait_for_the_end(self, seconds: float) -> None:
-        """Until every pipe has ended, or no more fits: then `now` has what a worker that is gone wrote."""
+        """Waits until every pipe has ended or its buffer is full; `now` then gives the last output."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while (left := deadline - time.monotonic()) > 0 and self._open:
-                if all(len(self._held[name]) >= ROOM for name in self._open):
+                if all(len(self._held[name]) >= MAX_BUFFERED for name in self._open):
                     return
                 self._changed.wait(left)
 
@@ -149,11 +149,11 @@ class ThreadedPipes:
                 with self._changed:
                     self._held[name] += data
                     self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._closed or len(self._held[name]) < ROOM)
+                    self._changed.wait_for(lambda: self._closed or len(self._held[name]) < MAX_BUFFERED)
                     if self._closed:
                         return
         except OSError:
-            # Windows says so where the other end was broken off.
+            # Windows raises an error where the other end is closed.
             return
         finally:
             os.close(number)
@@ -174,7 +174,7 @@ class ThreadedPipes:
                 with self._changed:
                     del self._pending[:65536]
         except OSError:
-            # The worker is gone; its exit tells more.
+            # The worker is gone; its exit code says more.
             return
         finally:
             os.close(number)

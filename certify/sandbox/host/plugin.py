@@ -1,4 +1,4 @@
-"""The plugin as the suites see it: calls that go to a worker, a fresh one where the last was lost."""
+"""The plugin as the suites see it: calls go to a worker, and a lost worker is replaced."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from certify.sandbox.host.calls import Calls
-from certify.sandbox.host.faults import CandidateFault, Hung, Misspoke, Unreachable
+from certify.sandbox.host.faults import CandidateFault, MalformedReply, TimedOut, Unreachable
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.host import Host
-from certify.sandbox.host.image_calls import Way, generate, generate_several
+from certify.sandbox.host.image_calls import CallStyle, generate, generate_several
 from certify.sandbox.host.ledger import Ledger
 from certify.sandbox.host.replies import Signature
 from certify.sandbox.host.sampler_calls import Latents, Predict, sample
 from certify.sandbox.host.session import Reply, Session, load_candidate
 from certify.sandbox.host.soaked_worker import SoakedWorker
 
-GIVE_UP_AFTER = 2
+GIVE_UP_AFTER = 2  # timeouts
 
 
 @dataclass(frozen=True)
 class Opening:
-    """How a candidate is opened: where its files lie, its kind, its entry, and the config it is given."""
+    """How a candidate is opened: the folder of its files, its kind, its entry, and its config."""
 
     root: Path
     kind: str
@@ -35,16 +35,15 @@ class Opening:
     config: Mapping[str, Any]
     load_deadline: float
     call_deadline: float
-    # What the plugin may read besides its own files: the folders of models.
+    # Folders of models that the plugin may read besides its own files.
     readable: tuple[str, ...] = ()
-    # The folder of packages that it needs besides the engine's, and why there is none where it needs some.
+    # The folder of its additional packages, and why there is none although it needs some.
     packages: str = ""
     blocked: str = ""
 
 
 class RemotePlugin:
-    """Calls to the candidate in a worker; a lost worker is replaced by a fresh one at the next call. Their
-    folders lie below `scratch`."""
+    """Calls the candidate in a worker below `scratch`; after a loss the next call starts a fresh worker."""
 
     def __init__(self, host: Host, scratch: Path, opening: Opening, ledger: Ledger | None = None) -> None:
         self.ledger = ledger or Ledger()
@@ -59,15 +58,15 @@ class RemotePlugin:
     def load(self) -> Signature:
         """Opens the plugin in a fresh worker unless it is open.
 
-        Raises LoadFailed, WorkerEnded, Hung or Misspoke the first time, and Unreachable from then on.
-        """
+        Raises LoadFailed, WorkerEnded, TimedOut or MalformedReply the first time, and Unreachable from then
+        on."""
         return self._opened()[1]
 
     def _opened(self) -> tuple[Session, Signature]:
         if self._broken:
             raise self._broken
         if self._session is None or self._signature is None or not self._session.alive:
-            # The first loading is the load requirement's own; a later one is a call like any other.
+            # The load requirement judges the first load; a later load is a call like any other.
             first = self._signature is None
             try:
                 with nullcontext() if first else self.ledger.entering_faults():
@@ -83,12 +82,12 @@ class RemotePlugin:
         return self._session, self._signature
 
     def _ready(self) -> Calls:
-        """Calls to the open plugin. Raises as `load`, and Unreachable where it hung again and again: each
-        requirement would cost a deadline.
+        """Calls to the open plugin. Raises as `load`, and Unreachable after repeated timeouts: otherwise each
+        requirement would wait for a full timeout.
         """
-        hung = self.ledger.faults_of(Hung)
-        if len(hung) >= GIVE_UP_AFTER:
-            raise Unreachable(f"Not tried: {len(hung)} calls had no answer in time.", "hung")
+        timeouts = self.ledger.faults_of(TimedOut)
+        if len(timeouts) >= GIVE_UP_AFTER:
+            raise Unreachable(f"Not tried: {len(timeouts)} calls had no answer in time.", "timed-out")
         session, _ = self._opened()
         if self._broken:
             raise self._broken
@@ -120,7 +119,7 @@ class RemotePlugin:
             raise
 
     @contextmanager
-    def _worker_of_its_own(self, config: Mapping[str, Any], instant: bool = False) -> Iterator[Calls]:
+    def _separate_worker(self, config: Mapping[str, Any], instant: bool = False) -> Iterator[Calls]:
         self._ready()
         with self.ledger.entering_faults():
             session, _ = self._open(config, instant)
@@ -130,12 +129,12 @@ class RemotePlugin:
             session.end()
 
     def generate(self, prompt: str, **parameters: Any) -> Generation:
-        """One image. Raises CallRefused for an exception of the plugin; other faults see `Session.ask`."""
+        """One image. Raises PluginError for an exception of the plugin; other faults see `Session.ask`."""
         return generate(self._ready(), {"prompt": prompt, **parameters})
 
-    def several(self, way: Way, prompt: str, **parameters: Any) -> list[Generation]:
-        """The images of a call that is made in this `way`, one or more. Raises as `generate`."""
-        return generate_several(self._ready(), {"prompt": prompt, **parameters}, way)
+    def several(self, style: CallStyle, prompt: str, **parameters: Any) -> list[Generation]:
+        """The images of a call that is made in this `style`, one or more. Raises as `generate`."""
+        return generate_several(self._ready(), {"prompt": prompt, **parameters}, style)
 
     def sample(
         self,
@@ -146,40 +145,39 @@ class RemotePlugin:
         seed: int,
         scheduler_config: Mapping[str, Any],
     ) -> Latents:
-        """A run of the plugin's own sampler `entry` ("module:function") with the judge's `network`.
+        """Runs the plugin's own sampler `entry` ("module:function") with the host's `network`.
 
-        Raises CallRefused for an exception of the sampler, what `network` raises, and other faults as
-        `Session.ask`. See `sampling.sample`.
+        Raises PluginError for an exception of the sampler, the exceptions of `network`, and other faults as
+        `Session.ask`. See `sampler_calls.sample`.
         """
         request = {"entry": entry, "steps": steps, "seed": seed, "scheduler_config": dict(scheduler_config)}
         with self._ready().entering() as session:
             return sample(session, self.opening.call_deadline, request, network, noise)
 
     def give_up(self, after: float, prompt: str, **parameters: Any) -> None:
-        """A call that is cancelled after `after` seconds. Raises as `Session.ask`."""
+        """Makes a call and cancels it after `after` seconds. Raises as `Session.ask`."""
         SoakedWorker(self._ready()).cancelled({"prompt": prompt, **parameters}, after)
 
     @contextmanager
     def opened_with(self, **config: Any) -> Iterator[Callable[..., Generation]]:
-        """The plugin in a worker of its own with other config values; gives its `generate`.
+        """Opens the plugin in a separate worker with other config values; gives its `generate`.
 
         Raises LoadFailed where the factory raises with this config.
         """
-        with self._worker_of_its_own({**self.opening.config, **config}) as calls:
+        with self._separate_worker({**self.opening.config, **config}) as calls:
             yield lambda prompt, **parameters: generate(calls, {"prompt": prompt, **parameters})
 
     @contextmanager
     def soaking(self, instant: bool = False) -> Iterator[SoakedWorker]:
-        """A worker of its own for a soak; with `instant` the engine's networks are left out (see
+        """A separate worker for a soak; with `instant` the engine's networks are left out (see
         `reference_engine.render.instant`).
         """
-        with self._worker_of_its_own(self.opening.config, instant) as calls:
+        with self._separate_worker(self.opening.config, instant) as calls:
             yield SoakedWorker(calls)
 
     def stand_in(self, leak: int) -> RemotePlugin:
-        """The harness's own plugin in this one's place, which keeps `leak` bytes of each call; behind the
-        same walls, with a ledger of its own.
-        """
+        """A plugin of the harness in place of this one, which leaks `leak` bytes per call; it has the same
+        walls and a separate ledger."""
         opening = replace(self.opening, kind="stand-in", entry="", config={"leak": leak}, packages="")
         return RemotePlugin(self._host, self.scratch / f"stand-in-{next(self._numbers)}", opening)
 
@@ -193,4 +191,4 @@ def _signature(reply: Reply) -> Signature:
     try:
         return Signature.model_validate(reply.body.get("signature"))
     except ValidationError:
-        raise Misspoke("a signature out of form", "load") from None
+        raise MalformedReply("an invalid signature", "load") from None

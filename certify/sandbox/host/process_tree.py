@@ -1,4 +1,4 @@
-"""Process trees as /proc shows them, and the end of one. Standard library alone; for the supervisor."""
+"""Reads process trees from /proc and kills them; standard library only, for the supervisor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-GRACE = 0.5
+GRACE = 0.5  # seconds
 
 
 def parents() -> dict[int, int]:
@@ -25,12 +25,12 @@ def parents() -> dict[int, int]:
 
 
 def below(pid: int, table: dict[int, int]) -> set[int]:
-    found: set[int] = set()
+    members: set[int] = set()
     frontier = {pid}
     while frontier:
-        frontier = {child for child, parent in table.items() if parent in frontier} - found
-        found |= frontier
-    return found
+        frontier = {child for child, parent in table.items() if parent in frontier} - members
+        members |= frontier
+    return members
 
 
 def descendants(pid: int) -> set[int]:
@@ -38,7 +38,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def field(pid: int, file: str, name: str) -> list[str]:
-    """The words after `name` in a file of /proc/PID; empty where there are none (any more)."""
+    """The words after `name` in a file of /proc/PID; empty where there are none or the process is gone."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/{file}").read_text("ascii", "replace").splitlines():
             if line.startswith(name):
@@ -47,13 +47,13 @@ def field(pid: int, file: str, name: str) -> list[str]:
 
 
 def inner_number(pid: int) -> int:
-    """The number that a process (or thread) has in its own namespace; 0 where it is gone."""
+    """The pid of a process (or thread) in its own pid namespace; 0 where it is gone."""
     words = field(pid, "status", "NSpid:")
     return int(words[-1]) if words else 0
 
 
 def reap() -> list[tuple[int, int]]:
-    """Our children that ended, with their wait statuses."""
+    """The pids and wait statuses of our children that have ended."""
     ended: list[tuple[int, int]] = []
     while True:
         try:
@@ -66,7 +66,7 @@ def reap() -> list[tuple[int, int]]:
 
 
 def kill_all(pids: set[int], grace: float = GRACE) -> None:
-    """TERM, a moment, then KILL, and again for what was forked meanwhile."""
+    """Sends SIGTERM, waits `grace` seconds, then sends SIGKILL, repeatedly for new forks."""
     for pid in pids:
         _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + grace

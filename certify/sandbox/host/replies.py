@@ -1,12 +1,12 @@
-"""What a worker tells of itself and its plugin. Claims: they can add suspicion, and never take any away."""
+"""What a worker states of itself and its plugin: claims, which can add suspicion but never remove it."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
-class ClaimedPicture(BaseModel):
-    """What stands beside a picture's bytes: sides in pixels, how many bytes follow, the result's facts."""
+class ImageReply(BaseModel):
+    """The header of an image reply: size in pixels, number of payload bytes, facts of the result."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -18,10 +18,9 @@ class ClaimedPicture(BaseModel):
     result: dict[str, str | int | bool]
 
 
-class Inside(BaseModel):
-    """What a soaked worker tells of itself: whether Python's collector is on; blocks, heap, live asyncio
-    tasks, bytes of torch's on a GPU. A claim, which can only add suspicion.
-    """
+class WorkerState(BaseModel):
+    """What a soaked worker states of itself: whether Python's garbage collector is on; memory blocks, heap
+    bytes, live asyncio tasks, and bytes of torch on a GPU. It is a claim, which can only add suspicion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -32,8 +31,8 @@ class Inside(BaseModel):
     cuda: int = Field(ge=0)
 
 
-class Site(BaseModel):
-    """A line of Python that allocated what is still held, as the worker tells it: how often, and bytes."""
+class AllocationSite(BaseModel):
+    """A line of Python whose allocations are still held, as the worker states it: their count and bytes."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -42,7 +41,7 @@ class Site(BaseModel):
     bytes: int = Field(ge=0)
 
 
-SITES = TypeAdapter(list[Site])
+SITES = TypeAdapter(list[AllocationSite])
 
 
 class Parameter(BaseModel):

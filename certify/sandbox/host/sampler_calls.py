@@ -1,6 +1,5 @@
-"""A run of the plugin's own sampler in its worker, with a network that is here: each call of it comes as a
-question, so what the network was shown is seen by the judge and not told by the worker.
-"""
+"""Runs the plugin's own sampler in its worker with a network on the host. Each call of the network is a
+question of the worker, so the host sees the inputs itself and need not trust the worker."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from certify.sandbox.host.faults import Misspoke
+from certify.sandbox.host.faults import MalformedReply
 from certify.sandbox.host.session import Session
 
 MAX_LATENTS = 1 << 20
@@ -44,37 +43,37 @@ _Row = TypeVar("_Row", bound=_Latents)
 def sample(
     session: Session, deadline: float, request: Mapping[str, Any], network: Predict, noise: Latents
 ) -> Latents:
-    """The latents that come out, of whatever shape and values: only their form is checked.
+    """The latents that the sampler returns; only their format is checked, not their shape or values.
 
-    Raises CallRefused for an exception of the sampler, what `network` raises, and other faults as
-    `Session.converse`; all but the first end the session.
+    Raises PluginError for an exception of the sampler, the exceptions of `network`, and other faults as
+    `Session.converse`. All but PluginError end the session.
     """
-    asked = {**request, "shape": list(noise.shape)}
-    shown = json.dumps(asked)[:500]
+    parameters = {**request, "shape": list(noise.shape)}
+    shown = json.dumps(parameters)[:500]
 
     def respond(header: dict[str, Any], payload: bytes) -> bytes:
         call, latents = _read(_Call, header, payload, shown)
         return _bytes_of(network(latents, call.timestep))
 
-    reply = session.converse("sample", deadline, respond, _bytes_of(noise), request=asked)
+    reply = session.converse("sample", deadline, respond, _bytes_of(noise), request=parameters)
     try:
         return _read(_Latents, reply.body, reply.payload, shown)[1]
-    except Misspoke:
+    except MalformedReply:
         session.end()
         raise
 
 
 def _read(form: type[_Row], header: Mapping[str, Any], payload: bytes, shown: str) -> tuple[_Row, Latents]:
-    told = {key: value for key, value in header.items() if key not in ("nonce", "ok", "turn")}
+    fields = {key: value for key, value in header.items() if key not in ("nonce", "ok", "turn")}
     try:
-        row = form.model_validate(told)
+        row = form.model_validate(fields)
     except ValidationError as error:
-        raise Misspoke(f"not latents: {error.error_count()} fields out of form", shown) from None
+        raise MalformedReply(f"not latents: {error.error_count()} invalid fields", shown) from None
     count = math.prod(row.shape)
     if count > MAX_LATENTS:
-        raise Misspoke(f"latents of {count} values, over {MAX_LATENTS}", shown)
+        raise MalformedReply(f"latents of {count} values, over {MAX_LATENTS}", shown)
     if len(payload) != 4 * count:
-        raise Misspoke(f"{len(payload)} bytes for latents of {count} float32 values", shown)
+        raise MalformedReply(f"{len(payload)} bytes for latents of {count} float32 values", shown)
     return row, np.frombuffer(payload, "<f4").astype(np.float32).reshape(row.shape)
 
 

@@ -1,4 +1,4 @@
-"""One conversation with one worker: requests out, answers in, deadlines on the judge's clock."""
+"""The connection to one worker: sends requests, receives replies, enforces deadlines by the host's clock."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
+from certify.sandbox.host.faults import (
+    CandidateFault,
+    LoadFailed,
+    MalformedReply,
+    PluginError,
+    TimedOut,
+    WorkerEnded,
+)
 from certify.sandbox.host.host import Host
-from certify.sandbox.host.pipes import OUTPUTS, ROOM
+from certify.sandbox.host.pipes import MAX_BUFFERED, OUTPUTS
 from certify.sandbox.host.systems.base import Process, describe_exit
 from certify.sandbox.protocol import Frame, FrameParser, ProtocolError, pack
 
-LOG_LIMIT = 64 << 10
-MAX_ANSWER = 96 << 20
+LOG_LIMIT = 64 << 10  # bytes
+MAX_ANSWER = 96 << 20  # bytes
 # Bytes that a worker may write during one request, besides its answer.
 MAX_OUTPUT = {"output": 64 << 20, "events": 4 << 20}
 _EVENT = b'{"kind": '
@@ -42,8 +49,8 @@ Kind = Literal[
 
 
 class Event(BaseModel):
-    """Something that the plugin did or tried. What the watch inside tells (`by` the worker) is a claim that
-    can only add suspicion; what the kernel's filter told is a fact."""
+    """Something that the plugin did or tried. A report of the audit hook (`by` the worker) is a claim, which
+    can only add suspicion; a report of the seccomp filter (`by` the kernel) is a fact."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -72,7 +79,7 @@ class _Answer(BaseModel):
 
 
 class _Question(BaseModel):
-    """What a worker asks the judge in the middle of a request; the rest of the header is the question."""
+    """A question of a worker to the host during a request; the other header fields are the question."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -85,7 +92,7 @@ Respond = Callable[[dict[str, Any], bytes], bytes]
 
 
 class Ring:
-    """The last bytes of a stream, and whether some were cut."""
+    """The last bytes of a stream, and whether earlier bytes were dropped."""
 
     def __init__(self, limit: int = LOG_LIMIT) -> None:
         self._limit = limit
@@ -110,7 +117,7 @@ class Reply:
 
 
 class Session:
-    """A worker and the pipes to it. Any fault ends it: after one, `alive` is False and the tree is gone."""
+    """A worker and its pipes. A fault ends the session: `alive` is False and the process tree is gone."""
 
     def __init__(
         self,
@@ -138,20 +145,21 @@ class Session:
         return self.process.pid
 
     def ask(self, operation: str, deadline: float, **body: Any) -> Reply:
-        """One request and its answer.
+        """One request and its reply.
 
-        Raises CallRefused where the worker answers with an exception; WorkerEnded, Hung or Misspoke where
-        there is no answer to believe in; these three end the session.
+        Raises PluginError where the plugin raised an exception, and WorkerEnded, TimedOut or MalformedReply
+        where there is no valid reply; these three end the session.
         """
         return self.converse(operation, deadline, None, **body)
 
     def converse(
         self, operation: str, deadline: float, respond: Respond | None, payload: bytes = b"", **body: Any
     ) -> Reply:
-        """A request in whose middle the worker may ask: each question goes to `respond`, its answer back.
+        """A request during which the worker may ask questions; `respond` gives the answers.
 
-        Questions carry the request's nonce and are numbered from 1; `deadline` is of the whole. Raises as
-        `ask` does, and what `respond` raises; that too ends the session, as the worker waits for an answer.
+        Questions carry the request's nonce and are numbered from 1; `deadline` is for the whole exchange.
+        Raises as `ask` does, and the exceptions of `respond`, which also end the session, because the worker
+        waits for an answer.
         """
         nonce = secrets.token_hex(16)
         header = {"op": operation, "nonce": nonce, "deadline": deadline, **body}
@@ -178,7 +186,7 @@ class Session:
         self._take_events()
         if answer.error is not None:
             error = answer.error
-            raise CallRefused(
+            raise PluginError(
                 error.message, shown, error.traceback, error.code, error.type, tuple(error.remedies)
             )
         return Reply(frame.header, frame.payload, seconds)
@@ -187,27 +195,27 @@ class Session:
         try:
             answer = _Answer.model_validate(frame.header)
         except ValidationError as error:
-            raise Misspoke(f"an answer out of form: {_first(error)}", shown) from None
+            raise MalformedReply(f"an invalid answer: {_first(error)}", shown) from None
         _check_nonce(answer.nonce, nonce, shown)
         if answer.ok == (answer.error is not None):
-            raise Misspoke("an answer that is neither a result nor an error", shown)
+            raise MalformedReply("an answer that is neither a result nor an error", shown)
         return answer
 
     def _check_question(self, frame: Frame, nonce: str, turn: int, shown: str) -> None:
         try:
             question = _Question.model_validate(frame.header)
         except ValidationError as error:
-            raise Misspoke(f"a question out of form: {_first(error)}", shown) from None
+            raise MalformedReply(f"an invalid question: {_first(error)}", shown) from None
         _check_nonce(question.nonce, nonce, shown)
         if question.turn != turn or self._frames:
-            raise Misspoke("a question out of turn", shown)
+            raise MalformedReply("a question out of turn", shown)
 
     def _exchange(self, data: bytes, deadline: float, shown: str) -> Frame:
         self.process.pipes.send(data)
         while not self._frames:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Hung("no answer within the deadline", shown)
+                raise TimedOut("no answer within the deadline", shown)
             pieces = self.process.pipes.wait(min(left, 1.0))
             self.host.note_events()
             for name, piece in pieces:
@@ -220,10 +228,10 @@ class Session:
         return self._frames.pop(0)
 
     def _read(self, name: str, data: bytes, shown: str) -> None:
-        """Takes what came from one of the worker's pipes."""
+        """Takes data from one of the worker's pipes."""
         if name == "events":
             self._written["events"] += len(data)
-            self._hear(data)
+            self._read_events(data)
         elif name in ("stdout", "stderr"):
             self._written["output"] += len(data)
             (self.stdout if name == "stdout" else self.stderr).add(data)
@@ -231,7 +239,7 @@ class Session:
             try:
                 self._frames += self._parser.feed(data)
             except ProtocolError as error:
-                raise Misspoke(f"not the protocol: {error}", shown) from None
+                raise MalformedReply(f"not the protocol: {error}", shown) from None
 
     def _check_output(self, shown: str) -> None:
         for what, limit in MAX_OUTPUT.items():
@@ -239,7 +247,7 @@ class Session:
                 raise WorkerEnded(f"ended, for it wrote more than {limit >> 20} MiB of {what}", shown)
 
     def _drain(self, shown: str) -> None:
-        """What was written before the end; never waits for more, since a daemon may hold the pipes open."""
+        """Reads the output written before the end; never waits, because a daemon may keep the pipes open."""
         for name in OUTPUTS:
             for _ in range(200):
                 data = self.process.pipes.now(name)
@@ -249,12 +257,12 @@ class Session:
                 if self._frames:
                     break
 
-    def _hear(self, data: bytes) -> None:
-        """Whole lines of events; what is out of form is noise of a plugin that writes where it should not."""
+    def _read_events(self, data: bytes) -> None:
+        """Parses complete lines as events; an invalid line is noise that the plugin wrote to this pipe."""
         *lines, self._event_text = (self._event_text + data).split(b"\n")
         self._event_text = self._event_text[-LOG_LIMIT:]
         noise = False
-        # Each line once, and read only if it begins as the watch's do: the deadline waits meanwhile.
+        # Each distinct line once, and only if it begins like an event: parsing delays the deadline check.
         for line in dict.fromkeys(lines):
             try:
                 event = Event.model_validate_json(line) if line.startswith(_EVENT) else None
@@ -269,16 +277,16 @@ class Session:
             self._on_event(Event(kind="noise", detail="a line on the event pipe that is no event"))
 
     def _take_events(self) -> None:
-        # What lies in the pipe now, and no more: a plugin may write on without end.
-        left = ROOM
+        # Only the data in the pipe now: a plugin may write without end.
+        left = MAX_BUFFERED
         while left > 0 and (data := self.process.pipes.now("events")):
             left -= len(data)
-            self._hear(data)
+            self._read_events(data)
         if not self.host.lost:
             self.host.note_events()
         for attempt in self.host.attempts.pop(self.pid, []):
-            told = {"kind": attempt.kind, "detail": attempt.detail[:400], "refused": attempt.refused}
-            self._on_event(Event.model_validate({**told, "by": "kernel"}))
+            fields = {"kind": attempt.kind, "detail": attempt.detail[:400], "refused": attempt.refused}
+            self._on_event(Event.model_validate({**fields, "by": "kernel"}))
 
     def _how_it_ended(self) -> str:
         limit = self.host.passed_limits.get(self.pid)
@@ -287,7 +295,7 @@ class Session:
         return describe_exit(self.host.exits[self.pid])
 
     def end(self) -> None:
-        """Ends the worker and its whole tree; may be called twice."""
+        """Ends the worker and its process tree; may be called twice."""
         if not self.alive:
             return
         self.alive = False
@@ -299,18 +307,18 @@ class Session:
 
 
 def load_candidate(session: Session, deadline: float, **body: Any) -> Reply:
-    """The `load` request; an exception inside becomes LoadFailed."""
+    """The `load` request; an exception of the plugin becomes LoadFailed."""
     try:
         return session.ask("load", deadline, **body)
-    except CallRefused as refused:
+    except PluginError as refused:
         raise LoadFailed(
             f"{refused.error_type}: {refused.message}", refused.request, refused.log, refused.code
         ) from None
 
 
-def _check_nonce(told: str, nonce: str, shown: str) -> None:
-    if not secrets.compare_digest(told.encode(), nonce.encode()):
-        raise Misspoke("an answer to a request that was not made (wrong nonce)", shown)
+def _check_nonce(received: str, nonce: str, shown: str) -> None:
+    if not secrets.compare_digest(received.encode(), nonce.encode()):
+        raise MalformedReply("an answer to a request that was not made (wrong nonce)", shown)
 
 
 def _first(error: ValidationError) -> str:

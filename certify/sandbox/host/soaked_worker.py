@@ -1,4 +1,4 @@
-"""The worker under a soak: calls that are not kept, and quiet moments to measure it in."""
+"""The worker under a soak: calls whose images are not kept, and pauses in which it is measured."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from certify.sandbox.host.calls import Calls
-from certify.sandbox.host.faults import Misspoke
+from certify.sandbox.host.faults import MalformedReply
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.image_calls import generate
-from certify.sandbox.host.replies import SITES, Inside, Site
+from certify.sandbox.host.replies import SITES, AllocationSite, WorkerState
 
 
 class SoakedWorker:
-    """A worker of its own, whose process can be measured from outside."""
+    """A separate worker, whose process can be measured from outside."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -31,8 +31,8 @@ class SoakedWorker:
         return self._calls.session.folder
 
     def hand_over(self, suffix: str, data: bytes) -> Path:
-        """Puts a file where the worker can read it. Its name is new: a plugin that owns the folder could have
-        laid a link there."""
+        """Writes a file that the worker can read. Its name is random, because a plugin that owns the folder
+        could have created a link there."""
         file = self.folder / "work" / f"{secrets.token_hex(8)}{suffix}"
         with file.open("xb") as out:
             out.write(data)
@@ -44,33 +44,33 @@ class SoakedWorker:
         return generate(self._calls, dict(request), keep=keep)
 
     def together(self, requests: list[dict[str, Any]]) -> int:
-        """Several calls at once; how many of them raised, by the worker's own count."""
+        """Makes several calls at once; returns how many raised, by the worker's count."""
         errors = self._calls.ask("together", len(requests), requests=requests).body.get("errors")
         return errors if isinstance(errors, int) else 0
 
     def cancelled(self, request: dict[str, Any], after: float) -> None:
-        """A call that is cancelled after `after` seconds."""
+        """Makes a call and cancels it after `after` seconds."""
         self._calls.ask("cancelled", request=request, after=after)
 
     def reload(self, request: dict[str, Any]) -> None:
-        """The plugin opened once more, called, closed and let go."""
+        """Opens the plugin a second time, calls it, closes and releases it."""
         self._calls.ask("reload", request=request)
 
-    def trace(self) -> list[Site]:
-        """The first call starts tracing Python's allocations; the second ends it and gives what is held."""
+    def trace(self) -> list[AllocationSite]:
+        """The first call starts tracing of allocations; the second stops it and returns the held ones."""
         body = self._calls.ask("trace", calls=0).body.get("sites")
         try:
             return SITES.validate_python(body)
         except ValidationError:
-            raise Misspoke("traced sites out of form", "trace") from None
+            raise MalformedReply("invalid allocation sites", "trace") from None
 
     def freeze(self) -> None:
         self._calls.ask("freeze", calls=0)
 
-    def quiesce(self) -> Inside:
-        """Collects and trims in the worker; what the worker then states of itself."""
+    def quiesce(self) -> WorkerState:
+        """Collects garbage and trims the heap in the worker; returns the state that the worker reports."""
         body = self._calls.ask("quiesce", calls=0).body
         try:
-            return Inside.model_validate({name: body.get(name) for name in Inside.model_fields})
+            return WorkerState.model_validate({name: body.get(name) for name in WorkerState.model_fields})
         except ValidationError:
-            raise Misspoke("a quiet moment out of form", "quiesce") from None
+            raise MalformedReply("an invalid worker state", "quiesce") from None

@@ -1,18 +1,19 @@
-"""The supervisor: a small trusted process that owns everything that runs beside the candidate.
+"""The supervisor: a small trusted process that owns all worker processes.
 
-It starts the nursery (which imports torch once and forks workers), reaps orphans as a child subreaper, holds
-each worker's tree to its limits, answers the calls that their filters ask about, and kills a tree when told
-to, or everything when the judge is gone. Standard library alone.
+It starts the nursery (which imports torch once and forks workers), reaps orphans as a child subreaper,
+enforces the limits of each worker's process tree, and decides the system calls that the seccomp filters send
+to it. It kills a process tree on request, and all of them when the host is gone. Uses the standard library
+only.
 
-On the control socket, one JSON message a packet:
+The control socket carries one JSON message per packet:
 
-- `{"expect": number, "folder", "given", "limits", "group"}` with the end of a socket over which worker
-  `number` will send the listener of its filter; answered, once it stands, by
+- `{"expect": number, "folder", "given", "limits", "group"}` with the socket on which worker `number`
+  will send the listener of its filter; answered, once the walls are built, by
   `{"walls": number, "failed": reason or ""}`
 - `{"known": number, "pid"}`: the keeper of that worker
 - `{"kill": pid}` is answered by `{"killed": pid}`
-- told first: `{"groups": the folder below which control groups can be made, "why" there is none}`
-- told: `{"limit": text, "pid"}`, `{"attempt": {"kind", "detail", "refused"}, "worker": number}` and
+- sent first: `{"groups": the folder in which control groups can be created, "why" there is none}`
+- sent as events: `{"limit": text, "pid"}`, `{"attempt": {"kind", "detail", "refused"}, "worker": number}` and
   `{"nursery": status}`, the end of the nursery
 """
 
@@ -27,7 +28,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,8 @@ from certify.sandbox.jail import notify
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-TICK = 0.1
-MOST_OF_A_KIND = 100
-
-Tell = Callable[[dict[str, Any]], None]
+TICK = 0.1  # seconds
+MAX_PER_KIND = 100  # reported attempts
 
 
 def main(control_number: int, nursery_number: int, command: list[str]) -> int:
@@ -51,7 +49,7 @@ def main(control_number: int, nursery_number: int, command: list[str]) -> int:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Before the nursery is there, so that it lives where we do.
+    # Before the nursery starts, so that it is in the same group.
     groups, why = cgroups.settle(os.getpid())
     control.send(json.dumps({"groups": groups, "why": why}).encode())
     os.set_inheritable(nursery_number, True)
@@ -77,7 +75,7 @@ def _start(command: list[str], control: socket.socket) -> int:
 
 @dataclass
 class Ward:
-    """One worker, from the moment that it is expected."""
+    """One worker, from the moment that the host announces it."""
 
     number: int
     folder: str
@@ -87,7 +85,7 @@ class Ward:
     group: str = ""
     listener: int = -1
     watched: Watched | None = None
-    told: set[notify.Attempt] = field(default_factory=set)
+    reported: set[notify.Attempt] = field(default_factory=set)
     glance: Glance = field(default_factory=Glance)
 
     def close(self) -> None:
@@ -98,11 +96,11 @@ class Ward:
             os.close(self.listener)
             self.listener = -1
 
-    def owns(self, asking: int, target: int) -> bool:
-        """Whether `target`, as `asking` numbers processes, is one of this worker's, keepers left out."""
+    def owns(self, caller: int, target: int) -> bool:
+        """Whether `target`, a pid in the namespace of `caller`, is one of the worker's processes."""
         if self.watched is None:
             return False
-        threads = (int(task.name) for task in Path(f"/proc/{asking}/task").iterdir())
+        threads = (int(task.name) for task in Path(f"/proc/{caller}/task").iterdir())
         if any(tree.inner_number(thread) == target for thread in threads):
             return True
         keeper = self.watched.keeper
@@ -111,9 +109,9 @@ class Ward:
             tree.inner_number(pid) == target for pid in tree.descendants(keeper) if pid != keeper
         )
 
-    def bounds(self, asking: int) -> notify.Bounds:
+    def bounds(self, caller: int) -> notify.Bounds:
         return notify.Bounds(
-            lambda target: self.owns(asking, target), (self.folder,), self.given, self.glance
+            lambda target: self.owns(caller, target), (self.folder,), self.given, self.glance
         )
 
 
@@ -127,7 +125,7 @@ class Supervisor:
         self._enforced = 0.0
 
     def work(self) -> None:
-        """Until the judge is gone."""
+        """Runs until the host is gone."""
         while True:
             doors = {ward.door: ward for ward in self._wards.values() if ward.door is not None}
             listeners = {ward.listener: ward for ward in self._wards.values() if ward.listener >= 0}
@@ -135,33 +133,35 @@ class Supervisor:
             ready, _, _ = select.select(watched, [], [], TICK)
             for source in ready:
                 if source is self._control:
-                    if not self._obey():
+                    if not self._handle_command():
                         return
                 elif source in doors:
-                    self._let_in(doors[source])
+                    self._accept_listener(doors[source])
                 elif source in listeners:
-                    self._hear(listeners[source])
+                    self._handle_call(listeners[source])
             self._reap()
             self._enforce()
 
-    def _obey(self) -> bool:
+    def _handle_command(self) -> bool:
         message, descriptors, _, _ = socket.recv_fds(self._control, 65536, 1)
         if not message:
             return False
-        order = json.loads(message)
-        if "expect" in order:
+        command = json.loads(message)
+        if "expect" in command:
             door = socket.socket(fileno=descriptors[0])
-            number, given = order["expect"], tuple(order["given"])
-            self._wards[number] = Ward(number, order["folder"], given, order["limits"], door, order["group"])
-        elif "known" in order:
-            ward = self._wards[order["known"]]
-            ward.watched = Watched(order["pid"], ward.folder, ward.limits)
+            number, given = command["expect"], tuple(command["given"])
+            self._wards[number] = Ward(
+                number, command["folder"], given, command["limits"], door, command["group"]
+            )
+        elif "known" in command:
+            ward = self._wards[command["known"]]
+            ward.watched = Watched(command["pid"], ward.folder, ward.limits)
         else:
-            self._end(int(order["kill"]))
+            self._end(int(command["kill"]))
         return True
 
-    def _let_in(self, ward: Ward) -> None:
-        """Takes the listener of a worker's filter, or its word that a wall could not be built."""
+    def _accept_listener(self, ward: Ward) -> None:
+        """Receives the listener of a worker's filter, or the message that a wall could not be built."""
         assert ward.door is not None
         try:
             message, descriptors, _, _ = socket.recv_fds(ward.door, 4096, 1)
@@ -171,45 +171,45 @@ class Supervisor:
         ward.close()
         if descriptors:
             ward.listener = descriptors[0]
-        self._tell({"walls": ward.number, "failed": "" if failed == "up" else failed})
+        self._send({"walls": ward.number, "failed": "" if failed == "up" else failed})
 
-    def _hear(self, ward: Ward) -> None:
+    def _handle_call(self, ward: Ward) -> None:
         if ward.listener < 0:
-            # Ended by what was read just before.
+            # Ended by the message that was read just before.
             return
         try:
-            asked = notify.receive(ward.listener)
+            syscall = notify.receive(ward.listener)
         except OSError:
             ward.close()
             return
-        if asked is None:
+        if syscall is None:
             return
         try:
-            allowed, attempt = notify.judge(asked, ward.bounds(asked.pid), self._memory)
+            allowed, attempt = notify.judge(syscall, ward.bounds(syscall.pid), self._memory)
         except OSError:
             # The caller died meanwhile.
             allowed, attempt = False, None
-        # Told first: when its answer reaches the judge, so has this.
+        # Sent first: it reaches the host before the reply to the call.
         if attempt is not None:
             self._note(ward, attempt)
         with contextlib.suppress(OSError):
-            notify.answer(ward.listener, asked, allowed)
+            notify.answer(ward.listener, syscall, allowed)
 
     def _note(self, ward: Ward, attempt: notify.Attempt) -> None:
-        """Each attempt once; of one kind only so many, and then that there were more."""
-        if attempt in ward.told:
+        """Reports each attempt once, at most MAX_PER_KIND of a kind, then an `overflow`."""
+        if attempt in ward.reported:
             return
-        if sum(other.kind == attempt.kind for other in ward.told) >= MOST_OF_A_KIND:
+        if sum(other.kind == attempt.kind for other in ward.reported) >= MAX_PER_KIND:
             if attempt.kind != "overflow":
                 self._note(ward, notify.Attempt("overflow", attempt.kind, False))
             return
-        ward.told.add(attempt)
-        self._tell({"attempt": vars(attempt), "worker": ward.number})
+        ward.reported.add(attempt)
+        self._send({"attempt": vars(attempt), "worker": ward.number})
 
     def _end(self, pid: int) -> None:
-        """Kills a worker's tree and what it left behind: orphans come to the subreaper."""
+        """Kills a worker's process tree and its orphans, which are children of the subreaper."""
         table = tree.parents()
-        # The number of one that is gone may be a stranger's by now.
+        # If the process is gone, another process may have its pid by now.
         doomed = tree.below(pid, table) | {pid} if pid in tree.below(os.getpid(), table) else set()
         for orphan in [child for child, parent in table.items() if parent == os.getpid()]:
             if orphan != self._nursery:
@@ -220,14 +220,14 @@ class Supervisor:
             ward.close()
             if ward.group:
                 cgroups.kill(Path(ward.group))
-        self._tell({"killed": pid})
+        self._send({"killed": pid})
 
     def _reap(self) -> None:
         for pid, status in tree.reap():
             if pid == self._nursery and self._nursery_lives:
                 self._nursery_lives = False
-                self._tell({"nursery": status})
-                # Nothing can be started any more, and what lives without its keepers has no business here.
+                self._send({"nursery": status})
+                # No worker can be started any more, and none may run without its keeper.
                 tree.kill_all(tree.descendants(os.getpid()), grace=0)
 
     def _enforce(self) -> None:
@@ -237,16 +237,16 @@ class Supervisor:
         self._enforced = time.monotonic()
         table = tree.parents()
         ours = tree.below(self._nursery, table)
-        for one in watched:
-            if one.keeper not in ours:
+        for tree_limits in watched:
+            if tree_limits.keeper not in ours:
                 continue
-            reason = one.passed(table)
+            reason = tree_limits.passed(table)
             if reason:
-                self._tell({"limit": reason, "pid": one.keeper})
-                tree.kill_all(tree.below(one.keeper, table) | {one.keeper}, grace=0)
+                self._send({"limit": reason, "pid": tree_limits.keeper})
+                tree.kill_all(tree.below(tree_limits.keeper, table) | {tree_limits.keeper}, grace=0)
 
-    def _tell(self, message: dict[str, Any]) -> None:
-        # Where the judge is gone, the next read says so.
+    def _send(self, message: dict[str, Any]) -> None:
+        # If the host is gone, the next read shows it.
         with contextlib.suppress(OSError):
             self._control.send(json.dumps(message).encode())
 

@@ -1,6 +1,6 @@
-"""Limits on what a worker's tree holds, where the kernel does not keep them: processes, memory, disk.
+"""Checks the limits of a worker's process tree that the kernel does not enforce: processes, memory, disk.
 
-Standard library alone; for the supervisor.
+Uses the standard library only, because the supervisor imports it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 
 from certify.sandbox.host import process_tree as tree
 
-DISK_EVERY = 1.0
-MOST_FILES = 200_000
-# As often as the time that an exact look at memory took.
+DISK_EVERY = 1.0  # seconds
+MAX_FILES = 200_000
+# The pause after an exact memory reading, as a multiple of the time that the reading took.
 RESTS = 9
 
 
 @dataclass
 class Watched:
-    """A worker's tree: the keeper at its root, the folder it writes in, and its limits (bytes and counts)."""
+    """A worker's process tree: its root (the keeper), the folder that it may write, and its limits."""
 
     keeper: int
     folder: str
@@ -32,16 +32,17 @@ class Watched:
     _resident_until: int = field(default=0, repr=False)
 
     def passed(self, parents: dict[int, int]) -> str:
-        """The limit that this tree has passed, in words; empty where it keeps to all."""
+        """The limit that this tree exceeds, as text; empty where it exceeds none."""
         members = tree.below(self.keeper, parents) | {self.keeper}
         if len(members) > self.limits["processes"]:
             return f"{len(members)} processes, limit {self.limits['processes']}"
         return self._memory_passed(members) or self._disk_passed(members)
 
     def _memory_passed(self, members: set[int]) -> str:
-        """What is resident counts pages that forks share once for each of them, and so too much, but is cheap
-        to read. The proportional share takes milliseconds a process, so it is read in a bounded part of the
-        time: after a look that found the limit kept, the next waits, unless more came than was left."""
+        """Resident memory is cheap to read, but counts a page that forks share once per process. The
+        proportional share is exact, but takes milliseconds per process. So it is read in a bounded part of
+        the time: after a reading below the limit the next one waits, unless the tree has grown by more than
+        the rest."""
         limit, resident = self.limits["memory"], resident_of(members)
         started = time.monotonic()
         if resident <= limit or (resident <= self._resident_until and started < self._rests_until):
@@ -57,24 +58,24 @@ class Watched:
             return ""
         size, files, hidden = disk_use(self.folder)
         size += nameless_use(members)
-        # Looking costs more where there is more to look at.
+        # A check costs more for more files.
         self._looked = time.monotonic() + files / 20_000
         if hidden:
-            return f"a folder that cannot be looked into ({hidden})"
-        if files > MOST_FILES:
-            return f"{files} files, limit {MOST_FILES}"
+            return f"a folder that cannot be listed ({hidden})"
+        if files > MAX_FILES:
+            return f"{files} files, limit {MAX_FILES}"
         if size > self.limits["disk"]:
             return f"{size >> 20} MiB on disk, limit {self.limits['disk'] >> 20} MiB"
         return ""
 
 
 def resident_of(members: set[int]) -> int:
-    """Bytes of anonymous and shared memory in the members' pages; at least what they hold."""
+    """Anonymous and shared memory in bytes: an upper bound (shared pages count repeatedly)."""
     return sum(_bytes(pid, "status", name) for pid in members for name in ("RssAnon:", "RssShmem:"))
 
 
 def proportional_of(members: set[int]) -> int:
-    """The same, each page divided by those who have it."""
+    """The same, with each page divided by the number of processes that share it."""
     return sum(_bytes(pid, "smaps_rollup", name) for pid in members for name in ("Pss_Anon:", "Pss_Shmem:"))
 
 
@@ -84,20 +85,20 @@ def _bytes(pid: int, file: str, name: str) -> int:
 
 
 def disk_use(folder: str) -> tuple[int, int, str]:
-    """Bytes on disk (as allocated: holes do not count, and a file of several names once) and entries below a
-    folder; symbolic links are not followed. Last, why a folder could not be looked into: closed to us, or its
-    path too long; empty where all could."""
+    """Allocated bytes on disk and the number of entries below a folder. Holes do not count, a file with
+    several names counts once, and symbolic links are not followed. The third value is why a folder could not
+    be listed (no permission, or a path that is too long); empty where all could."""
     size, files, hidden = 0, 0, ""
     linked: set[tuple[int, int]] = set()
     open_folders = [folder]
-    while open_folders and files <= MOST_FILES:
+    while open_folders and files <= MAX_FILES:
         try:
             entries = os.scandir(open_folders.pop())
         except (FileNotFoundError, NotADirectoryError):
-            # Gone meanwhile.
+            # Deleted meanwhile.
             continue
         except OSError as error:
-            hidden = error.strerror or "for no reason told"
+            hidden = error.strerror or "unknown reason"
             continue
         with entries:
             for entry in entries:
@@ -113,7 +114,7 @@ def disk_use(folder: str) -> tuple[int, int, str]:
 
 
 def nameless_use(members: set[int]) -> int:
-    """Bytes of files that a tree holds open though they have no name: deleted ones, and memory files."""
+    """Bytes of open files without a name: deleted files and memory files."""
     counted: set[tuple[int, int]] = set()
     size = 0
     for pid in members:
@@ -127,11 +128,11 @@ def nameless_use(members: set[int]) -> int:
 
 
 def _size(status: os.stat_result, counted: set[tuple[int, int]]) -> int:
-    """Bytes on disk; none where a file that may turn up again was counted before."""
+    """Allocated bytes; 0 for a file with several names that was counted before."""
     if status.st_nlink != 1:
         key = status.st_dev, status.st_ino
         if key in counted:
             return 0
         counted.add(key)
-    # Windows does not tell what is allocated.
+    # Windows does not report the allocated size.
     return status.st_size if sys.platform == "win32" else status.st_blocks * 512

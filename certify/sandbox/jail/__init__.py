@@ -1,5 +1,5 @@
-"""The jail's walls on Linux, by system calls alone: Landlock, seccomp, namespaces, a user of its own.
+"""The jail's walls on Linux, by system calls only: Landlock, seccomp, namespaces, a separate user.
 
-Used on both sides: the guest shuts itself in before any candidate is near (`enter`), the supervisor answers
-for what the filter asks (`notify`). Standard library alone; x86-64 and arm64.
-"""
+Both sides use it: the guest confines itself before any candidate is loaded (`enter`), and the supervisor
+decides the system calls that the seccomp filter sends to it (`notify`). Standard library only; x86-64 and
+arm64."""

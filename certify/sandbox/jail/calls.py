@@ -1,4 +1,4 @@
-"""Linux's system calls by number, and a call of them that raises OSError.
+"""Linux system call numbers, and a function that makes a system call and raises OSError.
 
 Numbers from asm/unistd_64.h (x86-64) and asm-generic/unistd.h (arm64), which never change once given.
 """
@@ -10,7 +10,7 @@ import os
 import platform
 from functools import lru_cache
 
-# From linux/audit.h: how a filter knows the machine that a call was made for.
+# From linux/audit.h: the architecture of a call, as a filter sees it.
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 _BOTH = {

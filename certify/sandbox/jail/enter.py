@@ -1,4 +1,4 @@
-"""Shutting a process in, step by step, before any candidate is near it."""
+"""Confines a process step by step, before any candidate is loaded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .landlock import CHANGE, READ, READ_DIR, RUN, USE_DEVICE, restrict
 from .namespaces import accounts, build_root
 from .plan import ROOT, SHARED_MEMORY, Jail
 
-# Without these the C library asks a name server who the user is.
+# Without these files the C library asks a name server for the user.
 _OF_ETC = ("passwd", "group", "hosts", "nsswitch.conf")
-# Of /proc what a process may know where it shares the system's: itself, and what the machine is.
+# The part of a shared /proc that a process may read: itself, and the machine.
 _OF_PROC = (
     "self",
     "cpuinfo",
@@ -32,7 +32,7 @@ _OF_PROC = (
 
 
 def move_in(jail: Jail) -> None:
-    """In the first process of new namespaces: the root that the worker will see. Raises OSError."""
+    """Builds the worker's root file system; called in the first process of new namespaces. Raises OSError."""
     build_root(
         f"{jail.folder}/{ROOT}",
         jail.readable,
@@ -45,9 +45,9 @@ def move_in(jail: Jail) -> None:
 
 
 def shut(jail: Jail, hand_over: Callable[[int], None]) -> None:
-    """In the worker: its user, its files, its calls. `hand_over` gets the filter's listener, or -1.
+    """Sets the worker's user, file access and seccomp filter. `hand_over` gets the filter's listener, or -1.
 
-    Raises OSError naming what could not be done; the process is then of no use.
+    Raises OSError with the failed step; the process cannot be used then.
     """
     if jail.namespaces or jail.landlock or jail.user is not None:
         become(jail.user)
@@ -63,8 +63,8 @@ def shut(jail: Jail, hand_over: Callable[[int], None]) -> None:
 
 
 def _filter(own_network: bool, hand_over: Callable[[int], None]) -> None:
-    """The filter holds for the thread that installs it. Sending the listener is a call that waits for the
-    listener; so another thread, which began before, sends it and ends."""
+    """The filter applies to the thread that installs it. To send the listener is a call that the filter may
+    block until the listener answers, so a thread that was started before sends it."""
     installed = threading.Event()
     listener: list[int] = []
 
@@ -79,7 +79,7 @@ def _filter(own_network: bool, hand_over: Callable[[int], None]) -> None:
     try:
         listener.append(seccomp.install(own_network))
     except KeyError:
-        raise OSError(errno.ENOSYS, "the filter knows x86-64 and arm64 alone") from None
+        raise OSError(errno.ENOSYS, "the filter supports x86-64 and arm64 only") from None
     finally:
         installed.set()
         sender.join()
@@ -91,7 +91,7 @@ def _allowed(jail: Jail) -> list[tuple[str, int]]:
     allowed += [(path, USE_DEVICE) for path in jail.devices]
     allowed.append(("/dev/shm", CHANGE))
     if jail.namespaces:
-        # Nothing is in it but what was given.
+        # The root contains only what was given.
         return [*allowed, ("/", READ_DIR), ("/etc", READ), ("/proc", READ)]
     allowed += [(f"/etc/{name}", READ) for name in _OF_ETC]
     return [*allowed, *((f"/proc/{name}", READ) for name in _OF_PROC)]

@@ -1,8 +1,7 @@
-"""The seccomp filter: which system calls are refused, watched or asked about, as a program for the kernel.
+"""The seccomp filter: a program for the kernel that refuses, reports or forwards system calls.
 
-The kernel gives each call that is not simply allowed to whoever listens (`notify`), which refuses it and
-writes it down. Without a listener what is to be refused is refused unseen, and what is to be watched goes on.
-"""
+The kernel sends each call that is not simply allowed to the listener (`notify`), which decides and reports
+it. Without a listener, calls to refuse are refused without a report, and calls to report are allowed."""
 
 from __future__ import annotations
 
@@ -33,11 +32,11 @@ _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 4, 22
 
 
 class Verdict(Enum):
-    """What becomes of a call."""
+    """The treatment of a call."""
 
-    REFUSED = "refused"  # and told
-    ASKED = "asked"  # the listener decides
-    WATCHED = "watched"  # goes on, and is told
+    REFUSED = "refused"  # and reported
+    DECIDED = "decided by the listener"
+    WATCHED = "watched"  # allowed, and reported
     QUIETLY = "quietly refused"
     ABSENT = "as if the kernel had none"
     ALLOWED = "allowed"
@@ -46,7 +45,7 @@ class Verdict(Enum):
 @dataclass(frozen=True)
 class Rule:
     """`verdict` for `call`, where its argument number `argument` has any bit of `bits`, or equals `value` in
-    its lower half, which is all that the kernel reads of an int."""
+    its lower half: the kernel reads only the lower half of an int."""
 
     call: str
     verdict: Verdict
@@ -55,7 +54,8 @@ class Rule:
     bits: int = 0
 
 
-# Nothing that makes pictures needs these; each has been a way out of a sandbox, or into another process.
+# Image generation needs none of these; each has been used to escape from a sandbox or to enter another
+# process.
 # fmt: off
 _NEVER = (
     "acct", "add_key", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module",
@@ -102,21 +102,21 @@ ADDRESSES = {"connect": (1, 2), "bind": (1, 2), "sendto": (4, 5)}
 
 
 def rules(own_network: bool) -> list[Rule]:
-    """All that is not simply allowed. With a network of its own (`own_network`), in which nobody else is,
-    sockets may be made and their addresses are seen; without, none may be made but by socketpair."""
+    """The rules for all calls that are not simply allowed. With a private network namespace (`own_network`)
+    sockets may be created and their addresses are reported; without, only socketpair can create sockets."""
     table = [Rule(name, Verdict.REFUSED) for name in _NEVER]
     if own_network:
         table += [Rule("socket", Verdict.ALLOWED, 0, family) for family in (socket.AF_UNIX, 2, 10)]
         table += [Rule(name, Verdict.WATCHED) for name in ("bind", "connect", "sendmmsg", "sendmsg")]
-        # An address is given, or the socket has one, which was seen.
+        # Either an address is given, or the socket has one, which was reported.
         table.append(Rule("sendto", Verdict.WATCHED, 4, bits=_WHOLE))
-    # The C library asks for the machine's addresses when it looks up a name.
+    # The C library uses netlink to read the machine's addresses for a name lookup.
     table.append(Rule("socket", Verdict.QUIETLY, 0, 16))
     table.append(Rule("socket", Verdict.REFUSED))
-    table += [Rule(name, Verdict.ASKED) for name in ("kill", "tgkill", "tkill")]
+    table += [Rule(name, Verdict.DECIDED) for name in ("kill", "tgkill", "tkill")]
     table += [Rule(name, Verdict.WATCHED) for name in PATHS]
     table.append(Rule("clone", Verdict.REFUSED, 0, bits=CLONE_NEW))
-    # Their arguments lie in memory, where no filter sees them; the C library falls back on clone and openat.
+    # Their arguments are in memory, which a filter cannot read; the C library falls back to clone and openat.
     table += [Rule("clone3", Verdict.ABSENT), Rule("openat2", Verdict.ABSENT)]
     table += [Rule("ioctl", Verdict.REFUSED, 1, value) for value in (_TIOCSTI, _TIOCLINUX)]
     table += [Rule("prctl", Verdict.REFUSED, 0, value) for value in (_PR_SET_DUMPABLE, _PR_SET_SECCOMP)]
@@ -127,9 +127,9 @@ Instruction = tuple[int, int, int, int]
 
 
 def program(table: Sequence[Rule], machine_name: str, heard: bool) -> list[Instruction]:
-    """The filter as instructions (code, jump if true, jump if false, constant); `heard`: somebody listens.
+    """The filter as instructions (code, jump if true, jump if false, constant); `heard`: there is a listener.
 
-    Rules are tried in order; the first that fits decides.
+    Rules are tried in order; the first match decides.
     """
     numbers = NUMBERS[machine_name]
     lines: list[Instruction] = [
@@ -139,7 +139,7 @@ def program(table: Sequence[Rule], machine_name: str, heard: bool) -> list[Instr
         (_LOAD, 0, 0, _NUMBER_AT),
     ]
     if machine_name == "x86_64":
-        # The x32 numbers reach the same calls under other names.
+        # The x32 numbers are other numbers of the same calls.
         lines += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, ERRNO | errno.ENOSYS)]
     for rule in table:
         if rule.call in numbers:
@@ -150,7 +150,7 @@ def program(table: Sequence[Rule], machine_name: str, heard: bool) -> list[Instr
 def _lines(rule: Rule, number: int, answer: int) -> list[Instruction]:
     if rule.argument < 0:
         return [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, answer)]
-    # Both machines put the lower half of an argument first.
+    # Both architectures are little-endian: the lower half of an argument comes first.
     low = _ARGUMENTS_AT + 8 * rule.argument
     if rule.value is not None:
         tests: list[Instruction] = [(_LOAD, 0, 0, low), (_EQUAL, 0, 1, rule.value)]
@@ -179,7 +179,7 @@ class _Program(ctypes.Structure):
 
 
 def install(own_network: bool, heard: bool = True) -> int:
-    """Puts the filter on this process, for good and for its children; a listener's descriptor, or -1.
+    """Installs the filter permanently on this process and its children; returns the listener, or -1.
 
     Raises OSError where the kernel refuses, and KeyError on a machine without numbers.
     """

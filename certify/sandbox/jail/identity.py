@@ -1,4 +1,4 @@
-"""Who the worker is: as root a user that nobody else is, and in any case without a single capability."""
+"""The identity of the worker: no capabilities, and a user id of no account if started by root."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .calls import libc, prctl
 _PR_CAPBSET_DROP, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 24, 4, 38
 _PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
-MOST_CAPABILITIES = 64
-# Where nobody's account is, and above what systemd gives out.
+MAX_CAPABILITIES = 64
+# User ids without accounts, above the range that systemd assigns.
 FRESH_USERS = range(1_879_048_192, 1_879_113_728)
 
 
 def become(user: int | None) -> None:
-    """Takes on `user` (None: stays who it is) and gives up every capability, for good. Raises OSError."""
-    for capability in range(MOST_CAPABILITIES):
+    """Changes to `user` (None: no change) and drops every capability, permanently. Raises OSError."""
+    for capability in range(MAX_CAPABILITIES):
         try:
             prctl(_PR_CAPBSET_DROP, capability)
         except OSError:
@@ -31,7 +31,7 @@ def become(user: int | None) -> None:
         os.setresuid(user, user, user)
     _give_up_capabilities()
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    # A change of user hides a process from itself: /proc/self would belong to root.
+    # After a change of user /proc/self would belong to root.
     prctl(_PR_SET_DUMPABLE, 1)
 
 
@@ -45,7 +45,7 @@ def _give_up_capabilities() -> None:
 
 
 def limit(limits: dict[str, int]) -> None:
-    """Sets RLIMIT_* by name, soft and hard, never above what is in force."""
+    """Sets soft and hard RLIMIT_* by name, never above the current hard limit."""
     # Windows has no such module.
     import resource
 
@@ -57,7 +57,7 @@ def limit(limits: dict[str, int]) -> None:
 
 
 def unreadable(paths: Sequence[str]) -> str:
-    """The first of these paths that this user cannot read; empty where all can be."""
+    """The first of these paths that this user cannot read; empty if there is none."""
     for path in paths:
         try:
             is_folder = stat.S_ISDIR(Path(path).stat().st_mode)

@@ -1,7 +1,8 @@
-"""Landlock: what files, TCP ports and other processes this process may reach, for good and for its children.
+"""Landlock: limits the files, TCP ports and processes that this process and its children can reach,
+permanently.
 
-Structures and bits from linux/landlock.h. Rights that the running kernel does not know are left out; what is
-left unguarded then shows in the isolation self-test.
+Structures and bits from linux/landlock.h. Rights that the running kernel does not support are omitted; the
+isolation self-test then shows what is unprotected.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
 READ = READ_FILE | READ_DIR
 RUN = READ | EXECUTE
-# All but making devices, and running what was written there.
+# All rights except to create devices and to execute files.
 CHANGE = (
     READ
     | WRITE_FILE
@@ -57,7 +58,7 @@ class _Beneath(ctypes.Structure):
 
 
 def abi() -> int:
-    """The version that the kernel offers; 0 where there is none."""
+    """The ABI version of the kernel; 0 where it has no Landlock."""
     try:
         return call("landlock_create_ruleset", None, 0, _VERSION_FLAG)
     except (OSError, KeyError):
@@ -65,7 +66,7 @@ def abi() -> int:
 
 
 def file_rights(version: int) -> int:
-    """Every right over files that a kernel of this Landlock version knows."""
+    """Every file right of this Landlock version."""
     known = REFER - 1
     for since, right in ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV)):
         if version >= since:
@@ -74,9 +75,9 @@ def file_rights(version: int) -> int:
 
 
 def restrict(allowed: Iterable[tuple[str, int]], tcp: bool = False) -> int:
-    """Shuts this process in: below each path only the rights beside it, elsewhere none; no TCP unless `tcp`.
+    """Restricts this process: below each path to its rights, elsewhere to none; no TCP unless `tcp`.
 
-    Paths that are not there are passed over. Answers the version in force; raises OSError where the kernel
+    Paths that do not exist are skipped. Returns the version in force; raises OSError where the kernel
     has no Landlock.
     """
     version = abi()

@@ -1,6 +1,6 @@
-"""A world of its own: process numbers, network, mounts and IPC that hold nothing but what was given.
+"""Private namespaces for pids, network, mounts and IPC.
 
-As root directly, else through a user namespace. What lies outside of the given paths is not there at all.
+Root creates them directly, others through a user namespace. Paths that were not given do not exist inside.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HOST_NAME = "host"
 
 
 def leave() -> None:
-    """Takes the process out of the system's namespaces; its next child is number 1 of a new one.
+    """Moves the process into new namespaces; its next child is pid 1 of a new pid namespace.
 
     The process must have one thread. Raises OSError where that is not allowed.
     """
@@ -63,9 +63,8 @@ def build_root(
     etc: Mapping[str, str],
 ) -> None:
     """Makes `folder` the root, with `readable` (never writable), `writable` and `devices` at their own paths,
-    `shared` as /dev/shm, a /proc of this namespace, and the texts `etc` as files of /etc; what is `hidden`
-    of the readable is not there. Raises OSError.
-    """
+    `shared` as /dev/shm, a /proc of this namespace, and the texts `etc` as files of /etc; `hidden` paths
+    below the readable ones do not exist. Raises OSError."""
     _mount("none", "/", "", _RECURSIVE | _PRIVATE)
     _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, "mode=0755,size=1m")
     _keep_links(folder)
@@ -79,8 +78,8 @@ def build_root(
     for path in devices:
         _give(folder, path, path, read_only=False, device=True)
     _give(folder, shared, "/dev/shm", read_only=False)
-    for name, aim in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
-        Path(folder, "dev", name).symlink_to(aim)
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        Path(folder, "dev", name).symlink_to(target)
     Path(folder, "proc").mkdir(exist_ok=True)
     _mount("proc", f"{folder}/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     _seal(folder)
@@ -91,7 +90,7 @@ def build_root(
 
 
 def _outermost(paths: Sequence[str]) -> list[str]:
-    """The paths that are there, without those below another of them; shorter first."""
+    """The existing paths, without those below another one; shorter paths first."""
     kept: list[str] = []
     for path in sorted({path for path in paths if Path(path).exists()}, key=len):
         if not any(path.startswith(other.rstrip("/") + "/") for other in kept):
@@ -100,14 +99,14 @@ def _outermost(paths: Sequence[str]) -> list[str]:
 
 
 def _keep_links(folder: str) -> None:
-    """/bin, /lib and the like are links into /usr on most systems."""
+    """Copies the symbolic links of the root folder: /bin and /lib are links into /usr on most systems."""
     for entry in os.scandir("/"):
         if entry.is_symlink():
             Path(folder + entry.path).symlink_to(Path(entry.path).readlink())
 
 
 def _give_but(hidden: Sequence[str], folder: str, path: str) -> None:
-    """Folders that hold something hidden are given entry by entry: a mount upon it would tell its name."""
+    """Gives a folder entry by entry around hidden paths: a mount over a hidden path would reveal its name."""
     real = os.path.realpath(path)
     if real in hidden:
         return
@@ -138,8 +137,7 @@ def _give(folder: str, source: str, place: str, read_only: bool, device: bool = 
 
 
 def accounts(user: int, home: str) -> dict[str, str]:
-    """Files of /etc that know one user and this machine alone, so that the C library finds both there and
-    asks no name server for them."""
+    """Files of /etc with one user and this machine only, so that the C library needs no name server."""
     return {
         "passwd": f"user:x:{user}:{user}:user:{home}:/bin/false\n",
         "group": f"user:x:{user}:\n",

@@ -1,7 +1,8 @@
-"""Answers the calls that the filter does not simply allow, and tells what was tried: the supervisor's side.
+"""Decides the system calls that the filter does not simply allow, and reports attempts: the supervisor's
+side.
 
-What is told of a call's registers is a fact. Paths and addresses are read from the caller's memory, which
-another of its threads may change meanwhile; so they add suspicion, and never decide what is let through.
+A call's registers are facts. Paths and addresses are read from the caller's memory, which another of its
+threads may change meanwhile; so they can add suspicion but never decide what is allowed.
 """
 
 from __future__ import annotations
@@ -25,26 +26,26 @@ from .calls import NUMBERS, machine
 from .filter import ADDRESSES, CLONE_NEW, PATHS
 
 # From linux/seccomp.h: struct seccomp_notif, struct seccomp_notif_resp, and their ioctls.
-_ASKED = struct.Struct("=QIIiIQ6Q")
+_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 _ANSWER = struct.Struct("=QqiI")
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _CONTINUE = 1
 
-# What everybody may open: devices, and what the system tells of itself and of the caller.
+# Paths that every process may read: devices, system folders, and the caller's own /proc.
 _FREE = ("/dev", "/proc", "/sys", "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/run", "/var")
 _FREE_TO_WRITE = ("/dev/null", "/dev/tty", "/dev/shm", "/dev/nvidia", "/proc/self", "/proc/thread-self")
-# Where a plugin can keep files that lie on no disk.
+# Paths of files that are in memory only.
 _IN_MEMORY = ("/dev/shm", "/proc/self/fd", "/proc/thread-self/fd")
 _PROGRAMS = ("execve", "execveat")
 _OPENING = {"open": 1, "openat": 2}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-_MOST_TEXT = 300
+_MAX_TEXT = 300  # characters
 _OWN_PROCESS = re.compile(rb"/proc/(?:thread-)?self(?=/)")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One call that waits for an answer: who (as the listener numbers processes), which, with what."""
+class Syscall:
+    """A system call that waits for a decision: the caller's pid (in our namespace), name and arguments."""
 
     identity: int
     pid: int
@@ -54,7 +55,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was tried. Kinds: `network`, `local`, `write`, `read`, `weights` (`WHAT SHA256 PATH`), `process`,
+    """An attempt. Kinds: `network`, `local`, `write`, `read`, `weights` (`WHAT SHA256 PATH`), `process`,
     `signal`, `kernel`.
     """
 
@@ -68,22 +69,22 @@ def _names() -> dict[int, str]:
     return {number: name for name, number in NUMBERS[machine()].items()}
 
 
-def receive(listener: int) -> Asked | None:
-    """The next call that waits; None where it is gone. Raises OSError where nobody is left to listen to."""
-    frame = bytearray(_ASKED.size)
+def receive(listener: int) -> Syscall | None:
+    """The next waiting call; None where it is gone. Raises OSError where no process is left."""
+    frame = bytearray(_NOTIFICATION.size)
     try:
         fcntl.ioctl(listener, _RECEIVE, frame, True)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.EINTR):
             return None
         raise
-    identity, pid, _, number, _, _, *arguments = _ASKED.unpack(frame)
-    return Asked(identity, pid, _names().get(number, f"call {number}"), tuple(arguments))
+    identity, pid, _, number, _, _, *arguments = _NOTIFICATION.unpack(frame)
+    return Syscall(identity, pid, _names().get(number, f"call {number}"), tuple(arguments))
 
 
-def answer(listener: int, asked: Asked, allowed: bool) -> None:
-    """Lets the call go on, or refuses it with EPERM; one whose caller has died meanwhile needs none."""
-    frame = _ANSWER.pack(asked.identity, 0, 0 if allowed else -errno.EPERM, _CONTINUE if allowed else 0)
+def answer(listener: int, syscall: Syscall, allowed: bool) -> None:
+    """Allows the call, or refuses it with EPERM; ignores a caller that has died."""
+    frame = _ANSWER.pack(syscall.identity, 0, 0 if allowed else -errno.EPERM, _CONTINUE if allowed else 0)
     try:
         fcntl.ioctl(listener, _SEND, frame)
     except OSError as error:
@@ -93,9 +94,9 @@ def answer(listener: int, asked: Asked, allowed: bool) -> None:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the caller may do: `own` says whether a process number of its means one of its own processes;
-    `folders` are its to write in, `given` to read; `glance` tells of a file that it opens there, while the
-    call waits, what weights it holds: empty for none."""
+    """What the caller may do. `own` says whether a pid in its namespace is one of its own processes. It may
+    write below `folders` and read below `given`. `glance` inspects a file that it opens there, while the
+    call waits, and returns its kind of weights: empty for none."""
 
     own: Callable[[int], bool]
     folders: tuple[str, ...]
@@ -103,17 +104,17 @@ class Bounds:
     glance: Callable[[IO[bytes]], str] = lambda _: ""
 
 
-def judge(asked: Asked, bounds: Bounds, memory: Memory) -> tuple[bool, Attempt | None]:
-    """Whether the call goes on, and what is to be told of it."""
-    name, arguments = asked.call, asked.arguments
+def judge(syscall: Syscall, bounds: Bounds, memory: Memory) -> tuple[bool, Attempt | None]:
+    """Whether the call is allowed, and the attempt to report, if any."""
+    name, arguments = syscall.call, syscall.arguments
     if name in ("kill", "tkill", "tgkill"):
         return _judge_signal(name, arguments, bounds.own)
     if name in _PROGRAMS:
-        return True, Attempt("process", memory.path(asked.pid, *_place(asked)), False)
+        return True, Attempt("process", memory.path(syscall.pid, *_place(syscall)), False)
     if name in PATHS:
-        return True, _opened(asked, bounds, memory)
+        return True, _opened(syscall, bounds, memory)
     if name in ("connect", "bind", "sendto", "sendmsg", "sendmmsg"):
-        return True, _addressed(asked, bounds, memory)
+        return True, _addressed(syscall, bounds, memory)
     return False, Attempt(*_refused(name, arguments), refused=True)
 
 
@@ -125,7 +126,7 @@ def _judge_signal(
     if target == 0 or (target != -1 and own(-target if group else target)):
         return True, None
     if number == 0:
-        # Nothing is sent; it asks whether such a process is there.
+        # Signal 0 only tests whether the process exists.
         return False, None
     whom = "every process" if target == -1 else f"{'group' if group else 'process'} {abs(target)}"
     return False, Attempt("signal", f"{name} {whom} with {_signal_name(number)}", True)
@@ -143,38 +144,38 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _place(asked: Asked) -> tuple[int, int]:
+def _place(syscall: Syscall) -> tuple[int, int]:
     """The folder's descriptor (-1: the working folder) and the address of the path."""
-    folder_at, path_at = PATHS[asked.call]
-    folder = _signed(asked.arguments[folder_at]) if folder_at >= 0 else -1
-    return folder, asked.arguments[path_at]
+    folder_at, path_at = PATHS[syscall.call]
+    folder = _signed(syscall.arguments[folder_at]) if folder_at >= 0 else -1
+    return folder, syscall.arguments[path_at]
 
 
-def _opened(asked: Asked, bounds: Bounds, memory: Memory) -> Attempt | None:
-    flags_at = _OPENING.get(asked.call)
-    writes = flags_at is None or bool(asked.arguments[flags_at] & _WRITING)
-    path = memory.path(asked.pid, *_place(asked))
-    if flags_at is not None and (weights := _weights(asked, path, bounds, memory)):
+def _opened(syscall: Syscall, bounds: Bounds, memory: Memory) -> Attempt | None:
+    flags_at = _OPENING.get(syscall.call)
+    writes = flags_at is None or bool(syscall.arguments[flags_at] & _WRITING)
+    path = memory.path(syscall.pid, *_place(syscall))
+    if flags_at is not None and (weights := _weights(syscall, path, bounds, memory)):
         return Attempt("weights", f"{weights} {path}", False)
     if is_below(path, bounds.folders) or _is_of_own_process(path, bounds.own):
         return None
     free = _FREE_TO_WRITE if writes else (*_FREE, *bounds.given)
-    # Of the system's own folders only what is nobody's business but the administrator's is told.
+    # In the system's folders only reads of private paths are reported.
     if is_below(path, free) and (writes or not _is_private(path)):
         return None
     return Attempt("write" if writes else "read", path, False)
 
 
-def _weights(asked: Asked, path: str, bounds: Bounds, memory: Memory) -> str:
-    """What weights the file holds that is there now; a plugin that swaps it before it is read goes unseen."""
+def _weights(syscall: Syscall, path: str, bounds: Bounds, memory: Memory) -> str:
+    """The kind of weights in the file now; a plugin that replaces it before reading is not noticed."""
     in_memory = is_below(path, _IN_MEMORY)
-    # Files of the kernel's are asked nothing: to read some of them is an act.
+    # Kernel files are not opened: to read some of them has side effects.
     if not in_memory and (
         is_below(path, ("/proc", "/sys", "/dev")) or not is_below(path, (*bounds.folders, *bounds.given))
     ):
         return ""
     try:
-        with memory.file(asked.pid, *_place(asked)) as stream:
+        with memory.file(syscall.pid, *_place(syscall)) as stream:
             return bounds.glance(stream)
     except OSError:
         return ""
@@ -185,13 +186,13 @@ def is_below(path: str, folders: Iterable[str]) -> bool:
 
 
 def _is_of_own_process(path: str, own: Callable[[int], bool]) -> bool:
-    """The caller writes its number as its own namespace has it."""
+    """Whether the path is of a process of the caller, by the pid in the caller's namespace."""
     head = path[len("/proc/") :].partition("/")[0] if path.startswith("/proc/") else ""
     return head.isascii() and head.isdigit() and len(head) < 10 and own(int(head))
 
 
 def _is_private(path: str) -> bool:
-    """Other processes, accounts, and the sockets of services."""
+    """Whether the path belongs to other processes, accounts, or sockets of services."""
     if path.startswith("/proc/"):
         head = path.split("/")[2]
         return head.isdigit() or head in ("kcore", "kmem", "kallsyms")
@@ -200,18 +201,18 @@ def _is_private(path: str) -> bool:
     )
 
 
-def _addressed(asked: Asked, bounds: Bounds, memory: Memory) -> Attempt | None:
-    if asked.call in ADDRESSES:
-        at, length_at = ADDRESSES[asked.call]
-        place, length = asked.arguments[at], asked.arguments[length_at] & 0xFFFFFFFF
+def _addressed(syscall: Syscall, bounds: Bounds, memory: Memory) -> Attempt | None:
+    if syscall.call in ADDRESSES:
+        at, length_at = ADDRESSES[syscall.call]
+        place, length = syscall.arguments[at], syscall.arguments[length_at] & 0xFFFFFFFF
     else:
         # struct msghdr begins with the address and its length; struct mmsghdr begins with a msghdr.
-        head = memory.read(asked.pid, asked.arguments[1], 12)
+        head = memory.read(syscall.pid, syscall.arguments[1], 12)
         place, length = struct.unpack("=QI", head) if len(head) == 12 else (0, 0)
-    told = describe_address(memory.read(asked.pid, place, min(length, 128)) if place else b"")
-    if told is None or (told[0] == "local" and is_below(told[1], bounds.folders)):
+    address = describe_address(memory.read(syscall.pid, place, min(length, 128)) if place else b"")
+    if address is None or (address[0] == "local" and is_below(address[1], bounds.folders)):
         return None
-    return Attempt(told[0], f"{asked.call} {told[1]}", False)
+    return Attempt(address[0], f"{syscall.call} {address[1]}", False)
 
 
 def describe_address(raw: bytes) -> tuple[str, str] | None:
@@ -227,7 +228,7 @@ def describe_address(raw: bytes) -> tuple[str, str] | None:
         name = raw[2:]
         abstract = name[:1] == b"\0"
         text = name.strip(b"\0") if abstract else name.partition(b"\0")[0]
-        # Without a name it is between two ends of the same process.
+        # A socket without a name connects two ends of the same process.
         return ("local", ("@" if abstract else "") + _plain(text)) if text else None
     return "network", f"an address of family {family}"
 
@@ -235,8 +236,8 @@ def describe_address(raw: bytes) -> tuple[str, str] | None:
 def _refused(name: str, arguments: tuple[int, ...]) -> tuple[str, str]:
     if name == "socket":
         family, kind = arguments[0] & 0xFFFFFFFF, arguments[1] & 0xF
-        told = f"socket {_family(family)} {_kind(kind)}"
-        return ("network" if family in (2, 10) else "local" if family == 1 else "kernel"), told
+        detail = f"socket {_family(family)} {_kind(kind)}"
+        return ("network" if family in (2, 10) else "local" if family == 1 else "kernel"), detail
     if name in ("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp"):
         return "kernel", f"{name} of process {arguments[1] if name == 'ptrace' else arguments[0]}"
     if name == "clone":
@@ -261,10 +262,10 @@ def _kind(number: int) -> str:
 
 
 class Memory:
-    """What a caller's pointers point at, read by way of /proc."""
+    """Reads a caller's memory and files through /proc."""
 
     def read(self, pid: int, address: int, size: int) -> bytes:
-        """At most `size` bytes from there; empty where they cannot be read."""
+        """At most `size` bytes at `address`; empty where they cannot be read."""
         try:
             with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
                 return os.pread(memory.fileno(), size, address)
@@ -272,7 +273,7 @@ class Memory:
             return b""
 
     def path(self, pid: int, folder: int, address: int) -> str:
-        """The path there, made absolute by text alone: links on the way are not followed."""
+        """The path at `address`, made absolute as text: symbolic links are not resolved."""
         raw = self._text(pid, address)
         if not raw.startswith("/"):
             try:
@@ -281,14 +282,13 @@ class Memory:
             except OSError:
                 start = "?"
             raw = f"{start}/{raw}" if raw else start
-        # By POSIX two slashes at the start may mean something else; on Linux they do not.
+        # POSIX allows a special meaning of two leading slashes; Linux has none.
         path = os.path.normpath(raw)
-        return ("/" + path.lstrip("/") if path.startswith("/") else path)[:_MOST_TEXT]
+        return ("/" + path.lstrip("/") if path.startswith("/") else path)[:_MAX_TEXT]
 
     def file(self, pid: int, folder: int, address: int) -> IO[bytes]:
-        """The regular file there, as the caller's own root and folders have it, opened to read. A device or
-        a pipe is not opened, for that alone may do something, or wait. Raises OSError.
-        """
+        """Opens the regular file at the path, relative to the caller's root and working folder, for reading.
+        A device or a pipe is not opened, because that may have side effects or block. Raises OSError."""
         name, process = self._bytes(pid, address), f"/proc/{pid}".encode()
         if name.startswith(b"/"):
             place = _OWN_PROCESS.sub(process, name) if _OWN_PROCESS.match(name) else process + b"/root" + name
@@ -297,7 +297,7 @@ class Memory:
         handle = os.open(place, os.O_PATH | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise OSError(errno.EINVAL, "no regular file")
+                raise OSError(errno.EINVAL, "not a regular file")
             return open(f"/proc/self/fd/{handle}", "rb")  # noqa: PTH123
         finally:
             os.close(handle)

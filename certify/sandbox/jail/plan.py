@@ -1,4 +1,4 @@
-"""How a worker is shut in: which walls, and what is given to it through them."""
+"""How a worker is confined: the walls, and the paths that it may use."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ ROOT = "root"
 
 @dataclass(frozen=True)
 class Jail:
-    """Paths are absolute, without links. `folder` is the worker's own; `user` a uid to become (as root)."""
+    """Paths are absolute and resolved. `folder` is the worker's; `user` is a uid to change to (as root)."""
 
     folder: str
     namespaces: bool = False
     landlock: bool = False
     seccomp: bool = False
     user: int | None = None
-    # What other systems have: a sandbox profile on macOS, a job object on Windows.
+    # Walls of other systems: a sandbox profile on macOS, a job object on Windows.
     seatbelt: bool = False
     job: bool = False
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
-    # Of what is readable the paths, without links, that are left out of a new root.
+    # Resolved paths below readable ones that a new root does not contain.
     hidden: tuple[str, ...] = ()
 
     @property
     def walls(self) -> str:
-        """In words, for the report."""
+        """The walls as text, for the report."""
         named = [
             name
             for name, there in (
@@ -55,7 +55,7 @@ class Jail:
 
 
 def weaker(jail: Jail) -> Sequence[Jail]:
-    """What to try where `jail` cannot be built, strongest first; the last has no walls at all."""
+    """Weaker jails to try where `jail` cannot be built, strongest first; the last has no walls."""
     ladder = [jail]
     for change in (
         {"user": None},

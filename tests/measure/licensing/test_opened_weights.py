@@ -46,7 +46,7 @@ def bands(candidate: Candidate, places: Places, *opened: Opened) -> list[tuple[s
 
 
 @pytest.mark.parametrize(
-    ("file", "found"),
+    ("file", "expected"),
     [
         (SOUNDS, []),
         ("sound/table.bin", [("undeclared-lora", "A")]),
@@ -56,11 +56,11 @@ def bands(candidate: Candidate, places: Places, *opened: Opened) -> list[tuple[s
 )
 @pytest.mark.parametrize("what", ["named", "weights"])
 def test_of_the_package_the_judges_own_copy_is_asked(
-    candidate: Candidate, places: Places, file: str, found: list[tuple[str, str]], what: str
+    candidate: Candidate, places: Places, file: str, expected: list[tuple[str, str]], what: str
 ) -> None:
-    told = Opened.of_event(f"{what} - {places.root / file}", by_kernel=what != "named")
-    assert told is not None
-    assert bands(candidate, places, told) == found
+    opened = Opened.of_event(f"{what} - {places.root / file}", by_kernel=what != "named")
+    assert opened is not None
+    assert bands(candidate, places, opened) == expected
 
 
 def test_what_was_given_may_be_opened(candidate: Candidate, places: Places, tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_an_event_out_of_form_is_none(text: str) -> None:
 
 
 def test_the_watch_cannot_vouch_by_a_hash() -> None:
-    told = f"LoRA {'f' * 64} /x"
-    assert Opened.of_event(told, by_kernel=False) == Opened("/x", "LoRA")
-    assert Opened.of_event(told, by_kernel=True) == Opened("/x", "LoRA", "f" * 64, True)
+    detail = f"LoRA {'f' * 64} /x"
+    assert Opened.of_event(detail, by_kernel=False) == Opened("/x", "LoRA")
+    assert Opened.of_event(detail, by_kernel=True) == Opened("/x", "LoRA", "f" * 64, True)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
@@ -134,10 +134,10 @@ def test_what_is_left_behind_is_found_without_waiting_or_following(tmp_path: Pat
 
 def test_a_glance_tells_a_lora_once_whatever_it_is_called(tmp_path: Path) -> None:
     look = Glance()
-    told = []
+    descriptions = []
     for name, data in (("a", OTHER), ("b", OTHER), ("c", EMBEDDING), ("d", bytes(100)), ("a", OTHER)):
         (tmp_path / name).write_bytes(data) if not (tmp_path / name).exists() else None
         with (tmp_path / name).open("rb") as stream:
-            told.append(look(stream))
+            descriptions.append(look(stream))
     lora = f"LoRA {sha256(OTHER).hexdigest()}"
-    assert told == [lora, "", "weights -", "", lora]
+    assert descriptions == [lora, "", "weights -", "", lora]

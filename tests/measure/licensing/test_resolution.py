@@ -64,34 +64,34 @@ def served(index: Path) -> Iterator[str]:
 
 @needs_uv
 def test_a_folder_of_wheels_resolves_on_every_system(tmp_path: Path, index: Path) -> None:
-    found = Resolver(str(index)).resolve(candidate(tmp_path, "numpy>=2,<3\nbrings-a-thief==1.0.0\n"))
-    assert found.failures == {}
-    assert {(row.name, row.version, row.licence) for row in found.packages} == {
+    resolution = Resolver(str(index)).resolve(candidate(tmp_path, "numpy>=2,<3\nbrings-a-thief==1.0.0\n"))
+    assert resolution.failures == {}
+    assert {(row.name, row.version, row.licence) for row in resolution.packages} == {
         ("numpy", "2.1.0", "BSD-3-Clause"),
         ("brings-a-thief", "1.0.0", "MIT"),
         ("torchtriton", "3.0.0", "MIT"),
     }
-    assert all(set(row.platforms) == {"linux", "windows", "macos"} for row in found.packages)
-    assert [row.rule for row in resolved_names(found.packages)] == ["known-bad"]
+    assert all(set(row.platforms) == {"linux", "windows", "macos"} for row in resolution.packages)
+    assert [row.rule for row in resolved_names(resolution.packages)] == ["known-bad"]
 
 
 @needs_uv
 def test_an_index_is_asked_for_its_metadata(tmp_path: Path, served: str) -> None:
-    found = Resolver(served).resolve(candidate(tmp_path, "pillow>=10,<13\n"))
-    assert [(row.name, row.licence) for row in found.packages] == [("pillow", "HPND")]
+    resolution = Resolver(served).resolve(candidate(tmp_path, "pillow>=10,<13\n"))
+    assert [(row.name, row.licence) for row in resolution.packages] == [("pillow", "HPND")]
 
 
 @needs_uv
 def test_a_marker_leaves_a_package_to_its_system(tmp_path: Path, index: Path) -> None:
-    found = Resolver(str(index)).resolve(candidate(tmp_path, 'numpy>=2,<3 ; sys_platform == "win32"\n'))
-    assert [row.platforms for row in found.packages] == [("windows",)]
+    resolution = Resolver(str(index)).resolve(candidate(tmp_path, 'numpy>=2,<3 ; sys_platform == "win32"\n'))
+    assert [row.platforms for row in resolution.packages] == [("windows",)]
 
 
 @needs_uv
 def test_bounds_that_nothing_meets_are_told_in_uvs_words(tmp_path: Path, index: Path) -> None:
-    found = Resolver(str(index)).resolve(candidate(tmp_path, "numpy>=99\n"))
-    assert set(found.failures) == {"linux", "windows", "macos"}
-    assert "numpy" in found.failures["linux"]
+    resolution = Resolver(str(index)).resolve(candidate(tmp_path, "numpy>=99\n"))
+    assert set(resolution.failures) == {"linux", "windows", "macos"}
+    assert "numpy" in resolution.failures["linux"]
 
 
 @needs_uv

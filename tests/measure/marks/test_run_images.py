@@ -16,7 +16,7 @@ from certify.measure.marks.run_images import FRESH, fresh_word, layers_of, made_
 from certify.plan.catalogue import suites_root
 from certify.plan.policy import load_policy
 from certify.record.evidence import EvidenceBox
-from certify.sandbox.host.faults import CallRefused
+from certify.sandbox.host.faults import PluginError
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.ledger import Ledger
 from reference_engine.marking import Credentials, marked_png
@@ -68,7 +68,7 @@ def test_images_with_the_word_of_the_run_are_judged_apart() -> None:
 
 def test_a_plugin_that_refuses_everything_is_not_measured() -> None:
     def refuse(**_: Any) -> Generation:
-        raise CallRefused("no", "ValueError", "", "", "")
+        raise PluginError("no", "ValueError", "", "", "")
 
     with pytest.raises(NotEvidenced, match=r"see sdk\.sizes"):
         made_of(refuse, [{"prompt": "a"}])
@@ -106,7 +106,7 @@ def test_a_replayed_manifest_and_a_moved_one_break_the_layers(tmp_path: Any) -> 
 
 
 def test_fisher_s_exact_test_of_two_equal_groups() -> None:
-    fisher = suite("ways")._fisher
+    fisher = suite("entry_paths")._fisher
     assert fisher(6, 6, 6) == 1.0
     assert fisher(6, 0, 6) == pytest.approx(2 / 924)
     assert fisher(8, 3, 8) == pytest.approx(0.0256, abs=1e-3)
@@ -125,7 +125,7 @@ def test_faces_are_proven_by_many_images(
     seen: list[str], expected: type[Exception], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     faces = suite("faces")
-    monkeypatch.setattr(faces, "faces_in", lambda pictures: seen[: len(pictures)])
+    monkeypatch.setattr(faces, "faces_in", lambda images: seen[: len(images)])
 
     class Plugin:
         def load(self) -> None: ...

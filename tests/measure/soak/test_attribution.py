@@ -13,16 +13,16 @@ import pytest
 from certify.instruments.leaks.holdings import grown, names_held
 from certify.instruments.leaks.resources import HAS_PROC
 from certify.measure.soak.attribution import Attribution, kind_of_growth
-from certify.sandbox.host.replies import Site
+from certify.sandbox.host.replies import AllocationSite
 
-HELD = Site(place="/plugins/one/src/store.py:12", count=20, bytes=60_000)
-RARE = Site(place="/plugins/one/src/cache.py:3", count=2, bytes=900_000)
-FOREIGN = Site(place="/usr/lib/python3/json.py:3", count=20, bytes=500)
+HELD = AllocationSite(place="/plugins/one/src/store.py:12", count=20, bytes=60_000)
+RARE = AllocationSite(place="/plugins/one/src/cache.py:3", count=2, bytes=900_000)
+FOREIGN = AllocationSite(place="/usr/lib/python3/json.py:3", count=20, bytes=500)
 
 
 def test_lines_of_the_plugin_that_hold_something_of_each_call_are_named() -> None:
-    told = Attribution(sites=[RARE, FOREIGN, HELD], calls=20, grown=60_000).lines("/plugins/one")
-    assert told == ["src/store.py:12 holds 1.0 objects and 3000 B of each call"]
+    lines = Attribution(sites=[RARE, FOREIGN, HELD], calls=20, grown=60_000).lines("/plugins/one")
+    assert lines == ["src/store.py:12 holds 1.0 objects and 3000 B of each call"]
 
 
 @pytest.mark.parametrize(

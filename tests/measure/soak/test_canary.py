@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from certify.instruments.leaks.judge import Sample
-from certify.measure.randomness import Draw
+from certify.measure.randomness import Draws
 from certify.measure.soak import canary
 from certify.measure.soak.segment import Segment
 from certify.measure.soak.strata import Strata
-from certify.sandbox.host.replies import Inside
+from certify.sandbox.host.replies import WorkerState
 
 BASE = 1 << 28
 
@@ -41,8 +41,8 @@ class StandIn:
 
     def freeze(self) -> None: ...
 
-    def quiesce(self) -> Inside:
-        return Inside(collector=True, blocks=0, heap=0, tasks=0, cuda=0)
+    def quiesce(self) -> WorkerState:
+        return WorkerState(collector=True, blocks=0, heap=0, tasks=0, cuda=0)
 
     def close(self) -> None:
         self.closed += 1
@@ -57,8 +57,8 @@ def a_soak(calls: int = 6_000, samples: int = 100) -> Segment:
 
 
 @pytest.fixture
-def draw() -> Draw:
-    return Draw("1", "leak.memory", "canary")
+def draws() -> Draws:
+    return Draws("1", "leak.memory", "canary")
 
 
 def readings(monkeypatch: pytest.MonkeyPatch, seen: float, creep: int = 0) -> StandIn:
@@ -69,35 +69,35 @@ def readings(monkeypatch: pytest.MonkeyPatch, seen: float, creep: int = 0) -> St
 
 @pytest.mark.parametrize("calls", [100, 600, 6_000, 1_000_000])
 def test_what_is_planted_is_found_in_fewer_calls(
-    monkeypatch: pytest.MonkeyPatch, draw: Draw, calls: int
+    monkeypatch: pytest.MonkeyPatch, draws: Draws, calls: int
 ) -> None:
     plugin = readings(monkeypatch, seen=1.0)
     done = a_soak(calls)
-    verdict = canary.plant(plugin, draw, done)  # type: ignore[arg-type]
+    verdict = canary.plant(plugin, draws, done)  # type: ignore[arg-type]
     assert verdict is not None
     assert verdict.verdict == "LEAK"
     assert verdict.rate == pytest.approx(4 * (done.memory.r_min or 0), rel=0.05)
-    assert plugin.calls <= canary.MOST_CALLS + 12
+    assert plugin.calls <= canary.MAX_CALLS + 12
     assert plugin.closed == 1
 
 
 def test_a_soak_that_sees_nothing_does_not_see_what_is_planted(
-    monkeypatch: pytest.MonkeyPatch, draw: Draw
+    monkeypatch: pytest.MonkeyPatch, draws: Draws
 ) -> None:
-    verdict = canary.plant(readings(monkeypatch, seen=0.0), draw, a_soak())  # type: ignore[arg-type]
+    verdict = canary.plant(readings(monkeypatch, seen=0.0), draws, a_soak())  # type: ignore[arg-type]
     assert verdict is not None
     assert verdict.verdict == "CLEAN"
     assert Strata(a_soak(), canaries={"real": verdict}).blind == ["real"]
 
 
-def test_a_soak_without_a_smallest_leak_plants_nothing(monkeypatch: pytest.MonkeyPatch, draw: Draw) -> None:
+def test_a_soak_without_a_smallest_leak_plants_nothing(monkeypatch: pytest.MonkeyPatch, draws: Draws) -> None:
     plugin = readings(monkeypatch, seen=1.0)
-    assert canary.plant(plugin, draw, a_soak(samples=20)) is None  # type: ignore[arg-type]
+    assert canary.plant(plugin, draws, a_soak(samples=20)) is None  # type: ignore[arg-type]
     assert plugin.calls == 0
 
 
 def test_what_the_harness_itself_grows_by_is_the_reference(
-    monkeypatch: pytest.MonkeyPatch, draw: Draw
+    monkeypatch: pytest.MonkeyPatch, draws: Draws
 ) -> None:
     plugin = readings(monkeypatch, seen=1.0, creep=500)
-    assert canary.compare(plugin, draw, a_soak(192)) == pytest.approx(500, rel=0.05)  # type: ignore[arg-type]
+    assert canary.compare(plugin, draws, a_soak(192)) == pytest.approx(500, rel=0.05)  # type: ignore[arg-type]

@@ -23,9 +23,9 @@ def test_a_leak_is_found_and_named(case: str) -> None:
 
 @pytest.mark.parametrize("case", ["does_nothing", "fills_a_deque", "rotates_its_log"])
 def test_a_function_that_gives_back_what_it_takes_is_clean(case: str) -> None:
-    found = check(ALL[case]())
-    assert found.calls >= 3_000
-    assert {verdict.verdict for verdict in found.verdicts} == {"CLEAN"}
+    soak = check(ALL[case]())
+    assert soak.calls >= 3_000
+    assert {verdict.verdict for verdict in soak.verdicts} == {"CLEAN"}
 
 
 def test_a_cache_that_is_not_full_yet_is_no_clean_function() -> None:
@@ -34,19 +34,19 @@ def test_a_cache_that_is_not_full_yet_is_no_clean_function() -> None:
 
 
 def test_files_of_the_function_are_counted_and_gone_afterwards(tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    record = tmp_path / "folder"
 
     def call() -> None:
-        told.write_text(os.environ["TMPDIR"])
+        record.write_text(os.environ["TMPDIR"])
         (Path(os.environ["TMPDIR"]) / str(os.urandom(8).hex())).touch()
 
-    found = soak_function(call, calls=400)
-    assert {verdict.resource for verdict in found.verdicts if verdict.verdict == "LEAK"} == {"files"}
-    assert not Path(told.read_text()).exists()
+    soak = soak_function(call, calls=400)
+    assert {verdict.resource for verdict in soak.verdicts if verdict.verdict == "LEAK"} == {"files"}
+    assert not Path(record.read_text()).exists()
 
 
 def test_a_process_that_ends_is_an_error() -> None:
-    with pytest.raises(ChildProcessError, match="ended by itself"):
+    with pytest.raises(ChildProcessError, match="exited unexpectedly"):
         soak_function(lambda: os._exit(3))
 
 

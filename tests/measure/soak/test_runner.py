@@ -16,8 +16,8 @@ from certify.measure.soak.runner import soak
 from certify.measure.soak.segment import Segment, longest
 from certify.measure.soak.strata import Strata
 from certify.plan.profiles import PROFILES, Profile
-from certify.sandbox.host.faults import CandidateFault, Hung, WorkerEnded
-from certify.sandbox.host.replies import Inside
+from certify.sandbox.host.faults import CandidateFault, TimedOut, WorkerEnded
+from certify.sandbox.host.replies import WorkerState
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -59,8 +59,8 @@ class Plugin:
 
     def freeze(self) -> None: ...
 
-    def quiesce(self) -> Inside:
-        return Inside(collector=True, blocks=1, heap=1, tasks=0, cuda=0)
+    def quiesce(self) -> WorkerState:
+        return WorkerState(collector=True, blocks=1, heap=1, tasks=0, cuda=0)
 
 
 @pytest.fixture
@@ -126,14 +126,14 @@ def test_another_segment_draws_other_requests(path: Path) -> None:
     assert not before & set(plugin.seeds)
 
 
-@pytest.mark.parametrize("fault", [WorkerEnded("killed by SIGSEGV"), Hung("no answer")])
+@pytest.mark.parametrize("fault", [WorkerEnded("killed by SIGSEGV"), TimedOut("no answer")])
 def test_after_a_lost_worker_the_rest_of_the_time_is_soaked(path: Path, fault: CandidateFault) -> None:
     first, second = run(path, Plugin({10: fault}))
     assert first.ended == fault.message
     assert first.seconds + second.seconds == pytest.approx(DAY, rel=0.03)
-    told = Strata(second, earlier=[first], seconds=DAY)
-    assert fault.message in told.short
-    assert told.segments("real") == [first, second]
+    strata = Strata(second, earlier=[first], seconds=DAY)
+    assert fault.message in strata.short
+    assert strata.segments("real") == [first, second]
 
 
 def test_a_plugin_that_ends_each_hour_is_given_up(path: Path) -> None:

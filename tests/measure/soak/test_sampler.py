@@ -18,8 +18,8 @@ from certify.measure.soak.sampler import KEPT_FIRST, WARM_UP
 from certify.measure.soak.segment import Segment
 from certify.measure.soak.workload import KINDS
 from certify.plan.profiles import Profile
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Hung, WorkerEnded
-from certify.sandbox.host.replies import Inside, Site
+from certify.sandbox.host.faults import CandidateFault, PluginError, TimedOut, WorkerEnded
+from certify.sandbox.host.replies import AllocationSite, WorkerState
 
 Reading = Callable[[int], int]
 
@@ -44,7 +44,7 @@ class Worker:
         if keep:
             self.kept.append(len(self.requests) - WARM_UP)
         if request["steps"] < 5:
-            raise CallRefused("too few", code="ERR_INVALID_PARAMETER")
+            raise PluginError("too few", code="ERR_INVALID_PARAMETER")
         self.on_call(len(self.requests), request)
 
     def freeze(self) -> None:
@@ -58,12 +58,12 @@ class Worker:
     def cancelled(self, request: dict[str, Any], after: float) -> None:
         self.call(request)
 
-    def trace(self) -> list[Site]:
-        return [Site(place="/plugin/keeper.py:7", count=20, bytes=40_000)]
+    def trace(self) -> list[AllocationSite]:
+        return [AllocationSite(place="/plugin/keeper.py:7", count=20, bytes=40_000)]
 
-    def quiesce(self) -> Inside:
+    def quiesce(self) -> WorkerState:
         self.quiet += 1
-        return Inside(
+        return WorkerState(
             collector=self.collector, blocks=self.blocks(len(self.requests)), heap=1, tasks=0, cuda=0
         )
 
@@ -226,13 +226,13 @@ def test_some_requests_come_again_and_most_are_new(soaked: Soaked) -> None:
 def test_a_refused_valid_request_ends_the_soak(soaked: Soaked) -> None:
     def refuse(number: int, request: dict[str, Any]) -> None:
         if number == 101:
-            raise CallRefused("not today")
+            raise PluginError("not today")
 
-    with pytest.raises(CallRefused, match="not today"):
+    with pytest.raises(PluginError, match="not today"):
         soaked(on_call=refuse)
 
 
-@pytest.mark.parametrize("fault", [WorkerEnded("killed by SIGSEGV"), Hung("no answer")])
+@pytest.mark.parametrize("fault", [WorkerEnded("killed by SIGSEGV"), TimedOut("no answer")])
 def test_a_fault_ends_the_soak_at_once(soaked: Soaked, fault: CandidateFault) -> None:
     numbers = []
 
@@ -329,7 +329,7 @@ def test_a_leak_is_followed_to_the_kind_of_call_that_feeds_it(soaked: Soaked) ->
 def test_a_size_that_is_refused_is_no_end_of_the_soak(soaked: Soaked) -> None:
     def refuse(number: int, request: dict[str, Any]) -> None:
         if request.get("width", 64) != 64:
-            raise CallRefused("64 wide alone")
+            raise PluginError("64 wide alone")
 
     done, _ = soaked(on_call=refuse)
     assert done.calls >= 600

@@ -15,7 +15,7 @@ from certify.instruments.leaks.judge import LeakVerdict, Sample
 from certify.measure.soak.attribution import Attribution
 from certify.measure.soak.journal import INTERRUPTED, START, Altered, SoakJournal, read_lines
 from certify.measure.soak.segment import Segment
-from certify.sandbox.host.replies import Site
+from certify.sandbox.host.replies import AllocationSite
 
 SAMPLES = [
     Sample(10 * number, 0.5 * number, rss_anon=1 << 28, fds=9, errors=number) for number in range(1, 9)
@@ -34,7 +34,7 @@ def whole(count: int = 8) -> Segment:
         capped=LeakVerdict("fds", "LEAK", 1.0, None, "too many", ()),
         follows={"fds": {"refused": 1.0, "unique": 0.0}},
         attribution=Attribution(
-            {"fds": [("/plugin/log", 3)]}, [Site(place="a.py:3", count=2, bytes=9)], 20, 7
+            {"fds": [("/plugin/log", 3)]}, [AllocationSite(place="a.py:3", count=2, bytes=9)], 20, 7
         ),
     )
 

@@ -53,7 +53,7 @@ def test_memray_names_the_line_that_keeps_tensors(tmp_path: Path) -> None:
     script.write_text(NATIVE, "utf-8")
     path = f"{Path(__file__).parents[3]}:{os.environ.get('PYTHONPATH', '')}"
     environment = {**os.environ, "PYTHONPATH": path}
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, str(script), str(tmp_path), str(tmp_path)],
         env=environment,
         capture_output=True,
@@ -61,7 +61,7 @@ def test_memray_names_the_line_that_keeps_tensors(tmp_path: Path) -> None:
         check=True,
         timeout=120,
     ).stdout
-    assert f"{script}:7" in told
+    assert f"{script}:7" in output
     assert list(tmp_path.iterdir()) == [script], "its file is taken away"
 
 

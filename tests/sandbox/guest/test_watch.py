@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 import certify
-from certify.sandbox.guest.watch import MAX_LINE, MAX_OF_A_KIND
+from certify.sandbox.guest.watch import MAX_LINE, MAX_PER_KIND
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux")
 
@@ -252,8 +252,8 @@ def test_of_a_kind_there_is_an_end_and_other_kinds_go_on(place: Place) -> None:
         "for n in range(400):\n    open(f'{other}/{n}', 'w').close()\nsocket.socket().bind(('127.0.0.1', 0))"
     )
     events = seen(place, code)
-    assert events[MAX_OF_A_KIND - 1] == ("write", f"OTHER/{MAX_OF_A_KIND - 1}")
-    assert events[MAX_OF_A_KIND:] == [("overflow", "write"), ("network", "bind 127.0.0.1:0")]
+    assert events[MAX_PER_KIND - 1] == ("write", f"OTHER/{MAX_PER_KIND - 1}")
+    assert events[MAX_PER_KIND:] == [("overflow", "write"), ("network", "bind 127.0.0.1:0")]
 
 
 def test_a_line_is_short_and_whole_whatever_the_path(place: Place) -> None:

@@ -22,14 +22,14 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 @pytest.fixture
 def opened(host: Host, tmp_path: Path) -> Iterator[Callable[..., Session]]:
-    """Loads a plugin (the puppet, unless told otherwise) in a worker of its own."""
+    """Loads a plugin (the puppet, by default) in a worker of its own."""
     sessions: list[Session] = []
 
     def start(root: Path = PUPPET, entry: str = ENTRY, **config: Any) -> Session:
         session = Session(host, tmp_path / f"worker-{len(sessions)}", readable=[str(root)])
         sessions.append(session)
-        order = {"root": str(root), "kind": "native", "entry": entry, "config": config}
-        load_candidate(session, 20, **order, allowed=[str(session.folder), str(root)])
+        request = {"root": str(root), "kind": "native", "entry": entry, "config": config}
+        load_candidate(session, 20, **request, allowed=[str(session.folder), str(root)])
         return session
 
     yield start

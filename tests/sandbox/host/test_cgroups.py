@@ -60,14 +60,14 @@ def test_a_delegated_group_is_divided_after_its_process_has_moved_into_a_leaf(ba
 
 
 def test_a_group_that_is_not_delegated_is_left_alone(base: Path) -> None:
-    found, why = settled(base, delegated=False)
-    assert (found, why) == ("", "/scope is not delegated to us")
+    group, why = settled(base, delegated=False)
+    assert (group, why) == ("", "/scope is not delegated to us")
     assert not (base / cgroups.LEAF).exists()
 
 
 def test_a_group_with_others_in_it_is_left_alone(base: Path) -> None:
     (base / "cgroup.procs").write_text("7\n99\n")
-    assert settled(base) == ("", "others are in /scope, too")
+    assert settled(base) == ("", "/scope contains other processes")
     assert not (base / cgroups.LEAF).exists()
 
 
@@ -78,25 +78,25 @@ def test_a_group_that_does_not_count_memory_is_of_no_use(base: Path) -> None:
 
 def test_without_version_2_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "membership").write_text("0::/scope\n")
-    found, why = settle(7, tmp_path / "nowhere", tmp_path / "membership")
-    assert not found
+    group, why = settle(7, tmp_path / "nowhere", tmp_path / "membership")
+    assert not group
     assert why.startswith("no cgroup v2 at")
 
 
 def test_where_the_kernel_refuses_to_divide_the_process_is_moved_back(base: Path) -> None:
     (base / "cgroup.subtree_control").unlink()
-    found, why = settled(base)
-    assert not found
+    group, why = settled(base)
+    assert not group
     assert "cannot be divided" in why
     assert (base / "cgroup.procs").read_text() == "7"
 
 
 def test_a_worker_gets_a_group_with_its_limits(base: Path) -> None:
     group = Group.make(base, "worker-1", LIMITS)
-    told = {name: (group.path / name).read_text() for name in KERNELS}
-    assert told["memory.max"] == str(512 << 20)
-    assert (told["memory.oom.group"], told["memory.swap.max"]) == ("1", "0")
-    assert told["pids.max"] == str(cgroups.MOST_THREADS)
+    limits = {name: (group.path / name).read_text() for name in KERNELS}
+    assert limits["memory.max"] == str(512 << 20)
+    assert (limits["memory.oom.group"], limits["memory.swap.max"]) == ("1", "0")
+    assert limits["pids.max"] == str(cgroups.MAX_THREADS)
 
 
 def test_a_group_without_a_limit_on_memory_is_not_made(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
 """Where a wall cannot be built the next weaker jail is taken, said and measured; where a keeper is killed it
-is told, and nothing runs on."""
+is reported, and nothing runs on."""
 
 from __future__ import annotations
 
@@ -53,29 +53,29 @@ def test_where_namespaces_cannot_be_built_the_level_sinks_and_the_reason_is_told
 ) -> None:
     monkeypatch.setattr(launch, "jail_of", without_a_place_for_a_root)
     with Host(tmp_path / "host", warm=False) as host:
-        told = measure_isolation(host, tmp_path, "L2")
-    assert "own namespaces" not in told.walls
-    assert "own namespaces" in told.lacks[0] and f"/{ROOT}" in told.lacks[0]
-    assert below(told.level, "L3")
-    assert IN_SIGHT in told.unseen
-    assert not next(act for act in told.acts if act.act == "see the judge's process").stopped
+        isolation = measure_isolation(host, tmp_path, "L2")
+    assert "own namespaces" not in isolation.walls
+    assert "own namespaces" in isolation.lacks[0] and f"/{ROOT}" in isolation.lacks[0]
+    assert below(isolation.level, "L3")
+    assert IN_SIGHT in isolation.unseen
+    assert not next(act for act in isolation.acts if act.act == "see the judge's process").stopped
 
 
 def test_where_nothing_can_be_built_no_level_above_1_is_claimed(tmp_path: Path, monkeypatch: Patch) -> None:
     monkeypatch.setattr(launch, "jail_of", without_a_place_for_a_root)
     monkeypatch.setattr(launch, "weaker", without_walls)
     with Host(tmp_path / "host", warm=False) as host:
-        told = measure_isolation(host, tmp_path, "L2")
-    assert told.walls == "a process of its own alone"
-    assert below(told.level, told.demanded), "which makes the verdict INCOMPLETE"
-    assert len(told.lacks) == 1
+        isolation = measure_isolation(host, tmp_path, "L2")
+    assert isolation.walls == "a process of its own alone"
+    assert below(isolation.level, isolation.demanded), "which makes the verdict INCOMPLETE"
+    assert len(isolation.lacks) == 1
 
 
 def test_a_worker_that_dies_before_its_walls_stand_costs_that_jail(
     tmp_path: Path, monkeypatch: Patch
 ) -> None:
     # Too few for the thread that hands the filter over.
-    monkeypatch.setattr(launch, "MOST_THREADS", 0)
+    monkeypatch.setattr(launch, "MAX_THREADS", 0)
     with Host(tmp_path / "host", warm=False) as host:
         session = Session(host, tmp_path / "worker")
         session.end()
@@ -101,7 +101,7 @@ def test_after_the_level_was_measured_no_weaker_jail_is_taken(tmp_path: Path, mo
         monkeypatch.setattr(launch, "jail_of", without_a_place_for_a_root)
         if "own namespaces" not in measured.walls:
             pytest.skip(f"no namespaces can be built here: {measured.lacks}")
-        with pytest.raises(HostError, match="do not stand again"):
+        with pytest.raises(HostError, match="could not be built again"):
             Session(host, tmp_path / "worker")
 
 
@@ -116,8 +116,8 @@ def hung(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: Patch) -> 
         monkeypatch.setattr(launch, "jail_of", without_namespaces)
     with Host(tmp_path / "host", warm=False) as host:
         session = Session(host, tmp_path / "worker", readable=[str(PUPPET)])
-        order = {"root": str(PUPPET), "kind": "native", "entry": ENTRY, "config": {}}
-        load_candidate(session, 30, **order, allowed=[])
+        body = {"root": str(PUPPET), "kind": "native", "entry": ENTRY, "config": {}}
+        load_candidate(session, 30, **body, allowed=[])
         supervisor = psutil.Process(host._system._supervisor.pid)  # type: ignore[attr-defined]
         victims = {
             "supervisor": supervisor.pid,

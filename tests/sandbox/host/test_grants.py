@@ -50,11 +50,11 @@ def test_weights_that_a_worker_cannot_read_are_the_users_mistake(
     opening.check_models(request)
     path = model.parent.parent / closed
     path.chmod(0o700 if path.is_dir() else 0o600)
-    with pytest.raises(UserError, match="is closed to others") as told:
+    with pytest.raises(UserError, match="is closed to others") as error:
         opening.check_models(request)
-    assert str(path) in told.value.message
+    assert str(path) in error.value.message
     # chmod does not follow links that it finds on its way.
-    assert told.value.hint == f"chmod -R a+rX {path if path.is_file() else model}"
+    assert error.value.hint == f"chmod -R a+rX {path if path.is_file() else model}"
 
 
 def test_a_normal_users_workers_read_what_it_can_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import certify
-from certify.sandbox.guest.forget_paths import forget_what_was_not_given
+from certify.sandbox.guest.forget_paths import forget_missing_paths
 from certify.sandbox.host import guest_copy as library
 
 CHECKOUT = Path(certify.__file__).resolve().parent.parent
@@ -18,14 +18,14 @@ CHECKOUT = Path(certify.__file__).resolve().parent.parent
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    library.traces.cache_clear()
+    library.harness_paths.cache_clear()
     yield
-    library.traces.cache_clear()
+    library.harness_paths.cache_clear()
 
 
 def test_no_file_of_the_library_names_the_harness_and_everybody_may_read_them(tmp_path: Path) -> None:
-    library.lay_out(tmp_path)
-    package = Path(library.place(tmp_path), library.PACKAGE)
+    library.copy_library(tmp_path)
+    package = Path(library.library_folder(tmp_path), library.PACKAGE)
     files = [path for path in package.rglob("*") if path.is_file()]
     assert package / "guest" / "adapters" / "native.py" in files
     assert not [path for path in files if b"certify" in path.read_bytes()]
@@ -36,7 +36,7 @@ def test_no_file_of_the_library_names_the_harness_and_everybody_may_read_them(tm
 def test_a_worker_imports_the_library_and_its_engine_and_nothing_of_the_harness(
     tmp_path: Path, module: str
 ) -> None:
-    library.lay_out(tmp_path)
+    library.copy_library(tmp_path)
     command = library.command(tmp_path, module, "")
     script = command[-1].replace("main()", "print(sorted(sys.modules), find_spec('reference_engine').origin)")
     script = f"from importlib.util import find_spec; {script}"
@@ -52,12 +52,12 @@ def install(folder: Path) -> None:
     for name in ("certify/run.py", "reference_engine/sdk.py", "bin/certify", "__pycache__/finder.pyc"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    told = folder / "sd_certify-9.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text("Name: sd-certify\nVersion: 9\n", "utf-8")
+    metadata = folder / "sd_certify-9.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: sd-certify\nVersion: 9\n", "utf-8")
     named = ("certify/run.py", "reference_engine/sdk.py", "../packages/bin/certify", "__pycache__/finder.pyc")
-    record = "".join(f"{name},,\n" for name in (*named, f"{told.name}/METADATA"))
-    (told / "RECORD").write_text(record, "utf-8")
+    record = "".join(f"{name},,\n" for name in (*named, f"{metadata.name}/METADATA"))
+    (metadata / "RECORD").write_text(record, "utf-8")
 
 
 def test_traces_are_what_was_installed_without_the_engine(
@@ -66,9 +66,13 @@ def test_traces_are_what_was_installed_without_the_engine(
     folder = tmp_path.resolve() / "packages"
     install(folder)
     monkeypatch.syspath_prepend(str(folder))
-    below = {str(Path(path).relative_to(folder)) for path in library.traces() if path.startswith(str(folder))}
+    below = {
+        str(Path(path).relative_to(folder))
+        for path in library.harness_paths()
+        if path.startswith(str(folder))
+    }
     assert below == {"certify", "bin/certify", "sd_certify-9.dist-info", "__pycache__/finder.pyc"}
-    assert str(CHECKOUT / "certify") in library.traces()
+    assert str(CHECKOUT / "certify") in library.harness_paths()
 
 
 def test_a_checkout_is_not_given_and_a_folder_of_packages_is(
@@ -88,7 +92,7 @@ def test_what_is_not_there_any_more_is_forgotten(tmp_path: Path, monkeypatch: py
     finders = [__import__(name).Finder for name in ("gone_finder", "kept_finder")]
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, *finders])
     (tmp_path / "gone_finder.py").unlink()
-    forget_what_was_not_given()
+    forget_missing_paths()
     assert sys.path[0] == str(tmp_path) and str(tmp_path / "gone") not in sys.path
     assert sys.meta_path[-1] is finders[1] and finders[0] not in sys.meta_path
     assert "gone_finder" not in sys.modules

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from certify.sandbox.host import session as sessions
-from certify.sandbox.host.faults import CandidateFault, Misspoke, WorkerEnded
+from certify.sandbox.host.faults import CandidateFault, MalformedReply, WorkerEnded
 from certify.sandbox.host.host import Host
-from certify.sandbox.host.pipes import OUTPUTS, ROOM, SelectedPipes
+from certify.sandbox.host.pipes import MAX_BUFFERED, OUTPUTS, SelectedPipes
 from certify.sandbox.host.session import MAX_ANSWER, Event, Reply, Session
 from certify.sandbox.host.systems.base import Process
 from certify.sandbox.host.systems.linux import _pipes
@@ -46,7 +46,7 @@ def known_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _: NONCE)
 
 
-class Told:
+class RawWorker:
     """A session whose worker is this test: `write` to its pipes, and what events came."""
 
     def __init__(self) -> None:
@@ -93,8 +93,8 @@ class Told:
 
 
 @contextmanager
-def told() -> Iterator[Told]:
-    one = Told()
+def raw_worker() -> Iterator[RawWorker]:
+    one = RawWorker()
     try:
         yield one
     finally:
@@ -103,7 +103,7 @@ def told() -> Iterator[Told]:
 
 def answered(stream: bytes) -> Reply | CandidateFault:
     """What becomes of a call that a worker answers by `stream`, and then exits."""
-    with told() as worker:
+    with raw_worker() as worker:
         os.write(worker.answers, stream)
         worker.end()
         return worker.ask()
@@ -112,7 +112,7 @@ def answered(stream: bytes) -> Reply | CandidateFault:
 def test_what_is_damaged_here_is_sound() -> None:
     reply = answered(GOOD)
     assert isinstance(reply, Reply) and (reply.body["text"], len(reply.payload)) == ("画", 64)
-    assert type(answered(REFUSAL)).__name__ == "CallRefused"
+    assert type(answered(REFUSAL)).__name__ == "PluginError"
 
 
 @pytest.mark.parametrize("sound", [GOOD, REFUSAL])
@@ -159,23 +159,23 @@ def test_no_header_trips_it(header: dict[str, Any], encoding: str) -> None:
     data = text.encode(encoding, "replace")
     came = answered(PREFIX.pack(len(data), 0) + data)
     if encoding != "utf-8" and encoding != "latin-1":
-        assert isinstance(came, Misspoke), "headers are UTF-8"
+        assert isinstance(came, MalformedReply), "headers are UTF-8"
 
 
 @pytest.mark.parametrize(
     "text", [b'{"nonce": "\xed\xa0\x80", "ok": true}', b'\xef\xbb\xbf{"ok": true}', b"\xff\xfe{\0}\0"]
 )
 def test_what_is_no_utf_8_is_refused(text: bytes) -> None:
-    assert isinstance(answered(PREFIX.pack(len(text), 0) + text), Misspoke)
+    assert isinstance(answered(PREFIX.pack(len(text), 0) + text), MalformedReply)
 
 
 @pytest.mark.parametrize("sizes", [(MAX_HEADER + 1, 0), (2, MAX_ANSWER + 1), (2**32 - 1, 2**32 - 1)])
 def test_a_huge_answer_is_refused_before_any_memory_is_taken(sizes: tuple[int, int]) -> None:
-    with told() as worker:
+    with raw_worker() as worker:
         os.write(worker.answers, PREFIX.pack(*sizes))
         tracemalloc.start()
         try:
-            assert isinstance(worker.ask(), Misspoke)
+            assert isinstance(worker.ask(), MalformedReply)
             assert tracemalloc.get_traced_memory()[1] < 4 << 20
         finally:
             tracemalloc.stop()
@@ -188,9 +188,9 @@ def test_a_huge_answer_is_refused_before_any_memory_is_taken(sizes: tuple[int, i
 )
 @FOR_SEVERAL_EXAMPLES
 def test_no_bytes_on_the_event_pipe_trip_it_and_only_events_come_of_them(pieces: list[bytes]) -> None:
-    with told() as worker:
+    with raw_worker() as worker:
         for piece in pieces:
-            worker.session._hear(piece)
+            worker.session._read_events(piece)
         assert all(event.by == "worker" and not event.refused for event in worker.events)
 
 
@@ -202,8 +202,8 @@ def test_no_bytes_on_the_event_pipe_trip_it_and_only_events_come_of_them(pieces:
     ],
 )
 def test_a_worker_cannot_speak_for_the_kernel(line: bytes) -> None:
-    with told() as worker:
-        worker.session._hear(line + b"\n")
+    with raw_worker() as worker:
+        worker.session._read_events(line + b"\n")
         assert [(event.by, event.refused) for event in worker.events] == [("worker", False)]
 
 
@@ -218,15 +218,15 @@ def test_a_worker_cannot_speak_for_the_kernel(line: bytes) -> None:
     ],
 )
 def test_a_line_that_is_no_event_is_noise(line: bytes) -> None:
-    with told() as worker:
-        worker.session._hear(line + b"\n")
+    with raw_worker() as worker:
+        worker.session._read_events(line + b"\n")
         assert [event.kind for event in worker.events] == ["noise"]
 
 
 def test_noise_does_not_push_an_event_out() -> None:
     first, last = (b'{"kind": "network", "detail": "connect 127.0.0.1:%d"}\n' % port for port in (8, 9))
-    with told() as worker:
-        os.write(worker.event_pipe, first + b"\n" * (ROOM - 2 * len(first)) + last)
+    with raw_worker() as worker:
+        os.write(worker.event_pipe, first + b"\n" * (MAX_BUFFERED - 2 * len(first)) + last)
         os.write(worker.answers, GOOD)
         assert isinstance(worker.ask(), Reply)
         kinds = [event.kind for event in worker.events]
@@ -244,23 +244,23 @@ def test_a_flood_of_noise_is_judged_without_being_read(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Event, "model_validate_json", count)
     event = b'{"kind": "network", "detail": "connect 127.0.0.1:9"}\n'
-    with told() as worker:
-        worker.session._hear(b"".join(b"{%d\n" % number for number in range(50_000)) + 1000 * event)
+    with raw_worker() as worker:
+        worker.session._read_events(b"".join(b"{%d\n" % number for number in range(50_000)) + 1000 * event)
         assert [event.kind for event in worker.events] == ["network", "noise"]
     assert judged == [event.strip()]
 
 
 def test_a_line_without_an_end_is_not_kept_whole() -> None:
-    with told() as worker:
+    with raw_worker() as worker:
         for _ in range(100):
-            worker.session._hear(b"x" * (1 << 16))
+            worker.session._read_events(b"x" * (1 << 16))
         assert len(worker.session._event_text) <= sessions.LOG_LIMIT
 
 
 @pytest.mark.parametrize("pipe", [1, 2, 3, 4], ids=["answers", "stdout", "stderr", "events"])
 @pytest.mark.parametrize("exits", [False, True])
 def test_a_worker_that_writes_without_end_holds_nobody_up(pipe: int, exits: bool) -> None:
-    with told() as worker:
+    with raw_worker() as worker:
         stop = threading.Event()
         if not exits and pipe != 1:
             os.write(worker.answers, GOOD)
@@ -285,5 +285,5 @@ def test_a_worker_that_writes_without_end_holds_nobody_up(pipe: int, exits: bool
             stop.set()
             writer.join()
         # It may have ended before the first of what it wrote.
-        expected = (*([WorkerEnded] if exits else []), Misspoke if pipe == 1 else Reply)
+        expected = (*([WorkerEnded] if exits else []), MalformedReply if pipe == 1 else Reply)
         assert isinstance(came, expected)

@@ -66,10 +66,10 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, P
 def test_this_machine_gives_level_1_at_least_and_tells_every_act(
     measured: tuple[Host, Path, Isolation],
 ) -> None:
-    _, _, told = measured
-    assert [act.act for act in told.acts] == [*L1, *L2, *L3]
-    assert told.level in ("L1", "L2", "L3")
-    assert told.demanded == "L2"
+    _, _, isolation = measured
+    assert [act.act for act in isolation.acts] == [*L1, *L2, *L3]
+    assert isolation.level in ("L1", "L2", "L3")
+    assert isolation.demanded == "L2"
 
 
 @on_linux
@@ -93,9 +93,9 @@ def test_a_worker_that_gets_our_environment_is_level_0(
     clean = launch.worker_environment
     monkeypatch.setattr(launch, "worker_environment", lambda folder: {**os.environ, **clean(folder)})
     with Host(tmp_path / "host", warm=False) as host:
-        told = measure_isolation(host, tmp_path, "L1")
-    assert told.level == "L0"
-    assert not next(act for act in told.acts if act.act == "see the judge's environment").stopped
+        isolation = measure_isolation(host, tmp_path, "L1")
+    assert isolation.level == "L0"
+    assert not next(act for act in isolation.acts if act.act == "see the judge's environment").stopped
 
 
 @on_linux

@@ -23,7 +23,8 @@ paths = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"
 def strings(text: str) -> list[str]:
     """What SBPL would read as strings."""
     return [
-        re.sub(r"\\(.)", r"\1", found, flags=re.S) for found in re.findall(r'"((?:[^"\\]|\\.)*)"', text, re.S)
+        re.sub(r"\\(.)", r"\1", literal, flags=re.S)
+        for literal in re.findall(r'"((?:[^"\\]|\\.)*)"', text, re.S)
     ]
 
 
@@ -90,9 +91,9 @@ def test_the_structures_have_the_sizes_and_places_of_64_bit_windows() -> None:
 
 
 def test_a_job_is_told_its_limits_and_to_end_with_us() -> None:
-    told = limits_of({"processes": 64, "memory": 12 << 30})
-    assert (told.basic.active_processes, told.job_memory) == (64, 12 << 30)
-    assert told.basic.flags == 0x2000 | 0x400 | 0x200 | 0x8
+    limits = limits_of({"processes": 64, "memory": 12 << 30})
+    assert (limits.basic.active_processes, limits.job_memory) == (64, 12 << 30)
+    assert limits.basic.flags == 0x2000 | 0x400 | 0x200 | 0x8
 
 
 def test_a_wall_of_another_system_can_be_left_out_too() -> None:
@@ -106,7 +107,7 @@ def test_no_other_system_reaches_level_2_by_acts_that_are_not_tried() -> None:
     for system in ("darwin", "win32"):
         acts = []
         for name in (*L1_ACTS, *L2_ACTS, *L3_ACTS):
-            told = _not_tried(name, system) or {"act": name, "stopped": True}
-            acts.append(Act.model_validate(told))
+            act = _not_tried(name, system) or {"act": name, "stopped": True}
+            acts.append(Act.model_validate(act))
         assert level_of(acts) == "L1"
     assert not any(_not_tried(name, "linux") for name in (*L1_ACTS, *L2_ACTS, *L3_ACTS))

@@ -62,11 +62,11 @@ def test_a_wheel_is_installed_where_only_the_worker_sees_it(host: Host, tmp_path
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     a_wheel(wheels, "inkwell", {"inkwell.py": "INK = 1\n", "inkwell.pth": "import os\n"})
-    found = provide(host, tmp_path / "scratch", [Requirement("inkwell")], str(wheels))
-    assert (found.installed, found.missing, found.broken) == (("inkwell==1.0",), "", "")
-    assert (Path(found.folder) / "inkwell.py").read_text("utf-8") == "INK = 1\n"
-    assert not list(Path(found.folder).rglob("*.pth"))
-    assert found.folder not in sys.path
+    packages = provide(host, tmp_path / "scratch", [Requirement("inkwell")], str(wheels))
+    assert (packages.installed, packages.missing, packages.broken) == (("inkwell==1.0",), "", "")
+    assert (Path(packages.folder) / "inkwell.py").read_text("utf-8") == "INK = 1\n"
+    assert not list(Path(packages.folder).rglob("*.pth"))
+    assert packages.folder not in sys.path
 
 
 def test_a_source_package_builds_behind_the_walls(host: Host, tmp_path: Path) -> None:
@@ -76,22 +76,22 @@ def test_a_source_package_builds_behind_the_walls(host: Host, tmp_path: Path) ->
     setup = (
         "import contextlib, pathlib, setuptools\n"
         f"with contextlib.suppress(OSError): pathlib.Path({str(mark)!r}).write_text('x')\n"
-        "told = ''\n"
-        f"with contextlib.suppress(OSError): told = pathlib.Path({str(secret)!r}).read_text()\n"
-        "assert not told, 'it was read'\n"
+        "content = ''\n"
+        f"with contextlib.suppress(OSError): content = pathlib.Path({str(secret)!r}).read_text()\n"
+        "assert not content, 'it was read'\n"
         "setuptools.setup(name='inkpot', version='1.0', py_modules=['inkpot'])\n"
     )
     a_source_package(wheels, "inkpot", setup)
-    found = provide(host, tmp_path / "scratch", [Requirement("inkpot")], str(wheels))
-    assert found.installed == ("inkpot==1.0",), found
+    packages = provide(host, tmp_path / "scratch", [Requirement("inkpot")], str(wheels))
+    assert packages.installed == ("inkpot==1.0",), packages
     assert not mark.exists()
 
 
 def test_a_package_that_nobody_has_is_told(host: Host, tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
-    found = provide(host, tmp_path / "scratch", [Requirement("inkstone")], str(tmp_path / "wheels"))
-    assert "No matching distribution found for inkstone" in found.broken
-    assert not found.folder
+    packages = provide(host, tmp_path / "scratch", [Requirement("inkstone")], str(tmp_path / "wheels"))
+    assert "No matching distribution found for inkstone" in packages.broken
+    assert not packages.folder
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -120,8 +120,8 @@ def test_a_wheel_is_fetched_by_its_hash_from_the_registry(
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_INDEX_URL", address)
-    found = provide(host, tmp_path / "scratch", [Requirement("inkwell>=1")])
-    assert found.installed == ("inkwell==1.0",), found
+    packages = provide(host, tmp_path / "scratch", [Requirement("inkwell>=1")])
+    assert packages.installed == ("inkwell==1.0",), packages
     assert "--hash=sha256:" in (tmp_path / "scratch" / "lock.txt").read_text("utf-8")
 
 
@@ -129,9 +129,9 @@ def test_a_registry_that_cannot_be_reached_is_no_fault_of_the_candidate(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    found = provide(host, tmp_path / "scratch", [Requirement("inkstone")])
-    assert found.missing
-    assert not found.broken
+    packages = provide(host, tmp_path / "scratch", [Requirement("inkstone")])
+    assert packages.missing
+    assert not packages.broken
 
 
 def test_what_pip_says_is_sorted_into_fault_and_no_fault() -> None:

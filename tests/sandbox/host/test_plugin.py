@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from certify.sandbox.host.faults import Hung, LoadFailed, Misspoke, Unreachable, WorkerEnded
+from certify.sandbox.host.faults import LoadFailed, MalformedReply, TimedOut, Unreachable, WorkerEnded
 from certify.sandbox.host.host import Host
 from certify.sandbox.host.ledger import MAX_EVENTS, Ledger
 from certify.sandbox.host.plugin import Opening, RemotePlugin
@@ -34,29 +34,29 @@ def test_the_declaration_of_generate_image_is_told_with_a_default_that_json_lack
 def test_a_lost_worker_is_replaced_and_every_fault_is_kept(remote: Remote) -> None:
     plugin = remote()
     plugin.ledger.requirement = "sdk.made-up"
-    for prompt, kind in (("segfault", WorkerEnded), ("sentence", Misspoke), ("exit", WorkerEnded)):
+    for prompt, kind in (("segfault", WorkerEnded), ("sentence", MalformedReply), ("exit", WorkerEnded)):
         with pytest.raises(kind):
             plugin.generate(prompt)
         assert plugin.generate("picture").pixels.shape == (6, 8, 3)
     ledger = plugin.ledger
     assert (ledger.calls, len(ledger.generations)) == (6, 3)
-    assert [type(fault) for _, fault in ledger.faults] == [WorkerEnded, Misspoke, WorkerEnded]
+    assert [type(fault) for _, fault in ledger.faults] == [WorkerEnded, MalformedReply, WorkerEnded]
     assert {identifier for identifier, _ in ledger.faults} == {"sdk.made-up"}
 
 
 def test_what_is_no_picture_is_told(remote: Remote) -> None:
-    with pytest.raises(Misspoke, match="no picture came back, but str"):
+    with pytest.raises(MalformedReply, match="no image came back, but str"):
         remote().generate("sentence")
 
 
 def test_a_plugin_that_hangs_twice_is_not_tried_again(remote: Remote) -> None:
     plugin = remote()
     for _ in range(2):
-        with pytest.raises(Hung):
+        with pytest.raises(TimedOut):
             plugin.generate("hang")
     with pytest.raises(Unreachable) as error:
         plugin.generate("picture")
-    assert error.value.kind == "hung"
+    assert error.value.kind == "timed-out"
     assert plugin.ledger.calls == 2
 
 
@@ -130,7 +130,7 @@ def test_shared_memory_is_the_workers_own_behind_namespaces_and_everybodys_witho
     plugin = RemotePlugin(host, tmp_path / "workers", opening)
     try:
         plugin.load()
-        told = [event.detail for _, event in plugin.ledger.events if event.kind == "write"]
+        writes = [event.detail for _, event in plugin.ledger.events if event.kind == "write"]
     finally:
         plugin.close()
-    assert bool(told) == ("own namespaces" not in host.walls), (told, host.walls)
+    assert bool(writes) == ("own namespaces" not in host.walls), (writes, host.walls)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certify.sandbox.host import sampler_calls as sampling
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Hung, Misspoke, WorkerEnded
+from certify.sandbox.host.faults import CandidateFault, MalformedReply, PluginError, TimedOut, WorkerEnded
 from certify.sandbox.host.plugin import RemotePlugin
 from certify.sandbox.host.session import Ring, Session
 from certify.sandbox.protocol import Frame
@@ -54,23 +54,23 @@ def test_the_judge_sees_every_call_and_what_comes_out(remote: Remote) -> None:
 
 @on_linux
 def test_a_sampler_is_given_noise_steps_seed_and_the_models_config(remote: Remote) -> None:
-    with pytest.raises(CallRefused) as told:
+    with pytest.raises(PluginError) as error:
         sample(remote(), "tells", steps=28, seed=2**40)
-    assert json.loads(told.value.message) == ["float32", [1, 4, 8, 8], 28, 2**40, {"beta_start": 0.1}]
+    assert json.loads(error.value.message) == ["float32", [1, 4, 8, 8], 28, 2**40, {"beta_start": 0.1}]
 
 
 @on_linux
 def test_what_a_sampler_raises_is_a_refusal_and_the_worker_lives(remote: Remote) -> None:
     plugin = remote()
-    for name, error in (
+    for name, error_type in (
         ("raises", "ArithmeticError"),
         ("no_timestep", "ValueError"),
         ("nothing", "NotASampler"),
         ("missing", "AttributeError"),
     ):
-        with pytest.raises(CallRefused) as told:
+        with pytest.raises(PluginError) as error:
             sample(plugin, name)
-        assert told.value.error_type == error
+        assert error.value.error_type == error_type
     pid = plugin._session.pid if plugin._session else 0
     sample(plugin, "honest")
     assert plugin._session and plugin._session.pid == pid
@@ -82,12 +82,12 @@ def test_what_a_sampler_raises_is_a_refusal_and_the_worker_lives(remote: Remote)
     ("name", "kind", "said"),
     [
         ("exits", WorkerEnded, "exited with code 3"),
-        ("hangs", Hung, "within the deadline"),
-        ("endless", Hung, "within the deadline"),
-        ("forges_a_turn", Misspoke, "out of turn"),
-        ("forges_a_nonce", Misspoke, "wrong nonce"),
-        ("asks_in_advance", Misspoke, "out of turn"),
-        ("lies_about_its_shape", Misspoke, "latents of 67108864 values"),
+        ("hangs", TimedOut, "within the deadline"),
+        ("endless", TimedOut, "within the deadline"),
+        ("forges_a_turn", MalformedReply, "out of turn"),
+        ("forges_a_nonce", MalformedReply, "wrong nonce"),
+        ("asks_in_advance", MalformedReply, "out of turn"),
+        ("lies_about_its_shape", MalformedReply, "latents of 67108864 values"),
     ],
 )
 def test_a_fault_in_a_run_is_entered_and_a_fresh_worker_serves_the_next(
@@ -96,11 +96,11 @@ def test_a_fault_in_a_run_is_entered_and_a_fresh_worker_serves_the_next(
     plugin = remote()
     plugin.load()
     started = time.monotonic()
-    with pytest.raises(kind, match=said) as told:
+    with pytest.raises(kind, match=said) as error:
         sample(plugin, name)
     assert time.monotonic() - started < 5, "the deadline is of the whole conversation: half a second"
-    assert f'"entry": "samplers:{name}", "steps": 5' in told.value.request
-    assert [fault for _, fault in plugin.ledger.faults] == [told.value]
+    assert f'"entry": "samplers:{name}", "steps": 5' in error.value.request
+    assert [fault for _, fault in plugin.ledger.faults] == [error.value]
     assert sample(plugin, "honest").shape == NOISE.shape
 
 
@@ -131,7 +131,7 @@ def test_what_the_judges_network_raises_ends_the_run_and_the_worker(remote: Remo
 def test_a_network_that_was_kept_from_an_earlier_run_is_told_as_such(remote: Remote) -> None:
     plugin = remote()
     sample(plugin, "late", seed=0)
-    with pytest.raises(CallRefused, match="after the end of its run"):
+    with pytest.raises(PluginError, match="after the end of its run"):
         sample(plugin, "late", seed=1)
 
 
@@ -146,8 +146,8 @@ class Scripted(Session):
         header, payload = self._script.pop(0)
         if not self.nonce:
             self.nonce = json.loads(data[8 : 8 + int.from_bytes(data[:4], "little")])["nonce"]
-        told = {key: self.nonce if value == "NONCE" else value for key, value in header.items()}
-        return Frame(told, payload)
+        fields = {key: self.nonce if value == "NONCE" else value for key, value in header.items()}
+        return Frame(fields, payload)
 
     def _take_events(self) -> None:
         """Nothing is heard."""
@@ -195,14 +195,14 @@ def test_a_question_with_anything_out_of_form_never_reaches_the_network(
         assert latents.size * 4 == len(payload) and np.isfinite(timestep)
         assert header["turn"] == 1 and header["nonce"] == "NONCE"
     else:
-        assert isinstance(output, Misspoke) and not session.alive
+        assert isinstance(output, MalformedReply) and not session.alive
 
 
 @given(st.dictionaries(st.text(max_size=8), values, min_size=1, max_size=4))
 def test_a_field_that_no_call_has_is_refused(more: dict[str, Any]) -> None:
     unknown = {key: value for key, value in more.items() if key not in (*QUESTION, "ok")}
     session, output = run([({**QUESTION, **unknown}, bytes(8)), DONE], Seen())
-    assert isinstance(output, Misspoke) == bool(unknown)
+    assert isinstance(output, MalformedReply) == bool(unknown)
     assert session.alive == (not unknown)
 
 
@@ -214,11 +214,11 @@ def test_latents_are_taken_where_shape_and_bytes_agree_and_nowhere_else(shape: l
     if fits and count <= sampling.MAX_LATENTS and 4 * count == size:
         assert output.shape == tuple(shape) and session.alive
     else:
-        assert isinstance(output, Misspoke) and not session.alive
+        assert isinstance(output, MalformedReply) and not session.alive
 
 
 def test_a_request_that_takes_no_questions_hears_none() -> None:
     session = Scripted([(QUESTION, bytes(8))])
-    with pytest.raises(Misspoke, match="out of form"):
+    with pytest.raises(MalformedReply, match="an invalid answer"):
         session.ask("generate", 1.0)
     assert not session.alive

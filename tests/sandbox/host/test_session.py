@@ -1,4 +1,4 @@
-"""Real workers: what a candidate does in a call is told apart, and nothing of it stays behind."""
+"""Real workers: what a candidate does in a call has a distinct fault, and nothing stays behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from typing import Any
 import psutil
 import pytest
 
-from certify.sandbox.host.faults import CallRefused, CandidateFault, Hung, LoadFailed, Misspoke, WorkerEnded
+from certify.sandbox.host.faults import (
+    CandidateFault,
+    LoadFailed,
+    MalformedReply,
+    PluginError,
+    TimedOut,
+    WorkerEnded,
+)
 from certify.sandbox.host.host import Host
 from certify.sandbox.host.plugin import Opening, RemotePlugin
 from certify.sandbox.host.session import LOG_LIMIT, MAX_OUTPUT, Ring, Session
@@ -58,7 +65,7 @@ def test_a_picture_comes_back_as_pixels_and_png(opened: Opened) -> None:
 
 def test_an_exception_is_a_refusal_with_code_and_remedies_and_the_worker_lives(opened: Opened) -> None:
     session = opened()
-    with pytest.raises(CallRefused) as refused:
+    with pytest.raises(PluginError) as refused:
         ask(session, "refuse")
     assert (refused.value.error_type, refused.value.code, refused.value.remedies) == (
         "Coded",
@@ -86,18 +93,18 @@ def test_a_factory_that_raises_is_a_failed_load_with_its_code(opened: Opened) ->
     [
         ("segfault", WorkerEnded, "killed by SIGSEGV"),
         ("exit", WorkerEnded, "exited with code 0"),
-        ("forge", Misspoke, "wrong nonce"),
-        ("babble", Misspoke, "over the limits"),
+        ("forge", MalformedReply, "wrong nonce"),
+        ("babble", MalformedReply, "over the limits"),
     ],
 )
 def test_a_fault_is_told_by_its_kind_with_the_request_and_the_log(
     opened: Opened, prompt: str, kind: type[CandidateFault], said: str
 ) -> None:
     session = opened()
-    with pytest.raises(kind, match=said) as told:
+    with pytest.raises(kind, match=said) as error:
         ask(session, prompt)
-    assert f'"prompt": "{prompt}"' in told.value.request
-    assert "loaded" in told.value.log
+    assert f'"prompt": "{prompt}"' in error.value.request
+    assert "loaded" in error.value.log
     assert not session.alive
     wait_until_gone([session.pid], 1)
 
@@ -107,8 +114,8 @@ def test_a_fault_is_told_by_its_kind_with_the_request_and_the_log(
     [
         ("segfaults_in_a_call", WorkerEnded, "killed by SIGSEGV"),
         ("exits_in_a_call", WorkerEnded, "exited with code 0"),
-        ("hangs_in_a_call", Hung, "deadline"),
-        ("writes_into_the_protocol", Misspoke, "an answer out of form"),
+        ("hangs_in_a_call", TimedOut, "deadline"),
+        ("writes_into_the_protocol", MalformedReply, "an invalid answer"),
     ],
 )
 def test_the_known_bad_plugins_are_told_by_what_they_do(
@@ -119,7 +126,7 @@ def test_the_known_bad_plugins_are_told_by_what_they_do(
     entry = re.search(r'^entry = "(.+)"', (root / "plugin.toml").read_text("utf-8"), re.MULTILINE)
     assert entry
     with pytest.raises(kind, match=said):
-        deadline = 1 if kind is Hung else 20
+        deadline = 1 if kind is TimedOut else 20
         ask(opened(root, entry.group(1)), "a red fox", deadline, steps=50, width=64, height=64)
 
 
@@ -133,7 +140,7 @@ def test_the_sound_plugin_paints(opened: Opened, tmp_path: Path) -> None:
 def test_a_hung_call_is_ended_at_its_deadline(opened: Opened, prompt: str) -> None:
     session = opened()
     started = time.monotonic()
-    with pytest.raises(Hung, match="deadline"):
+    with pytest.raises(TimedOut, match="deadline"):
         ask(session, prompt, deadline=0.5)
     assert time.monotonic() - started < 0.5 + 2
     wait_until_gone([session.pid], 1)
@@ -142,7 +149,7 @@ def test_a_hung_call_is_ended_at_its_deadline(opened: Opened, prompt: str) -> No
 def test_an_answer_left_over_from_another_request_is_refused(opened: Opened) -> None:
     session = opened()
     session._frames += session._parser.feed(pack({"nonce": "1" * 32, "ok": True}))
-    with pytest.raises(Misspoke, match="wrong nonce"):
+    with pytest.raises(MalformedReply, match="wrong nonce"):
         ask(session, "picture")
 
 
@@ -183,7 +190,7 @@ def test_a_ring_keeps_the_last_bytes_and_mends_half_characters() -> None:
 def test_a_worker_sees_nothing_of_our_environment(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
     session = opened()
-    with pytest.raises(CallRefused) as refused:
+    with pytest.raises(PluginError) as refused:
         ask(session, "environment")
     environment, folder = json.loads(refused.value.message)
     assert "GITHUB_TOKEN" not in environment
@@ -196,7 +203,7 @@ def test_a_worker_sees_nothing_of_our_environment(opened: Opened, monkeypatch: p
 def test_a_worker_holds_no_descriptor_but_its_pipes_and_its_loops(opened: Opened, tmp_path: Path) -> None:
     with (tmp_path / "ours").open("w") as ours:
         os.set_inheritable(ours.fileno(), True)
-        with pytest.raises(CallRefused) as refused:
+        with pytest.raises(PluginError) as refused:
             ask(opened(), "descriptors")
     links = [link for link in json.loads(refused.value.message) if "/fd" not in link and link != "gone"]
     kinds = Counter(link.partition(":")[0] for link in links)
@@ -205,7 +212,7 @@ def test_a_worker_holds_no_descriptor_but_its_pipes_and_its_loops(opened: Opened
 
 
 def test_what_a_plugin_starts_inherits_no_pipe_of_the_protocol(opened: Opened) -> None:
-    with pytest.raises(CallRefused) as refused:
+    with pytest.raises(PluginError) as refused:
         ask(opened(), "inherited")
     assert json.loads(refused.value.message) == [0, 1, 2]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from certify.sandbox.host.faults import CandidateFault, HostError, Hung, WorkerEnded
+from certify.sandbox.host.faults import CandidateFault, HostError, TimedOut, WorkerEnded
 from certify.sandbox.host.host import Host
 from certify.sandbox.host.pipes import Pipes, ThreadedPipes
 from certify.sandbox.host.session import Event, Session, load_candidate
-from certify.sandbox.host.systems.base import Order
+from certify.sandbox.host.systems.base import WorkerSpec
 from certify.sandbox.host.systems.spawned import Spawned, is_running, marked
 from tests.made_up import ENTRY, PUPPET
 
@@ -43,8 +43,8 @@ def opened(host: Host, tmp_path: Path) -> Iterator[Callable[..., Session]]:
     def start(events: Callable[[Event], None] = lambda _: None, **limits: int) -> Session:
         session = Session(host, tmp_path / f"worker-{len(sessions)}", events, limits=limits)
         sessions.append(session)
-        order = {"root": str(PUPPET), "kind": "native", "entry": ENTRY, "config": {}}
-        load_candidate(session, 60, **order, allowed=[str(session.folder), str(PUPPET)])
+        request = {"root": str(PUPPET), "kind": "native", "entry": ENTRY, "config": {}}
+        load_candidate(session, 60, **request, allowed=[str(session.folder), str(PUPPET)])
         return session
 
     yield start
@@ -68,8 +68,8 @@ def test_a_picture_comes_back(opened: Callable[..., Session]) -> None:
     [
         ("segfault", WorkerEnded, "killed by SIGSEGV"),
         ("exit", WorkerEnded, "exited with code 0"),
-        ("hang", Hung, "deadline"),
-        ("deaf", Hung, "deadline"),
+        ("hang", TimedOut, "deadline"),
+        ("deaf", TimedOut, "deadline"),
     ],
 )
 def test_a_fault_is_told_by_its_kind(
@@ -77,7 +77,7 @@ def test_a_fault_is_told_by_its_kind(
 ) -> None:
     session = opened()
     with pytest.raises(kind, match=said):
-        ask(session, prompt, deadline=1 if kind is Hung else 30)
+        ask(session, prompt, deadline=1 if kind is TimedOut else 30)
     assert not session.alive
     assert not psutil.pid_exists(session.pid)
 
@@ -112,7 +112,7 @@ def test_what_the_watch_inside_tells_comes_with_the_end_at_the_latest(
 
 def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
     class Refused(Spawned):
-        def _before(self, order: Order) -> list[str]:
+        def _before(self, spec: WorkerSpec) -> list[str]:
             return [sys.executable, "-c", "raise SystemExit('no profile here')"]
 
     with Host(tmp_path / "host", system=Refused) as host:

@@ -24,16 +24,16 @@ PLENTY = {"processes": 1000, "memory": 1 << 50, "disk": 1 << 50}
 @contextmanager
 def child(act: Callable[[], None]) -> Iterator[int]:
     """A fork that has done `act` and waits."""
-    ready, told = os.pipe()
+    ready, signal_ready = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             act()
-            os.write(told, b"x")
+            os.write(signal_ready, b"x")
             time.sleep(60)
         finally:
             os._exit(0)
-    os.close(told)
+    os.close(signal_ready)
     assert os.read(ready, 1) == b"x"
     try:
         yield pid
@@ -111,13 +111,13 @@ def test_the_exact_look_at_memory_rests_until_time_or_growth_calls_for_it(
     monkeypatch.setattr(watchdog, "resident_of", lambda _: resident[0])
     monkeypatch.setattr(watchdog, "proportional_of", look)
     watched = Watched(os.getpid(), str(tmp_path), {**PLENTY, "memory": 500})
-    told = []
+    readings = []
     for seconds, now in ((0, 900), (0.1, 900), (8, 1000), (0.1, 1001), (0.1, 1001), (9, 1001), (0.1, 500)):
         clock[0] += seconds
         resident[0] = now
-        told.append((watched.passed({}), looks[0]))
+        readings.append((watched.passed({}), looks[0]))
     # One look, two rests (100 bytes were left), growth beyond them, a rest, time is up, below the limit.
-    assert told == [("", number) for number in (1, 1, 1, 2, 2, 3, 3)]
+    assert readings == [("", number) for number in (1, 1, 1, 2, 2, 3, 3)]
     resident[0], held[0] = 2000, 600
     assert watched.passed({}) == "0 MiB of memory, limit 0 MiB"
 
@@ -165,14 +165,14 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 
 def test_many_files_are_a_limit_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "MOST_FILES", 50)
+    monkeypatch.setattr(watchdog, "MAX_FILES", 50)
     for number in range(60):
         (tmp_path / str(number)).touch()
     assert limited(os.getpid(), tmp_path).endswith("files, limit 50")
 
 
 @pytest.mark.parametrize(
-    ("depth", "limit"), [(100, "2 MiB on disk, limit 1 MiB"), (300, "looked into (File name too long)")]
+    ("depth", "limit"), [(100, "2 MiB on disk, limit 1 MiB"), (300, "cannot be listed (File name too long)")]
 )
 def test_folders_are_walked_to_their_end_or_the_limit_is_passed(
     tmp_path: Path, depth: int, limit: str
@@ -193,7 +193,7 @@ def test_folders_are_walked_to_their_end_or_the_limit_is_passed(
 @pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="no folder is closed to root")
 def test_a_closed_folder_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0)
-    assert "looked into (Permission denied)" in limited(os.getpid(), tmp_path)
+    assert "cannot be listed (Permission denied)" in limited(os.getpid(), tmp_path)
 
 
 def test_a_file_without_a_name_counts_as_long_as_it_is_open(tmp_path: Path) -> None:

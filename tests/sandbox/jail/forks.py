@@ -18,22 +18,22 @@ def in_a_fork(act: Callable[[], Any]) -> Any:
     if child == 0:
         os.close(reader)
         try:
-            told = {"answer": act()}
+            result = {"answer": act()}
         except PermissionError as error:
-            told = {"forbidden": str(error)}
+            result = {"forbidden": str(error)}
         except BaseException as error:
-            told = {"broken": f"{type(error).__name__}: {error}"}
-        os.write(writer, json.dumps(told).encode())
+            result = {"broken": f"{type(error).__name__}: {error}"}
+        os.write(writer, json.dumps(result).encode())
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as stream:
         data = stream.read()
     os.waitpid(child, 0)
-    told = json.loads(data or b'{"broken": "it died"}')
-    if "forbidden" in told:
-        pytest.skip(f"not allowed here: {told['forbidden']}")
-    assert "answer" in told, told
-    return told["answer"]
+    result = json.loads(data or b'{"broken": "it died"}')
+    if "forbidden" in result:
+        pytest.skip(f"not allowed here: {result['forbidden']}")
+    assert "answer" in result, result
+    return result["answer"]
 
 
 def outcome(act: Callable[[], Any]) -> str:

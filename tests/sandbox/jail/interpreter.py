@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from certify.sandbox.jail.filter import Instruction
 
-MOST_INSTRUCTIONS = 4096
+MAX_INSTRUCTIONS = 4096
 
 
 def call_data(number: int, architecture: int, arguments: Sequence[int]) -> bytes:

@@ -28,7 +28,7 @@ from certify.sandbox.jail.filter import (
     program,
     rules,
 )
-from tests.sandbox.jail.interpreter import MOST_INSTRUCTIONS, call_data, run
+from tests.sandbox.jail.interpreter import MAX_INSTRUCTIONS, call_data, run
 
 MACHINES = tuple(AUDIT_ARCH)
 FILTERS = list(itertools.product(MACHINES, (False, True), (False, True)))
@@ -59,11 +59,11 @@ def expected(table: list[Rule], call: str, given: list[int], heard: bool) -> int
             word = words[rule.argument]
             if not (word & rule.bits if rule.value is None else word % 2**32 == rule.value):
                 continue
-        told = USER_NOTIF if heard else None
+        notified = USER_NOTIF if heard else None
         return {
-            Verdict.REFUSED: told or ERRNO | errno.EPERM,
-            Verdict.ASKED: told or ALLOW,
-            Verdict.WATCHED: told or ALLOW,
+            Verdict.REFUSED: notified or ERRNO | errno.EPERM,
+            Verdict.DECIDED: notified or ALLOW,
+            Verdict.WATCHED: notified or ALLOW,
             Verdict.QUIETLY: ERRNO | errno.EACCES,
             Verdict.ABSENT: ERRNO | errno.ENOSYS,
             Verdict.ALLOWED: ALLOW,
@@ -145,7 +145,7 @@ def test_sockets_are_made_only_in_a_network_of_its_own(machine: str, own: bool, 
 @every_filter
 def test_the_kernel_would_load_it(machine: str, own: bool, heard: bool) -> None:
     lines = PROGRAMS[machine, own, heard]
-    assert 0 < len(lines) < MOST_INSTRUCTIONS
+    assert 0 < len(lines) < MAX_INSTRUCTIONS
     for place, (code, if_true, if_false, constant) in enumerate(lines):
         assert 0 <= if_true < 256 and 0 <= if_false < 256 and 0 <= constant < 2**32 and code < 2**16
         assert place + 1 + max(if_true, if_false) < len(lines) or code == 0x06
@@ -171,12 +171,12 @@ def test_the_numbers_are_those_of_the_systems_headers(machine: str) -> None:
     header = next((Path(path) for path in HEADERS[machine] if Path(path).exists()), None)
     if header is None:
         pytest.skip(f"the kernel's headers are not installed ({', '.join(HEADERS[machine])})")
-    told = {
+    numbers = {
         name: int(number)
         for name, number in re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text("ascii"))
     }
     # Newer than a distribution's headers may be.
-    compared = {name: number for name, number in NUMBERS[machine].items() if name in told}
+    compared = {name: number for name, number in NUMBERS[machine].items() if name in numbers}
     assert len(compared) > 60
-    assert compared == {name: told[name] for name in compared}
-    assert set(NUMBERS[machine]) - set(told) <= {"memfd_secret", "process_madvise", "mount_setattr"}
+    assert compared == {name: numbers[name] for name in compared}
+    assert set(NUMBERS[machine]) - set(numbers) <= {"memfd_secret", "process_madvise", "mount_setattr"}

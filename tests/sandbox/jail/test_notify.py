@@ -1,4 +1,4 @@
-"""What a filter asks about is judged by registers, told by what the caller's memory says, and never trips."""
+"""Calls are decided by registers and reported with the caller's memory, whatever it contains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from certify.sandbox.host.session import Event
 from certify.sandbox.jail.filter import CLONE_NEW, PATHS
-from certify.sandbox.jail.notify import Asked, Attempt, Bounds, Memory, describe_address, is_below, judge
+from certify.sandbox.jail.notify import Attempt, Bounds, Memory, Syscall, describe_address, is_below, judge
 
 OWN, FOREIGN, WORK, GIVEN = 7, 4242, "/scratch/worker", "/opt/model"
 BOUNDS = Bounds(lambda target: target == OWN, (WORK,), (GIVEN,))
@@ -41,7 +41,7 @@ def judged(
     call: str, arguments: Sequence[int], places: dict[int, bytes] | None = None
 ) -> tuple[bool, Attempt | None]:
     words = (*arguments, *[0] * (6 - len(arguments)))
-    return judge(Asked(1, os.getpid(), call, words), BOUNDS, FakeMemory(places or {}))
+    return judge(Syscall(1, os.getpid(), call, words), BOUNDS, FakeMemory(places or {}))
 
 
 def opened(path: str, flags: int = os.O_RDONLY) -> Attempt | None:
@@ -59,7 +59,7 @@ def inet6(address: str, port: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "expected"),
     [
         (inet("127.0.0.1", 8080), ("network", "127.0.0.1:8080")),
         (inet6("::1", 443), ("network", "::1:443")),
@@ -73,8 +73,8 @@ def inet6(address: str, port: int) -> bytes:
         (b"\x11\0anything", ("network", "an address of family 17")),
     ],
 )
-def test_an_address_is_told(raw: bytes, told: tuple[str, str] | None) -> None:
-    assert describe_address(raw) == told
+def test_an_address_is_told(raw: bytes, expected: tuple[str, str] | None) -> None:
+    assert describe_address(raw) == expected
 
 
 @given(
@@ -82,10 +82,10 @@ def test_an_address_is_told(raw: bytes, told: tuple[str, str] | None) -> None:
     | st.builds(bytes.__add__, st.sampled_from([b"\1\0", b"\2\0", b"\n\0"]), st.binary(max_size=130))
 )
 def test_no_address_trips_it_and_what_it_tells_can_travel(raw: bytes) -> None:
-    told = describe_address(raw)
-    if told is not None:
-        assert told[0] in ("network", "local")
-        told[1].encode("utf-8")
+    address = describe_address(raw)
+    if address is not None:
+        assert address[0] in ("network", "local")
+        address[1].encode("utf-8")
 
 
 @pytest.mark.parametrize("call", ["kill", "tkill", "tgkill"])
@@ -122,7 +122,7 @@ def test_a_signal_is_let_through_only_to_its_own(call: str, arguments: list[int]
 
 
 @pytest.mark.parametrize(
-    ("path", "flags", "told"),
+    ("path", "flags", "expected"),
     [
         (f"{WORK}/tmp/x", os.O_WRONLY, None),
         (f"{WORK}/../other/x", os.O_WRONLY, "write /scratch/other/x"),
@@ -146,10 +146,10 @@ def test_a_signal_is_let_through_only_to_its_own(call: str, arguments: list[int]
     ],
 )
 def test_opening_is_told_where_it_is_the_plugins_business_no_more(
-    path: str, flags: int, told: str | None
+    path: str, flags: int, expected: str | None
 ) -> None:
     attempt = opened(path, flags)
-    assert (attempt and f"{attempt.kind} {attempt.detail}") == told
+    assert (attempt and f"{attempt.kind} {attempt.detail}") == expected
     assert attempt is None or not attempt.refused
 
 
@@ -182,7 +182,7 @@ def test_an_address_is_told_wherever_the_call_keeps_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "arguments", "told"),
+    ("call", "arguments", "expected"),
     [
         ("socket", [2, 1], ("network", "socket AF_INET SOCK_STREAM")),
         ("socket", [10, 2 | 0o2000000], ("network", "socket AF_INET6 SOCK_DGRAM")),
@@ -198,9 +198,9 @@ def test_an_address_is_told_wherever_the_call_keeps_it() -> None:
     ],
 )
 def test_what_is_refused_is_told_by_its_registers(
-    call: str, arguments: list[int], told: tuple[str, str]
+    call: str, arguments: list[int], expected: tuple[str, str]
 ) -> None:
-    assert judged(call, arguments) == (False, Attempt(*told, refused=True))
+    assert judged(call, arguments) == (False, Attempt(*expected, refused=True))
     assert CLONE_NEW & 0x10000000
 
 
@@ -243,10 +243,10 @@ def test_a_folder_whose_name_is_no_text_can_be_told(tmp_path: Path) -> None:
     Path(os.fsdecode(name)).mkdir()
     folder = os.open(name, os.O_PATH)
     try:
-        told = FakeMemory({AT: b"x\0"}).path(os.getpid(), folder, AT)
+        expected = FakeMemory({AT: b"x\0"}).path(os.getpid(), folder, AT)
     finally:
         os.close(folder)
-    assert told.endswith("/\\xff/x")
+    assert expected.endswith("/\\xff/x")
 
 
 @on_linux
@@ -278,16 +278,16 @@ def test_weights_are_told_where_they_lie_in_given_folders_or_its_own(tmp_path: P
         (tmp_path / name / "x").write_bytes(b"weights")
     bounds = Bounds(lambda _: False, (str(tmp_path / "own"),), (str(tmp_path / "given"),), lambda _: "LoRA -")
 
-    def told(name: str, flags: int = os.O_RDONLY) -> Attempt | None:
+    def attempt_to_open(name: str, flags: int = os.O_RDONLY) -> Attempt | None:
         memory = FakeMemory({AT: os.fsencode(tmp_path / name) + b"\0"})
-        return judge(Asked(1, os.getpid(), "openat", (AT_FDCWD, AT, flags, 0, 0, 0)), bounds, memory)[1]
+        return judge(Syscall(1, os.getpid(), "openat", (AT_FDCWD, AT, flags, 0, 0, 0)), bounds, memory)[1]
 
     for name in ("own/x", "given/x"):
-        assert told(name) == Attempt("weights", f"LoRA - {tmp_path / name}", False)
-    assert told("own/x", os.O_RDWR) == Attempt("weights", f"LoRA - {tmp_path / 'own/x'}", False)
-    assert told("own/gone") is None
-    # What it may not open is told as that.
-    assert told("other/x") == Attempt("read", str(tmp_path / "other/x"), False)
+        assert attempt_to_open(name) == Attempt("weights", f"LoRA - {tmp_path / name}", False)
+    assert attempt_to_open("own/x", os.O_RDWR) == Attempt("weights", f"LoRA - {tmp_path / 'own/x'}", False)
+    assert attempt_to_open("own/gone") is None
+    # What it may not open is reported as a read.
+    assert attempt_to_open("other/x") == Attempt("read", str(tmp_path / "other/x"), False)
 
 
 @on_linux

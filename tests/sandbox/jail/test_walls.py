@@ -165,26 +165,30 @@ def test_a_new_root_holds_what_was_given_and_only_its_own_can_be_changed(place: 
     mounted = place / "given" / "mounted" / "file"
 
     def look() -> dict[str, Any]:
-        told: dict[str, Any] = outcomes(file_acts(place))
-        told["read mounted"] = outcome(mounted.read_text)
-        told["write mounted"] = outcome(lambda: mounted.write_text("y"))
-        told["write /"] = outcome(lambda: Path("/new").write_text("y"))
-        told["write /usr"] = outcome(lambda: Path("/usr/new").write_text("y"))
-        told["write /dev/null"] = outcome(lambda: Path("/dev/null").write_text("y"))
-        told["write /dev/shm"] = outcome(lambda: Path("/dev/shm/new").write_text("y"))
-        told["beside"] = sorted(os.listdir(place))  # noqa: PTH208
-        return told
+        results: dict[str, Any] = outcomes(file_acts(place))
+        results["read mounted"] = outcome(mounted.read_text)
+        results["write mounted"] = outcome(lambda: mounted.write_text("y"))
+        results["write /"] = outcome(lambda: Path("/new").write_text("y"))
+        results["write /usr"] = outcome(lambda: Path("/usr/new").write_text("y"))
+        results["write /dev/null"] = outcome(lambda: Path("/dev/null").write_text("y"))
+        results["write /dev/shm"] = outcome(lambda: Path("/dev/shm/new").write_text("y"))
+        results["beside"] = sorted(os.listdir(place))  # noqa: PTH208
+        return results
 
-    told = in_new_root(place, look)
-    assert {act: told[act] for act in told if act.endswith("own")} == dict.fromkeys(
+    results = in_new_root(place, look)
+    assert {act: results[act] for act in results if act.endswith("own")} == dict.fromkeys(
         (f"{verb} own" for verb in ("read", "list", "write", "make", "remove")), "done"
     )
-    assert (told["read given"], told["write given"], told["make given"]) == ("done", "errno 30", "errno 30")
-    assert (told["read mounted"], told["write mounted"]) == ("done", "errno 30")
-    assert (told["write /"], told["write /usr"]) == ("errno 30", "errno 30")
-    assert (told["write /dev/null"], told["write /dev/shm"]) == ("done", "done")
-    assert told["read secret"] == told["list secret"] == "FileNotFoundError"
-    assert told["beside"] == ["given", "own"]
+    assert (results["read given"], results["write given"], results["make given"]) == (
+        "done",
+        "errno 30",
+        "errno 30",
+    )
+    assert (results["read mounted"], results["write mounted"]) == ("done", "errno 30")
+    assert (results["write /"], results["write /usr"]) == ("errno 30", "errno 30")
+    assert (results["write /dev/null"], results["write /dev/shm"]) == ("done", "done")
+    assert results["read secret"] == results["list secret"] == "FileNotFoundError"
+    assert results["beside"] == ["given", "own"]
     assert (place / "shared" / "new").exists(), "shared memory is the worker's own folder"
 
 
@@ -242,16 +246,16 @@ def test_capabilities_are_gone_for_good(user: int | None) -> None:
         identity.become(user)
         return status()
 
-    told = in_a_fork(shut_in)
+    results = in_a_fork(shut_in)
     nothing = {"CapInh", "CapPrm", "CapEff", "CapAmb"}
     if os.geteuid() == 0:
         # Dropping from the bounding set is root's to do; others had nothing to gain from it.
         nothing.add("CapBnd")
-    assert {int(told[name], 16) for name in nothing} == {0}
-    assert told["NoNewPrivs"] == "1"
+    assert {int(results[name], 16) for name in nothing} == {0}
+    assert results["NoNewPrivs"] == "1"
     if user is not None:
-        assert told["Uid"].split() == told["Gid"].split() == [str(user)] * 4
-        assert told["Groups"] == ""
+        assert results["Uid"].split() == results["Gid"].split() == [str(user)] * 4
+        assert results["Groups"] == ""
 
 
 @as_root

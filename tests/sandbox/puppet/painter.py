@@ -1,4 +1,4 @@
-"""A plugin that paints as many pictures as its prompt names, and can start from one."""
+"""A plugin that makes as many images as its prompt names, and takes an init image."""
 
 import asyncio
 import threading

@@ -1,1 +1,1 @@
-"""One adapter a kind of plugin: `open_plugin(root, entry, config)` gives an object with `generate_image`."""
+"""One adapter per kind of plugin: `open_plugin(root, entry, config)` returns the plugin object."""

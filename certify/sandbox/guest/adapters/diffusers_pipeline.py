@@ -1,7 +1,7 @@
-"""Pipelines of diffusers as they are: `module:Class`, opened on the model folder of the run.
+"""Unmodified diffusers pipelines: `module:Class`, opened on the model folder of the run.
 
-The adapter gives them the SDK's face. It checks parameters (for pipelines of diffusers take any number of
-steps) and passes everything else through: what a pipeline lacks, it lacks here too.
+The adapter gives them the SDK's interface. It checks the number of steps (diffusers pipelines accept any
+number) and passes everything else through. A feature that the pipeline lacks is also missing here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STEPS = range(5, 51)
 
 
 class PipelineImage:
-    """What came out of a pipeline: its images, the first of them, and the seed that they were drawn from."""
+    """The result of a pipeline: its images, the first image, and the seed."""
 
     def __init__(self, images: list[Any], seed: int) -> None:
         self.images = images
@@ -55,7 +55,7 @@ class PipelinePlugin:
         if init_image is not None:
             parameters["image"] = self._start(init_image, parameters)
         seed = int(parameters.pop("seed", 0))
-        asked = {
+        arguments = {
             "prompt": prompt,
             "negative_prompt": negative_prompt or None,
             "num_inference_steps": steps,
@@ -64,13 +64,13 @@ class PipelinePlugin:
             "generator": torch.Generator("cpu").manual_seed(seed),
             **parameters,
         }
-        output = self._pipeline(**{name: value for name, value in asked.items() if name in self._accepts})
+        output = self._pipeline(**{name: value for name, value in arguments.items() if name in self._accepts})
         return PipelineImage(list(output.images), seed)
 
     def _start(self, image: Any, parameters: dict[str, Any]) -> Any:
-        """The picture to start from, of the size asked for; for such pipelines give images of its size."""
+        """The init image in the requested size, because these pipelines return images of its size."""
         if "image" not in self._accepts:
-            mistake = "This pipeline starts from no picture."
+            mistake = "This pipeline takes no init image."
             raise InvalidParameter(mistake, [mistake])
         return image.resize((parameters.get("width", image.width), parameters.get("height", image.height)))
 

@@ -1,6 +1,6 @@
-"""The harness's own plugin that makes plain pictures, and keeps as many bytes of each call as it is told.
+"""A stand-in plugin that makes plain images and leaks a given number of bytes per call.
 
-With none it is what a run without a plugin would measure; with some it is the canary that a soak must find.
+With 0 bytes it measures the baseline without a plugin; with more it is the canary that a soak must detect.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Plain:
-    """A picture of one colour, as far as its pixels are asked for."""
+    """An image of one colour, with the methods that a caller needs."""
 
     def __init__(self, width: int, height: int, colour: tuple[int, int, int]) -> None:
         self._pixels = np.full((height, width, 3), colour, np.uint8)

@@ -1,4 +1,4 @@
-"""One module a system: how workers are started, shut in and ended there. The level is measured."""
+"""One module per operating system: how workers are started, sandboxed and ended. The level is measured."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from certify.sandbox.host.faults import HostError
 from certify.sandbox.host.systems.base import System
 
-# From the scratch folder, the environment of what stands between us and workers, and whether workers find the
-# heavy libraries imported, where the system can do that.
+# Arguments: the scratch folder, the environment of the helper processes, and whether the heavy libraries are
+# imported in advance, where the system supports it.
 Starter = Callable[[Path, dict[str, str], bool], System]
 
 
 def here() -> Starter:
-    """Of this system; raises HostError where there is none."""
+    """The class for this system. Raises HostError where there is none."""
     if sys.platform == "linux":
         from certify.sandbox.host.systems.linux import Linux
 
@@ -30,5 +30,5 @@ def here() -> Starter:
         return Windows
     raise HostError(
         f"A candidate can be run on Linux, macOS and Windows; this is {sys.platform}. "
-        "`certify doctor` tells more."
+        "`certify doctor` says more."
     )

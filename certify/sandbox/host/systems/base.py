@@ -1,4 +1,4 @@
-"""What a system must do for a host: start a worker behind walls, end its tree, and tell what befell it."""
+"""The interface of an operating system: start a sandboxed worker, end its process tree, report its events."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from certify.sandbox.jail.plan import Jail
 if TYPE_CHECKING:
     from certify.sandbox.jail.notify import Attempt
 
-# Between two looks at what a worker's tree holds, in seconds.
+# Seconds between two checks of a worker's limits.
 TICK = 0.1
-# From ntstatus.h: with what Windows ends a process that crashed.
+# From ntstatus.h: exit codes of crashed processes on Windows.
 _WINDOWS_CODES = {
     0xC0000005: "access violation",
     0xC00000FD: "stack overflow",
@@ -25,9 +25,9 @@ _WINDOWS_CODES = {
 
 
 @dataclass(frozen=True)
-class Order:
-    """A worker to be started. `limits` are its tree's (processes, and bytes of memory and disk), `rlimits`
-    each process' (RLIMIT_* by name)."""
+class WorkerSpec:
+    """A worker to start. `limits` hold for its process tree (processes, and bytes of memory and disk),
+    `rlimits` for each process (RLIMIT_* by name)."""
 
     number: int
     jail: Jail
@@ -38,54 +38,54 @@ class Order:
 
 @dataclass(frozen=True)
 class Process:
-    """A worker: the process at the root of its tree, and our ends of its pipes."""
+    """A worker: the root of its process tree, and the host's ends of its pipes."""
 
     pid: int
     pipes: Pipes
 
 
 @dataclass
-class Told:
-    """What befell workers, by pid: how they exited (negative: by that signal), the limit that they passed and
-    who saw it, and what their filters refused, until it is taken."""
+class WorkerEvents:
+    """Worker events by process id: exit codes (negative: a signal), the limit that was exceeded and who
+    noticed, and the attempts that the filters reported, until they are taken."""
 
     exits: dict[int, int] = field(default_factory=dict)
     passed_limits: dict[int, str] = field(default_factory=dict)
     attempts: dict[int, list[Attempt]] = field(default_factory=dict)
 
     def forget(self, pid: int) -> None:
-        """A new worker has this number; what befell the last one that had it is none of its own."""
+        """Drops the events of an earlier worker with this pid."""
         self.exits.pop(pid, None)
         self.passed_limits.pop(pid, None)
         self.attempts.pop(pid, None)
 
 
 class System(Protocol):
-    """Every method raises HostError where the system's own part is broken: then nothing more can be run."""
+    """Every method raises HostError where the system itself fails; then nothing more can be run."""
 
-    told: Told
+    events: WorkerEvents
 
-    def start(self, order: Order) -> tuple[Process, str]:
-        """A worker behind the walls of `order`, and what kept them from standing: empty where they do."""
+    def start(self, spec: WorkerSpec) -> tuple[Process, str]:
+        """A worker in the jail of `spec`, and why its walls could not be built: empty where they could."""
 
     def note(self) -> None:
-        """Takes up in `told` what has happened meanwhile, without waiting."""
+        """Adds the events that have arrived to `events`, without waiting."""
 
     def kill(self, pid: int) -> None:
-        """Ends a worker and everything that came from it that can be found; returns when it is gone."""
+        """Ends a worker and all of its processes that can be identified; returns when they are gone."""
 
     def limits_kept_by(self) -> str:
-        """Who holds a worker's tree to its limits, in words."""
+        """What enforces the limits of a worker's process tree, as text."""
 
     def log_tail(self) -> str:
-        """The last line that the processes between us and the workers wrote."""
+        """The last log line of the helper processes."""
 
     def close(self) -> None:
-        """Ends everything."""
+        """Ends all workers and helper processes."""
 
 
 def describe_exit(code: int) -> str:
-    """An exit code in words: `killed by SIGSEGV`, `exited with code 0`."""
+    """An exit code as text: `killed by SIGSEGV`, `exited with code 0`."""
     if code < 0:
         try:
             return f"killed by {signal.Signals(-code).name}"

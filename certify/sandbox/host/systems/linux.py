@@ -1,4 +1,4 @@
-"""Linux: a supervisor owns everything, a nursery forks workers, and the jail shuts them in."""
+"""Linux: a supervisor owns all processes, a nursery forks workers, and the jail confines them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import certify
 from certify.sandbox.host import cgroups
 from certify.sandbox.host import guest_copy as library
 from certify.sandbox.host.faults import HostError
-from certify.sandbox.host.pipes import OUTPUTS, ROOM, SelectedPipes
-from certify.sandbox.host.systems.base import Order, Process, Told, describe_exit
+from certify.sandbox.host.pipes import MAX_BUFFERED, OUTPUTS, SelectedPipes
+from certify.sandbox.host.systems.base import Process, WorkerEvents, WorkerSpec, describe_exit
 from certify.sandbox.jail.notify import Attempt
 
 _NURSERY = "int(sys.argv[1]), sys.argv[2] == 'warm'"
@@ -28,8 +28,8 @@ _SUPERVISOR = (
     "from certify.sandbox.host.supervisor import main; "
     "sys.exit(main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))"
 )
-_START_DEADLINE = 180.0
-# For a fork and its walls: milliseconds, but on a machine under load.
+_START_DEADLINE = 180.0  # seconds
+# Seconds for a fork and its walls: usually milliseconds, but longer on a loaded machine.
 START_SECONDS = 120.0
 
 
@@ -37,14 +37,14 @@ class Linux:
     """One supervisor and its nursery, which has the heavy libraries imported if it is `warm`."""
 
     def __init__(self, scratch: Path, environment: dict[str, str], warm: bool) -> None:
-        self.told = Told()
+        self.events = WorkerEvents()
         self._started: int | None = None
         self._keepers: dict[int, int] = {}
         self._standing: dict[int, str] = {}
         self._killed: set[int] = set()
         self._ready = False
         self._groups = ""
-        self._no_groups = "not asked yet"
+        self._no_groups = "not checked yet"
         self._group_of: dict[int, cgroups.Group] = {}
         self._control, control_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._nursery, nursery_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -73,27 +73,29 @@ class Linux:
                 start_new_session=True,
             )
 
-    def start(self, order: Order) -> tuple[Process, str]:
+    def start(self, spec: WorkerSpec) -> tuple[Process, str]:
         self._wait_until_ready()
         ours, theirs = _pipes()
         door, door_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        group = self._group(order)
-        expected = {
-            "expect": order.number,
-            "folder": order.jail.folder,
-            "given": order.jail.readable,
-            "limits": order.limits,
+        group = self._group(spec)
+        announcement = {
+            "expect": spec.number,
+            "folder": spec.jail.folder,
+            "given": spec.jail.readable,
+            "limits": spec.limits,
             "group": str(group.path) if group else "",
         }
-        asked = {
-            "environment": order.environment,
-            "limits": order.rlimits,
-            "jail": order.jail.to_dict(),
-            "cgroup": expected["group"],
+        nursery_request = {
+            "environment": spec.environment,
+            "limits": spec.rlimits,
+            "jail": spec.jail.to_dict(),
+            "cgroup": announcement["group"],
         }
         try:
-            socket.send_fds(self._control, [json.dumps(expected).encode()], [door.fileno()])
-            socket.send_fds(self._nursery, [json.dumps(asked).encode()], [*theirs, door_end.fileno()])
+            socket.send_fds(self._control, [json.dumps(announcement).encode()], [door.fileno()])
+            socket.send_fds(
+                self._nursery, [json.dumps(nursery_request).encode()], [*theirs, door_end.fileno()]
+            )
         except OSError as error:
             raise HostError(f"a keeper is gone ({error.strerror})") from None
         finally:
@@ -105,28 +107,28 @@ class Linux:
         while (pid := self._started) is None:
             self._take(deadline)
         self._started = None
-        self._keepers[order.number] = pid
-        self._tell({"known": order.number, "pid": pid})
-        while order.number not in self._standing:
+        self._keepers[spec.number] = pid
+        self._send({"known": spec.number, "pid": pid})
+        while spec.number not in self._standing:
             self._take(deadline)
         if group is not None:
             self._check(group, pid)
         outputs = dict(zip(OUTPUTS, ours[1:], strict=True))
         pipes = SelectedPipes(ours[0], outputs, also=self._nursery.fileno())
-        return Process(pid, pipes), self._standing.pop(order.number)
+        return Process(pid, pipes), self._standing.pop(spec.number)
 
-    def _group(self, order: Order) -> cgroups.Group | None:
+    def _group(self, spec: WorkerSpec) -> cgroups.Group | None:
         if not self._groups:
             return None
         try:
-            return cgroups.Group.make(Path(self._groups), f"worker-{order.number}", order.limits)
+            return cgroups.Group.make(Path(self._groups), f"worker-{spec.number}", spec.limits)
         except OSError as error:
             self._groups, self._no_groups = "", f"a group could not be made: {error}"
             return None
 
     def _check(self, group: cgroups.Group, pid: int) -> None:
-        """A keeper that is not in its group is held by the watchdog alone, and so are those after it."""
-        if pid in group.members() or pid in self.told.exits:
+        """If a keeper is not in its group, only the watchdog enforces the limits of it and later workers."""
+        if pid in group.members() or pid in self.events.exits:
             self._group_of[pid] = group
         else:
             group.remove()
@@ -162,17 +164,17 @@ class Linux:
         elif "groups" in message:
             self._groups, self._no_groups = message["groups"], message["why"]
         elif "started" in message:
-            self.told.forget(message["started"])
+            self.events.forget(message["started"])
             self._started = message["started"]
         elif "walls" in message:
             self._standing[message["walls"]] = message["failed"]
         elif "attempt" in message:
             keeper = self._keepers.get(message["worker"], 0)
-            self.told.attempts.setdefault(keeper, []).append(Attempt(**message["attempt"]))
+            self.events.attempts.setdefault(keeper, []).append(Attempt(**message["attempt"]))
         elif "exited" in message:
             self._note_exit(message["exited"], os.waitstatus_to_exitcode(message["status"]))
         elif "limit" in message:
-            self.told.passed_limits[message["pid"]] = f"the watchdog: {message['limit']}"
+            self.events.passed_limits[message["pid"]] = f"the watchdog: {message['limit']}"
         elif "killed" in message:
             self._killed.add(message["killed"])
         elif "nursery" in message:
@@ -182,11 +184,11 @@ class Linux:
         group = self._group_of.get(pid)
         passed = group.passed() if group else ""
         if passed:
-            self.told.passed_limits.setdefault(pid, f"the kernel: {passed}")
-        self.told.exits[pid] = code
+            self.events.passed_limits.setdefault(pid, f"the kernel: {passed}")
+        self.events.exits[pid] = code
 
     def kill(self, pid: int) -> None:
-        self._tell({"kill": pid})
+        self._send({"kill": pid})
         deadline = time.monotonic() + 10
         while pid not in self._killed:
             self._take(deadline)
@@ -194,7 +196,7 @@ class Linux:
         if pid in self._group_of:
             self._group_of.pop(pid).remove()
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         try:
             self._control.send(json.dumps(message).encode())
         except OSError as error:
@@ -231,10 +233,10 @@ def _pipes() -> tuple[list[int], list[int]]:
     outputs = [os.pipe() for _ in OUTPUTS]
     ours = [request_write, *(read for read, _ in outputs)]
     theirs = [request_read, *(write for _, write in outputs)]
-    # A worker that is watched must not wait for us to read.
+    # The audit hook in a worker must not block until the host reads.
     os.set_blocking(theirs[-1], False)
     if sys.platform == "linux":
-        # Room for all that the watch of one process can tell while nobody reads.
+        # Large enough for all events of one process while the host does not read.
         with contextlib.suppress(OSError):
-            fcntl.fcntl(theirs[-1], fcntl.F_SETPIPE_SZ, ROOM)
+            fcntl.fcntl(theirs[-1], fcntl.F_SETPIPE_SZ, MAX_BUFFERED)
     return ours, theirs

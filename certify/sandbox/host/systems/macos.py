@@ -1,7 +1,7 @@
 """macOS: a spawned worker behind a sandbox profile (Seatbelt), which sandbox-exec applies before Python runs.
 
-Not evidenced natively: of it other systems can test no more than the text of the profile. The self-test says
-at each start what it stops.
+Not tested on macOS itself: on other systems only the text of the profile is tested. The self-test measures at
+each start what the profile stops.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from certify.sandbox.host.systems.base import Order
+from certify.sandbox.host.systems.base import WorkerSpec
 from certify.sandbox.host.systems.spawned import Spawned
 from certify.sandbox.jail.plan import Jail
 
@@ -17,21 +17,20 @@ SANDBOX = "/usr/bin/sandbox-exec"
 
 
 class MacOS(Spawned):
-    """Neither the kernel nor a process of ours owns the tree: it is found by what was seen of it."""
+    """Neither the kernel nor a helper process owns the tree: it is reconstructed from observed processes."""
 
-    def _before(self, order: Order) -> list[str]:
-        return [SANDBOX, "-p", profile(order.jail)] if order.jail.seatbelt else []
+    def _before(self, spec: WorkerSpec) -> list[str]:
+        return [SANDBOX, "-p", profile(spec.jail)] if spec.jail.seatbelt else []
 
     def limits_kept_by(self) -> str:
-        return "a watch of the judge's, and the limits of each process"
+        return "a watchdog thread in the host, and the limits of each process"
 
 
 def profile(jail: Jail) -> str:
-    """The profile in SBPL: nothing is allowed but to run, and what the jail's plan gives.
+    """The sandbox profile in SBPL: it allows only to run and what the jail's plan grants.
 
-    Reading: `readable`, `writable` and `devices`; writing: the last two; of the folders above them the
-    metadata alone, without which no path can be resolved. No network, no service of the system, no signal to
-    anybody outside.
+    Reading: `readable`, `writable` and `devices`. Writing: `writable` and `devices`. Parent folders: metadata
+    only, which path resolution needs. No network, no system services, no signals to other processes.
     """
     given = (*jail.readable, *jail.writable)
     return "\n".join(

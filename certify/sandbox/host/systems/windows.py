@@ -1,8 +1,7 @@
-"""Windows: a spawned worker in a job object, which owns its tree, caps it, and ends with us.
+"""Windows: a spawned worker in a job object, which owns its process tree, limits it, and ends with the host.
 
-Not evidenced natively. A job denies neither files nor the network: level 1 at most. Structures as in winnt.h,
-calls as in jobapi2.h (learn.microsoft.com/windows/win32/procthread/job-objects).
-"""
+Not tested on Windows itself. A job object denies neither files nor the network: level 1 at most. Structures
+as in winnt.h, calls as in jobapi2.h (learn.microsoft.com/windows/win32/procthread/job-objects)."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from typing import Any
 import psutil
 
 from certify.sandbox.host.pipes import Pipes, ThreadedPipes
-from certify.sandbox.host.systems.base import Told
+from certify.sandbox.host.systems.base import WorkerEvents
 from certify.sandbox.host.systems.spawned import Spawned, Ward
 
 CREATE_SUSPENDED = 0x4
@@ -68,12 +67,12 @@ class ExtendedLimits(ctypes.Structure):
 
 
 def limits_of(limits: dict[str, int]) -> ExtendedLimits:
-    """What a job is told: so many processes, so many bytes committed, and no survivor once it is closed."""
-    told = ExtendedLimits()
-    told.basic.flags = ACTIVE_PROCESS | JOB_MEMORY | DIE_ON_EXCEPTION | KILL_ON_CLOSE
-    told.basic.active_processes = limits["processes"]
-    told.job_memory = min(limits["memory"], ctypes.c_size_t(-1).value)
-    return told
+    """The limits of a job: number of processes, committed bytes, and the kill of all processes on close."""
+    job_limits = ExtendedLimits()
+    job_limits.basic.flags = ACTIVE_PROCESS | JOB_MEMORY | DIE_ON_EXCEPTION | KILL_ON_CLOSE
+    job_limits.basic.active_processes = limits["processes"]
+    job_limits.job_memory = min(limits["memory"], ctypes.c_size_t(-1).value)
+    return job_limits
 
 
 class Job:
@@ -103,7 +102,7 @@ class Job:
             self._kernel.CloseHandle(process)
 
     def end(self) -> None:
-        """Every process in it, at once; it may be called twice."""
+        """Kills every process in the job; may be called twice."""
         if self._handle:
             self._kernel.TerminateJobObject(self._handle, 1)
             self._kernel.CloseHandle(self._handle)
@@ -112,20 +111,20 @@ class Job:
 
 class Windows(Spawned):
     def __init__(self, scratch: Any, environment: dict[str, str], warm: bool = False) -> None:
-        self.told = Told()
+        self.events = WorkerEvents()
         self._jobs: dict[int, Job] = {}
         super().__init__(scratch, environment, warm)
 
     def _how(self, ends: list[int]) -> dict[str, Any]:
         if sys.platform != "win32":
-            raise OSError("Windows alone starts workers this way")
+            raise OSError("only Windows starts workers this way")
         startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": ends})
         flags = CREATE_SUSPENDED | CREATE_NO_WINDOW
         return {"startupinfo": startup, "creationflags": flags, "close_fds": True}
 
     def _inherited(self, descriptor: int) -> int:
         if sys.platform != "win32":
-            raise OSError("Windows alone has handles")
+            raise OSError("only Windows has handles")
         import msvcrt
 
         handle = msvcrt.get_osfhandle(descriptor)
@@ -136,11 +135,11 @@ class Windows(Spawned):
         return ThreadedPipes(requests, outputs)
 
     def _shut_in(self, ward: Ward) -> str:
-        """It has not run a single instruction until it is in its job."""
+        """The process is suspended until it is in its job."""
         pid = ward.popen.pid
         try:
-            if ward.order.jail.job:
-                job = Job(ward.order.limits)
+            if ward.spec.jail.job:
+                job = Job(ward.spec.limits)
                 self._jobs[pid] = job
                 job.take_in(pid)
             psutil.Process(pid).resume()
@@ -155,12 +154,12 @@ class Windows(Spawned):
         super()._end_tree(ward)
 
     def limits_kept_by(self) -> str:
-        return "a job object for each worker, and a watch of the judge's"
+        return "a job object for each worker, and a watchdog thread in the host"
 
 
 def _kernel() -> Any:
     if sys.platform != "win32":
-        raise OSError("Windows alone has job objects")
+        raise OSError("only Windows has job objects")
     kernel = ctypes.WinDLL("kernel32", use_last_error=True)
     handle, flag = ctypes.c_void_p, ctypes.c_int
     for name, result, arguments in (

@@ -18,9 +18,9 @@ from certify.instruments.marks.pixels.explain import why_lost
 from certify.instruments.marks.pixels.invisible import read_mark
 from certify.measure.checks import NotEvidenced, requirement
 from certify.measure.context import Measurement
-from certify.measure.marks.entry_paths import try_ways
+from certify.measure.marks.entry_paths import try_paths
 from certify.measure.marks.run_images import fresh_word, made_of, mark_of, read_all, read_generation
-from certify.measure.randomness import SMALL, Draw
+from certify.measure.randomness import SMALL, Draws
 from certify.plan.policy import LoadedPolicy
 from certify.record.evidence import EvidenceBox
 from certify.sandbox.host.generation import Generation, Pixels
@@ -44,9 +44,9 @@ SURVIVOR_SIDE = 256
 
 @requirement("mark.every-way")
 def test_every_way_to_an_image_ends_in_the_mark(
-    candidate: Candidate, plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
+    candidate: Candidate, plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox
 ) -> None:
-    tried = try_ways(plugin, draw)
+    tried = try_paths(plugin, draws)
     made = [(name, one) for way in tried for name, one in way.named()]
     if not made:
         raise NotEvidenced(f"The plugin refused every request ({tried[0].refused[:200]}); see sdk.sizes.")
@@ -61,7 +61,7 @@ def test_every_way_to_an_image_ends_in_the_mark(
         evidence.picture(name, one.pixels, f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g}")
     names = ", ".join(name for name, _, _ in unmarked)
     assert not unmarked, f"{len(unmarked)} of {len(made)} ways lead to an unmarked image: {names}."
-    open_ones = [f"{way.name} ({way.unasked})" for way in tried if way.unasked]
+    open_ones = [f"{way.name} ({way.skipped})" for way in tried if way.skipped]
     open_ones += [f"{name} (too flat or too small)" for name, _, one in readings if one.state != "present"]
     if open_ones:
         raise NotEvidenced(f"It could not be seen whether these ways mark: {', '.join(open_ones)}.")
@@ -69,11 +69,11 @@ def test_every_way_to_an_image_ends_in_the_mark(
 
 @requirement("mark.fresh-payload")
 def test_a_word_drawn_for_this_run_is_carried(
-    plugin: RemotePlugin, candidate: Candidate, draw: Draw, measurement: Measurement, evidence: EvidenceBox
+    plugin: RemotePlugin, candidate: Candidate, draws: Draws, measurement: Measurement, evidence: EvidenceBox
 ) -> None:
     word = fresh_word(measurement.seed)
     with plugin.opened_with(watermark_payload=word) as generate:
-        made = made_of(generate, (draw.request() for _ in range(FRESH_IMAGES)))
+        made = made_of(generate, (draws.request() for _ in range(FRESH_IMAGES)))
     mark = replace(mark_of(candidate), payload=word)
     readings = [read_generation(generation, mark) for generation in made]
     told = [f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g}" for reading in readings]
@@ -91,14 +91,14 @@ def test_a_word_drawn_for_this_run_is_carried(
 
 @requirement("mark.alike")
 def test_runs_that_look_like_tests_and_like_production_mark_alike(
-    candidate: Candidate, plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
+    candidate: Candidate, plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox
 ) -> None:
     mark = mark_of(candidate)
     test_like, production_like = [], []
     for number in range(PAIRS):
         as_test = {"prompt": "a test", "seed": number, **SMALL}
         test_like += made_of(plugin.generate, [as_test])
-        production_like += made_of(plugin.generate, [_as_users_ask(draw, USUAL_STEPS[number])])
+        production_like += made_of(plugin.generate, [_as_users_ask(draws, USUAL_STEPS[number])])
     states = [reading.state for reading in read_all([*test_like, *production_like], mark)]
     counts = [part.count("present") for part in (states[: len(test_like)], states[len(test_like) :])]
     chance = _fisher(counts[0], counts[1], PAIRS)
@@ -111,12 +111,12 @@ def test_runs_that_look_like_tests_and_like_production_mark_alike(
     )
 
 
-def _as_users_ask(draw: Draw, steps: int) -> dict[str, Any]:
+def _as_users_ask(draws: Draws, steps: int) -> dict[str, Any]:
     """A request in which nothing is as tests have it: a long prompt of words that no other prompt of the
     harness has, what is not wanted, usual steps.
     """
-    random = draw.random
-    return draw.request(
+    random = draws.random
+    return draws.request(
         prompt=", ".join(" ".join(_any_word(random) for _ in range(3)) for _ in range(5)),
         negative_prompt=f"{_any_word(random)}, {_any_word(random)}",
         cfg_scale=random.choice((5.0, 6.5, 8.0, 9.0, 11.0)),
@@ -139,9 +139,9 @@ def _fisher(one: int, other: int, of: int) -> float:
 
 @requirement("mark.new-pictures")
 def test_different_requests_give_different_pictures(
-    plugin: RemotePlugin, draw: Draw, evidence: EvidenceBox
+    plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox
 ) -> None:
-    made = made_of(plugin.generate, (draw.request() for _ in range(PICTURES)))
+    made = made_of(plugin.generate, (draws.request() for _ in range(PICTURES)))
     if len(made) < PICTURES:
         raise NotEvidenced("The plugin refused some of the requests; see sdk.sizes.")
     least, pair = min(
@@ -189,15 +189,15 @@ def _apart(one: Pixels, other: Pixels) -> float:
 
 @requirement("mark.survives")
 def test_the_mark_survives_what_the_policy_names(
-    candidate: Candidate, plugin: RemotePlugin, draw: Draw, policy: LoadedPolicy, evidence: EvidenceBox
+    candidate: Candidate, plugin: RemotePlugin, draws: Draws, policy: LoadedPolicy, evidence: EvidenceBox
 ) -> None:
     mark = mark_of(candidate)
-    sides = ([SURVIVOR_SIDE + 8 * draw.random.randint(0, 6) for _ in range(2)] for _ in range(SURVIVORS))
-    made = made_of(plugin.generate, (draw.request(width=width, height=height) for width, height in sides))
+    sides = ([SURVIVOR_SIDE + 8 * draws.random.randint(0, 6) for _ in range(2)] for _ in range(SURVIVORS))
+    made = made_of(plugin.generate, (draws.request(width=width, height=height) for width, height in sides))
     able = [one for one in made if read_generation(one, mark).state == "present"]
     if not able:
         raise NotEvidenced("No image carries the mark to begin with; see mark.every-image.")
-    random = np.random.default_rng(draw.seed())
+    random = np.random.default_rng(draws.seed())
     shares = {}
     for attack in attacks_of(policy.policy.level):
         found = [
