@@ -1,6 +1,6 @@
-"""What is written in the package, read without running any of it.
+"""Checks of the package's files, without executing any of them.
 
-Band A rejects: the presence proves it. Band B warns, under its own family or under `second-look`.
+Band A rejects, because its presence is proof. Band B warns, under its own family or under `second-look`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _read: dict[str, list[Finding]] = {}
 
 
 @pytest.fixture
-def found(candidate: Candidate, evidence: EvidenceBox) -> list[Finding]:
-    """All that the rules for code find in the package; read once for all requirements."""
-    evidence.value("files looked at", len(candidate.submission.files))
+def findings(candidate: Candidate, evidence: EvidenceBox) -> list[Finding]:
+    """All findings of the rules for code; the package is read once for all requirements."""
+    evidence.value("files checked", len(candidate.submission.files))
     if candidate.digest not in _read:
         _read.clear()
         files = {entry.path: entry.sha256 for entry in candidate.submission.files}
@@ -38,10 +38,10 @@ def found(candidate: Candidate, evidence: EvidenceBox) -> list[Finding]:
 
 
 @requirement("security.weights")
-def test_no_weights_file_brings_code(candidate: Candidate, evidence: EvidenceBox) -> None:
+def test_no_weights_file_contains_code(candidate: Candidate, evidence: EvidenceBox) -> None:
     files = [entry.path for entry in candidate.submission.files]
-    opinions, asked = second_opinions(candidate.root, files)
-    evidence.value("other scanners", "; ".join(asked) or "none installed (extra: security)")
+    opinions, scanners = second_opinions(candidate.root, files)
+    evidence.value("other scanners", "; ".join(scanners) or "none installed (extra: security)")
     proofs = [finding for finding in check_weights(candidate.root, files) if finding.band == CERTAIN]
     reject_findings([*proofs, *opinions], evidence)
 
@@ -49,68 +49,68 @@ def test_no_weights_file_brings_code(candidate: Candidate, evidence: EvidenceBox
 @requirement("security.weights-format")
 def test_weights_are_safetensors(candidate: Candidate, evidence: EvidenceBox) -> None:
     files = [entry.path for entry in candidate.submission.files]
-    reject_findings([one for one in check_weights(candidate.root, files) if one.band != CERTAIN], evidence)
+    reject_findings([row for row in check_weights(candidate.root, files) if row.band != CERTAIN], evidence)
 
 
 @requirement("security.runtime-install")
-def test_nothing_is_installed_at_run_time(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"runtime-install"}, {CERTAIN}), evidence)
+def test_nothing_is_installed_at_run_time(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"runtime-install"}, {CERTAIN}), evidence)
 
 
 @requirement("security.obfuscation")
-def test_no_code_is_hidden(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"obfuscation"}, {CERTAIN}), evidence)
+def test_no_code_is_hidden(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"obfuscation"}, {CERTAIN}), evidence)
 
 
 @requirement("security.secrets")
-def test_no_secrets_are_reached_for(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"secrets"}, {CERTAIN}), evidence)
+def test_no_secrets_are_read(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"secrets"}, {CERTAIN}), evidence)
 
 
 @requirement("security.persistence")
-def test_nothing_is_planted(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"persistence"}, {CERTAIN}), evidence)
+def test_no_start_up_files_are_changed(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"persistence"}, {CERTAIN}), evidence)
 
 
 @requirement("security.test-detection")
-def test_the_examiner_is_not_looked_for(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"test-detection"}, {CERTAIN}), evidence)
+def test_the_harness_is_not_detected(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"test-detection"}, {CERTAIN}), evidence)
 
 
 @requirement("security.trojan-source")
-def test_sources_read_as_they_run(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"trojan-source"}, {CERTAIN}), evidence)
+def test_source_reads_as_it_runs(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"trojan-source"}, {CERTAIN}), evidence)
 
 
 @requirement("security.native-code")
-def test_machine_code_is_declared(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"native-code"}, {CERTAIN, NOTED}), evidence)
+def test_machine_code_is_declared(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"native-code"}, {CERTAIN, NOTED}), evidence)
 
 
 @requirement("security.dynamic-code")
-def test_no_code_is_built_from_data(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"dynamic-code"}), evidence)
+def test_no_code_is_built_from_data(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"dynamic-code"}), evidence)
 
 
 @requirement("security.declared-hosts")
-def test_every_host_is_declared(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"declared-hosts"}, {SUSPICIOUS, NOTED}), evidence)
+def test_every_host_is_declared(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"declared-hosts"}, {SUSPICIOUS, NOTED}), evidence)
 
 
 @requirement("security.hidden-files")
-def test_no_file_is_out_of_sight(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, {"hidden-files"}), evidence)
+def test_no_file_is_hidden(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, {"hidden-files"}), evidence)
 
 
 @requirement("security.second-look")
-def test_nothing_needs_a_second_look(found: list[Finding], evidence: EvidenceBox) -> None:
-    reject_findings(of_family(found, set(PROVED), {SUSPICIOUS}), evidence)
+def test_nothing_needs_a_second_look(findings: list[Finding], evidence: EvidenceBox) -> None:
+    reject_findings(of_family(findings, set(PROVED), {SUSPICIOUS}), evidence)
 
 
 def _declared(candidate: Candidate) -> Declared:
     manifest = candidate.manifest
-    fetched = [one.url for one in (*manifest.models, *manifest.loras) if one.url]
+    fetched = [row.url for row in (*manifest.models, *manifest.loras) if row.url]
     native = {
-        candidate.file(one.file).relative_to(candidate.root).as_posix(): one.sha256 for one in manifest.native
+        candidate.file(row.file).relative_to(candidate.root).as_posix(): row.sha256 for row in manifest.native
     }
     return Declared(hosts_of([*manifest.network.hosts, *fetched]), native)
