@@ -91,8 +91,8 @@ class Candidate:
 def read_candidate(submission: Submission) -> Candidate:
     """Reads the manifest: plugin.toml at the root, or else [tool.certify.plugin] in pyproject.toml there.
 
-    A wheel may hold plugin.toml up to two folders deep. Whether the files that the manifest names
-    exist is for the requirements to judge. Raises SubmissionError without a manifest, ManifestErrors for its mistakes.
+    A wheel may hold plugin.toml up to two folders deep. The requirements judge whether the files that
+    the manifest names exist. Raises SubmissionError without a manifest, ManifestErrors for its mistakes.
     """
     file, table = _find(submission)
     manifest = parse_manifest(_read(submission, file), file, table)
@@ -159,7 +159,7 @@ def _read(submission: Submission, file: str) -> str:
 
 
 def _may_hold_table(text: str) -> bool:
-    """Whether a pyproject.toml has the table; also true where it is not TOML, so that the error is reported."""
+    """Whether a pyproject.toml has the table; true for invalid TOML, so that the error is reported."""
     try:
         content: object = parse(text)[0]
     except NotToml:
@@ -206,7 +206,7 @@ def _safetensors(submission: Submission) -> list[Path]:
 
 
 def _is_lora(file: Path) -> bool:
-    """Whether the names of a file's tensors are those of a LoRA; a file that cannot be read counts as no LoRA.
+    """Whether the names of a file's tensors are those of a LoRA; a file that cannot be read is none.
 
     The safetensors format: 8 bytes length (little endian), then JSON whose keys are the tensors' names.
     """

@@ -31,7 +31,7 @@ TRAIT_PHRASES = {
     "diffusers-pipeline": "are diffusers pipelines",
     "uses-lora": "use LoRAs",
     "generates-faces": "generate faces",
-    "commercial": "are sold",
+    "commercial": "are commercial",
     "above-50k": "come from authors with more than 50,000 US dollars of revenue a year",
     "declares-marks": "declare marks",
     "has-samplers": "have samplers",
@@ -46,8 +46,10 @@ TRAIT_PHRASES = {
 
 
 def plugins_with(traits: Iterable[str]) -> str:
-    """`plugins that use LoRAs and are sold`."""
-    return "plugins that " + " and ".join(TRAIT_PHRASES[trait] for trait in traits)
+    """`plugins that use LoRAs and are commercial`."""
+    return "plugins that " + " and ".join(
+        TRAIT_PHRASES.get(trait, f"have the trait {trait}") for trait in traits
+    )
 
 
 class CatalogueError(Exception):
@@ -140,7 +142,7 @@ class Catalogue:
     def select(self, suites: Iterable[str], identifiers: Iterable[str]) -> frozenset[str]:
         """Ids chosen by suite names (or aliases) and requirement ids; everything where neither is given.
 
-        A requirement that judges the whole run needs the run: it also selects all requirements that call the plugin.
+        A requirement that judges the whole run also selects all requirements that call the plugin.
         """
         chosen = {self.find(identifier).id for identifier in identifiers}
         for name in suites:

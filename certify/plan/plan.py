@@ -1,4 +1,4 @@
-"""Which requirements apply to this plugin on this machine, and why others do not; decided before anything runs."""
+"""Which requirements apply to this plugin on this machine, and why others do not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """An estimate, measured for profile quick on two cores; includes the soak's length at this profile."""
+        """An estimate from profile quick on two cores, with the soak's length at this profile."""
         soak = self.profile.soak_seconds if any(row.requirement.suite == "soak" for row in self.to_run) else 0
         return sum(row.requirement.budget for row in self.to_run) + soak
 
@@ -103,7 +103,7 @@ def plan_event(rows: Iterable[PlanRow]) -> list[dict[str, Any]]:
         {
             **row.requirement.model_dump(
                 mode="json",
-                include={"id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort"},
+                include=_TEXT,
             ),
             "counts": row.counts,
             "action": row.action,

@@ -36,9 +36,9 @@ def _known_layer(name: str) -> str:
 
 
 class Rule(BaseModel):
-    """`required`: one of `layers` must be present; `accepted`: a layer may be absent, but must be valid where it
-    is present; `informational`: it is reported and decides nothing. `source` is the clause of the law or
-    standard, `read` the day on which it was read (YYYY-MM-DD).
+    """`required`: one of `layers` must be present; `accepted`: a layer may be absent, but must be valid
+    where it is present; `informational`: it is reported and decides nothing. `source` is the clause of the
+    law or standard, `read` the day on which it was read (YYYY-MM-DD).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

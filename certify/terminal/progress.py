@@ -51,7 +51,7 @@ def sign(outcome: Outcome) -> str:
 
 
 def log_line(text: str, limit: int = 200) -> str:
-    """`safe`, and without commands of a CI system: GitHub and Azure read `::` and `##` at the start of a line."""
+    """`safe`, without CI commands: GitHub and Azure interpret `::` and `##` at the start of a line."""
     return re.sub(r"([:#])(?=\1)", "\\1\u200b", safe(text, limit))
 
 

@@ -14,7 +14,7 @@ from certify.errors import UserError
 
 
 def ready() -> None:
-    """Connects a stream that the caller closed (`>&-`) to the null device, before another file gets its number."""
+    """Connects closed streams (`>&-`) to the null device, before another file gets their numbers."""
     for number in range(3):
         try:
             os.fstat(number)
