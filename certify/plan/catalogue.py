@@ -1,6 +1,6 @@
 """The catalogue of requirements: rows of data beside the tests that measure them.
 
-Rows live in `suites/*/requirements.toml`. Suites are found as data and never imported here.
+Rows live in `suites/*/requirements.toml`. Suites are read as data and never imported here.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ def test_what_does_not_run_is_told(tmp_path: Path, trouble: Exception, says: str
         logic.test_every_sampler_runs_to_its_end(
             [a_trial(), a_trial(trouble=trouble)], EvidenceBox(tmp_path, "sampler.runs"), claims.append
         )
-    assert len(claims) == 1 and "whether images are made with it was not seen" in claims[0]
+    assert len(claims) == 1 and "whether the plugin generates images with it was not measured" in claims[0]
 
 
 def test_runs_that_do_not_repeat_are_not_compared(tmp_path: Path) -> None:
