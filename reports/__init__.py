@@ -1,5 +1,5 @@
 """The certification report: results in, one self-contained HTML file out.
 
-`certify.reports.html.render_report` is the way in. Everything the candidate said is hostile here: it is
+The entry point is `certify.reports.html.render_report`. Every text of a plugin is treated as hostile: it is
 escaped, its control characters are made visible, and it is cut at a readable length.
 """

@@ -1,4 +1,4 @@
-"""The geometry of a curve: points and ticks in the units of its SVG. The drawing is `chart.svg.jinja`."""
+"""The geometry of a curve: points and ticks in SVG units. `chart.svg.jinja` draws it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .text import number
 WIDTH, HEIGHT = 640, 252
 LEFT, RIGHT, TOP, BOTTOM = 62, 628, 40, 190
 
-# A span below this share of the values would blow noise up to the full height.
+# The smallest span of an axis, as a share of the values, so that noise does not fill the full height.
 _LEAST_SPAN = 0.01
 
-# Beyond it, and for infinities and NaN, there is no axis to draw.
+# Larger values, infinities and NaN are not drawn.
 _LARGEST = 1e100
 Points = tuple[tuple[float, float], ...]
 
@@ -39,7 +39,7 @@ class Over:
 
 @dataclass(frozen=True)
 class Chart:
-    """`line` is a polyline's `points`; it is empty where nothing that can be drawn was recorded."""
+    """`line` is a polyline's `points`; it is empty where no drawable point was recorded."""
 
     name: str
     x_label: str
@@ -142,6 +142,6 @@ def _axis(values: list[float], count: int, rounded: bool = False) -> _Axis:
 
 
 def _round_step(step: float) -> float:
-    """The nearest 1, 2 or 5 times a power of ten at or above `step`."""
+    """The smallest 1, 2 or 5 times a power of ten that is at least `step`."""
     power = 10.0 ** math.floor(math.log10(step))
     return next((factor * power for factor in (1, 2, 5) if step <= factor * power * (1 + 1e-9)), 10 * power)

@@ -1,4 +1,4 @@
-"""Rendering: results in, the text of one HTML file out, with nothing to load from anywhere."""
+"""Renders results as the text of one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .view import build
 
 _HERE = Path(__file__).parent
 
-# Characters of any one text. A template may ask for less (what stands above the verdict must never push it
-# off the screen), or for the longer one (messages and logs).
+# The most characters of one text. A template may set a lower limit (so that texts above the verdict do not
+# push it off the screen) or use the long one (messages and logs).
 _USUAL_LIMIT = 1_000
 _LONG_LIMIT = 8_000
 
@@ -27,9 +27,9 @@ _LONG_LIMIT = 8_000
 def render_report(results: Results, folder: Path) -> str:
     """The report as one self-contained HTML file.
 
-    Reads pictures named by the evidence from below `folder` (the run's own); one that is missing,
-    outside it, over 2 MiB, or past 5 MB in all is left out with a note. The same results and pictures
-    give the same text.
+    Reads the images that the evidence names from the run's folder `folder`. An image that is missing,
+    outside the folder, over 2 MiB, or beyond 5 MB in total is left out with a note. The same results and
+    images give the same text.
     """
     style = _read("styles/report.css")
     script = _read("styles/report.js")
@@ -48,7 +48,7 @@ def _read(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Content Security Policy: nothing may load or run but the two blocks with these hashes."""
+    """The Content Security Policy: only the two blocks with these hashes may load or run."""
     return (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -83,7 +83,7 @@ def _environment() -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """Every text that a template writes passes here, so none can be forgotten; Markup is our own."""
+    """Makes every text of a template safe to show; Markup comes only from this package."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return text.visible(value, _USUAL_LIMIT)
     return value

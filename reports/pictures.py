@@ -1,4 +1,4 @@
-"""Evidence files: pictures as data: URIs, and links to what stays beside the report."""
+"""Evidence files: images as data: URIs, and links to files beside the report."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from markupsafe import Markup
 
 PICTURE_LIMIT = 2 * 1024 * 1024
 REPORT_LIMIT = 5_000_000
-# What is left of the report's limit for everything that is not a picture.
+# The part of the report's limit for everything that is not an image.
 _TEXT_SHARE = 500_000
 
-# Told by the first bytes, never by the name. SVG is left out on purpose: it is a document, not pixels.
+# Formats are recognised by the first bytes, never by the name. SVG is excluded: it is a document, not pixels.
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -24,14 +24,14 @@ _SIGNATURES = (
 
 @dataclass(frozen=True)
 class Inlined:
-    """A picture ready for `src`, or an empty `source` and the reason in `note`."""
+    """An image for `src`, or an empty `source` and the reason in `note`."""
 
     source: Markup
     note: str = ""
 
 
 class Album:
-    """The pictures of one run's folder, inlined in the order asked for until the report is full."""
+    """The images of a run's folder, inlined in the order of the calls until the report is full."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
@@ -52,10 +52,10 @@ class Album:
             return Inlined(Markup(), f"Left out: {file} could not be read ({error.strerror}).")
         media = _media_type(content)
         if not media:
-            return Inlined(Markup(), f"Left out: {file} is neither PNG, JPEG, GIF nor WebP.")
+            return Inlined(Markup(), f"Left out: {file} is not a PNG, JPEG, GIF or WebP image.")
         source = f"data:{media};base64,{base64.b64encode(content).decode('ascii')}"
         if len(source) > self._left:
-            return Inlined(Markup(), f"Left out: with {file} the report would pass 5 MB.")
+            return Inlined(Markup(), f"Left out: with {file} the report would exceed 5 MB.")
         self._left -= len(source)
         return Inlined(Markup(source))
 

@@ -1,4 +1,4 @@
-"""How text, figures and times are written in a report: the same input always gives the same words."""
+"""The format of texts, numbers and times in a report; the same input always gives the same text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 
 CUT = "… (cut)"
 
-# Controls that could act on a reader's screen or clipboard: C0 without tab and newline, DEL and C1,
-# bidirectional overrides, characters of no width, lone surrogates, tags.
+# Control characters that could affect a reader's screen or clipboard: C0 without tab and newline, DEL and C1,
+# bidirectional overrides, zero-width characters, lone surrogates, tags.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
@@ -24,14 +24,14 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def visible(text: str, limit: int) -> str:
-    """`text` with control characters written out (`\\x1b`, `\\u202e`), cut after `limit` characters."""
+    """`text` with control characters escaped (`\\x1b`, `\\u202e`), cut after `limit` characters."""
     kept = text[: limit + 1].replace("\r\n", "\n")
     shown = _UNSEEN.sub(_escape, kept[:limit])
     return shown if len(text) <= limit else shown + CUT
 
 
 def one_line(text: str) -> str:
-    """For commands that are copied into a shell, where a line break would run what came before it."""
+    """Escapes line breaks in commands, which would run when they are pasted into a shell."""
     return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
@@ -66,7 +66,7 @@ def duration(seconds: float) -> str:
 
 
 def moment(started: str) -> str:
-    """An ISO 8601 time as `2026-11-24 11:13 UTC`; anything else as it came."""
+    """An ISO 8601 time as `2026-11-24 11:13 UTC`; anything else unchanged."""
     try:
         when = datetime.fromisoformat(started.replace("Z", "+00:00"))
     except ValueError:

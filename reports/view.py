@@ -1,4 +1,4 @@
-"""What a report shows, in reading order, computed from the results alone."""
+"""The content of a report in reading order, computed only from the results."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _LEVELS = ("must", "should", "info")
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture among the evidence; `source` is empty where it was left out, and `note` says why."""
+    """An image in the evidence; `source` is empty where it was left out, and `note` says why."""
 
-    picture: Picture
+    image: Picture
     source: Markup
     note: str
     link: str
@@ -87,13 +87,13 @@ class Entry:
 
     @property
     def brief(self) -> str:
-        """The first line of what was seen, for the folded row."""
+        """The first line of the message, for the folded row."""
         return self.row.message.strip().partition("\n")[0][:200]
 
 
 @dataclass(frozen=True)
 class Group:
-    """The requirements of a suite that share an outcome and need nobody's attention; folded."""
+    """The requirements of a suite that share an outcome and need no attention; folded."""
 
     outcome: str
     label: str
@@ -111,7 +111,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Count:
-    """How many requirements had an outcome, and where its part of the bar begins and ends (0 to 100)."""
+    """The number of requirements with an outcome, and its part of the bar (0 to 100)."""
 
     outcome: str
     label: str
@@ -122,7 +122,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason of the verdict; where it names a requirement, `anchor` leads there and `id` is that name."""
+    """A reason of the verdict; where it names a requirement, `id` is that name and `anchor` its link."""
 
     text: str
     id: str = ""
@@ -163,29 +163,29 @@ def build(results: Results, folder: Path) -> Report:
 
 
 def needs_attention(row: RequirementResult) -> bool:
-    """Whether a reader must see it unasked: everything that went wrong, and what is missing and counts."""
+    """Whether the row is shown unfolded: every problem, and what counts but was not measured."""
     if row.outcome is Outcome.NOT_EVIDENCED:
         return row.counts
     return row.outcome in (Outcome.FAILED, Outcome.ERROR, Outcome.FLAKY, Outcome.WARNED)
 
 
 def ran(results: Results) -> int:
-    """How many requirements were really tried, as the verdict counts them."""
+    """The number of requirements that were measured, as the verdict counts them."""
     return sum(row.attempts > 0 for row in results.requirements)
 
 
 def headline(results: Results) -> tuple[str, str]:
-    """The verdict's word and what follows it: `("REJECTED", ": 3 requirements failed")`."""
+    """The name of the verdict and the text after it: `("REJECTED", ": 3 requirements failed")`."""
     name = results.verdict.name
     if name in ("PASSED", "CERTIFIED"):
         return name, f" at profile {results.profile}"
     missing = results.planned - ran(results)
     tails = {
         "REJECTED": (_tail(results, Outcome.FAILED, "failed"),),
-        "ERROR": (_tail(results, Outcome.ERROR, "could not be judged"),),
+        "ERROR": (_tail(results, Outcome.ERROR, "ended in an error of the harness"),),
         "INCOMPLETE": (
             _tail(results, Outcome.NOT_EVIDENCED, "could not be measured"),
-            _tail(results, Outcome.FLAKY, "gave no steady answer"),
+            _tail(results, Outcome.FLAKY, "are flaky"),
             f"{missing:,} of {results.planned:,} planned did not run" if missing > 0 else "",
         ),
     }
@@ -216,7 +216,7 @@ def _isolated(isolation: Isolation) -> bool:
 
 
 def _entries(results: Results, album: Album) -> tuple[Entry, ...]:
-    """Every requirement, what needs attention first, so that its pictures are inlined first."""
+    """Every requirement; those that need attention first, so that their images are inlined first."""
     rows = sorted(results.requirements, key=_urgency)
     anchors: set[str] = set()
     entries = []
@@ -258,26 +258,26 @@ def _blocks(evidence: Sequence[Evidence], album: Album) -> Iterable[Block]:
         )
 
 
-def _shot(picture: Picture, album: Album) -> Shot:
-    inlined = album.inline(picture.file)
-    return Shot(picture, inlined.source, inlined.note, album.link(picture.file))
+def _shot(image: Picture, album: Album) -> Shot:
+    inlined = album.inline(image.file)
+    return Shot(image, inlined.source, inlined.note, album.link(image.file))
 
 
 def _suites(results: Results, entries: Sequence[Entry]) -> tuple[Suite, ...]:
-    """Suites in the order the results name them; a suite they don't name comes last, under its own name."""
+    """Suites in the order of the results; a suite without a title comes last, under its name."""
     names = dict.fromkeys([*results.suites, *(row.suite for row in results.requirements)])
     suites = []
     for name in names:
         members = [entry for entry in entries if entry.row.suite == name]
-        quiet = [entry for entry in members if not needs_attention(entry.row)]
+        folded = [entry for entry in members if not needs_attention(entry.row)]
         groups = tuple(
-            Group(outcome.value, _group_label(outcome), found)
+            Group(outcome.value, _group_label(outcome), group)
             for outcome in _FOLDED
-            if (found := tuple(entry for entry in quiet if entry.row.outcome is outcome))
+            if (group := tuple(entry for entry in folded if entry.row.outcome is outcome))
         )
-        loud = tuple(entry for entry in members if needs_attention(entry.row))
+        attention = tuple(entry for entry in members if needs_attention(entry.row))
         if members:
-            suites.append(Suite(name, results.suites.get(name, name), loud, groups, len(members)))
+            suites.append(Suite(name, results.suites.get(name, name), attention, groups, len(members)))
     return tuple(suites)
 
 
@@ -299,7 +299,7 @@ def _counts(results: Results) -> tuple[Count, ...]:
 
 def _commands(results: Results) -> tuple[tuple[str, str], ...]:
     return (
-        ("Repeat the whole run, with the same seed", results.repeat),
+        ("Repeat the run with the same seed", results.repeat),
         ("Repeat one requirement (from this run's folder)", "certify replay . REQUIREMENT"),
         ("Write this report again (from this run's folder)", "certify report ."),
     )

@@ -1,4 +1,4 @@
-"""A candidate: a submission opened, with its manifest and the traits that decide which requirements apply."""
+"""A candidate: an opened submission with its manifest and the traits that decide which requirements apply."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _LORA_TENSOR = re.compile(
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is judged. `manifest_file` is the manifest's path below `root` (posix)."""
+    """What a run judges. `manifest_file` is the manifest's path below `root` (posix)."""
 
     submission: Submission
     manifest: Manifest
@@ -71,7 +71,7 @@ class Candidate:
 
     @property
     def kind(self) -> str:
-        """`native` or `diffusers-pipeline`; how it was handed in is `submission.kind`."""
+        """`native` or `diffusers-pipeline`; the form of the submission is `submission.kind`."""
         return self.manifest.plugin.kind
 
     @property
@@ -80,19 +80,19 @@ class Candidate:
 
     @property
     def root(self) -> Path:
-        """The staged folder; what the entry names is imported from here."""
+        """The staged folder, from which the entry is imported."""
         return self.submission.root
 
     def file(self, path: str) -> Path:
-        """Where a file that the manifest names should lie: relative to the manifest's own folder."""
+        """The path of a file that the manifest names, relative to the manifest's folder."""
         return self.root / PurePosixPath(self.manifest_file).parent / path
 
 
 def read_candidate(submission: Submission) -> Candidate:
     """Reads the manifest: plugin.toml at the root, or else [tool.certify.plugin] in pyproject.toml there.
 
-    A wheel may hold plugin.toml up to two folders deep. Files that the manifest names need not exist: that is
-    for the requirements to judge. Raises SubmissionError without a manifest, ManifestErrors for its mistakes.
+    A wheel may hold plugin.toml up to two folders deep. The requirements judge whether the files that
+    the manifest names exist. Raises SubmissionError without a manifest, ManifestErrors for its mistakes.
     """
     file, table = _find(submission)
     manifest = parse_manifest(_read(submission, file), file, table)
@@ -100,12 +100,12 @@ def read_candidate(submission: Submission) -> Candidate:
 
 
 def _find(submission: Submission) -> tuple[str, tuple[str, ...]]:
-    """The manifest's file and the table in it."""
+    """The manifest's file, and the table in it."""
     paths = [file.path for file in submission.files]
     if submission.kind == "wheel":
-        found = _shallowest(paths)
-        if found:
-            return found, ()
+        path = _shallowest(paths)
+        if path:
+            return path, ()
     elif MANIFEST in paths:
         return MANIFEST, ()
     if PYPROJECT in paths and _may_hold_table(_read(submission, PYPROJECT)):
@@ -117,25 +117,26 @@ def _find(submission: Submission) -> tuple[str, tuple[str, ...]]:
 
 
 def _remedy(paths: list[str]) -> str:
-    """What to do without a manifest."""
+    """What to do where there is no manifest."""
     for path in paths:
         if PurePosixPath(path).name == MANIFEST:
-            return f"There is one at {path!r}: hand in the folder that holds it."
+            return f"{path!r} is a manifest: submit the folder that contains it."
         if "/" not in path and path != PYPROJECT and did_you_mean(path, [MANIFEST]):
             return f"Rename {path!r} to {MANIFEST}."
     return (
-        f"Write a {MANIFEST}; the least it holds: {_LEAST}.\n"
-        "  The project's examples/inkwash is one to start from, and its docs/plugin.md explains every key."
+        f"Write a {MANIFEST} with at least: {_LEAST}.\n"
+        "  Start from examples/inkwash in the repository; docs/plugin.md explains every key."
     )
 
 
 def _shallowest(paths: list[str]) -> str:
-    found = [path for path in paths if PurePosixPath(path).name == MANIFEST]
+    manifests = [path for path in paths if PurePosixPath(path).name == MANIFEST]
     for depth in range(_WHEEL_DEPTH + 1):
-        level = [path for path in found if path.count("/") == depth]
+        level = [path for path in manifests if path.count("/") == depth]
         if len(level) > 1:
             raise SubmissionError(
-                f"the wheel holds more than one {MANIFEST}: {', '.join(level[:5])}", "Keep the plugin's own."
+                f"the wheel contains more than one {MANIFEST}: {', '.join(level[:5])}",
+                "Keep only the plugin's.",
             )
         if level:
             return level[0]
@@ -145,9 +146,9 @@ def _shallowest(paths: list[str]) -> str:
 def _read(submission: Submission, file: str) -> str:
     place = submission.root / file
     if place.stat().st_size > _MANIFEST_LIMIT:
-        said = f"larger than {_MANIFEST_LIMIT >> 10} KiB"
+        message = f"larger than {_MANIFEST_LIMIT >> 10} KiB"
         raise ManifestErrors(
-            (Mistake(file, 1, "", said, "A manifest holds text about the plugin, no data."),)
+            (Mistake(file, 1, "", message, "A manifest describes the plugin; move data to other files."),)
         )
     content = place.read_bytes()
     try:
@@ -158,7 +159,7 @@ def _read(submission: Submission, file: str) -> str:
 
 
 def _may_hold_table(text: str) -> bool:
-    """Whether a pyproject.toml has the table; true as well where it is no TOML, so that this is told."""
+    """Whether a pyproject.toml has the table; true for invalid TOML, so that the error is reported."""
     try:
         content: object = parse(text)[0]
     except NotToml:
@@ -174,7 +175,7 @@ def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
     above = commercial.revenue_tier == "above-50k"
     loras = [file for file in _safetensors(submission) if _is_lora(file)]
     dependencies = read_dependencies(submission.root, [file.path for file in submission.files])
-    held = {
+    traits = {
         plugin.kind: True,
         "uses-lora": bool(manifest.loras or loras),
         "generates-faces": plugin.generates_faces,
@@ -190,11 +191,11 @@ def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
         "has-dependencies": bool(dependencies.declared or dependencies.findings),
         "marks-by-sdk": marks.invisible == "lumaQim" and marks.payload is None,
     }
-    return frozenset(trait for trait, holds in held.items() if holds)
+    return frozenset(trait for trait, applies in traits.items() if applies)
 
 
 def _is_derivative(model: Model) -> bool:
-    """Whether weights in the package were made from one of the base models."""
+    """Whether weights in the package are derived from a base model."""
     return bool(model.file) and model.base in BASES
 
 
@@ -205,7 +206,7 @@ def _safetensors(submission: Submission) -> list[Path]:
 
 
 def _is_lora(file: Path) -> bool:
-    """Whether the names of a file's tensors are those of a LoRA; a file that can't be read as such is none.
+    """Whether the names of a file's tensors are those of a LoRA; a file that cannot be read is none.
 
     The safetensors format: 8 bytes length (little endian), then JSON whose keys are the tensors' names.
     """

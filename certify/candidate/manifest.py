@@ -1,6 +1,6 @@
-"""plugin.toml: what an author says about a plugin, in form only; whether it is true is for the requirements.
+"""The format of plugin.toml. Only the form is checked here; the requirements check whether it is true.
 
-The models below are the format; `python -m certify.candidate.manifest` writes its published JSON Schema.
+The models below define the format; `python -m certify.candidate.manifest` writes its published JSON Schema.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _inside(path: str) -> str:
     if path.startswith("/") or _DRIVE.match(path):
         raise wrong(f"{json.dumps(path)} is an absolute path; it must be relative to the plugin")
     if ".." in parts:
-        raise wrong(f"{json.dumps(path)} leads out of the plugin")
+        raise wrong(f"{json.dumps(path)} is outside the plugin")
     if any(part in ("", ".") for part in parts) or not path.isprintable():
         raise wrong(f"{json.dumps(path)} is not a plain relative path")
     return path
@@ -77,7 +77,7 @@ def _inside(path: str) -> str:
 def _finite(value: JsonValue) -> JsonValue:
     """JSON has no NaN and no infinity; TOML has."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise wrong("a number that is not finite can't be passed to the SDK")
+        raise wrong("the number is not finite and cannot be passed to the SDK")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _finite(inner)
     return value
@@ -293,7 +293,7 @@ class Manifest(Table):
 
 
 class ManifestErrors(UserError):
-    """Every mistake of one manifest; the message lists them, a line each."""
+    """All mistakes in a manifest; the message lists them, one per line."""
 
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
         super().__init__("\n".join(map(str, mistakes)))
@@ -301,22 +301,22 @@ class ManifestErrors(UserError):
 
 
 def parse_manifest(text: str, file: str, table: tuple[str, ...] = ()) -> Manifest:
-    """The manifest in a TOML text, or in its `table` (pyproject.toml); `file` is the name mistakes carry.
+    """The manifest in a TOML text, or in its `table` (pyproject.toml); `file` is the name in the mistakes.
 
     Raises ManifestErrors with all mistakes at once.
     """
     try:
         content, lines = parse(text)
     except NotToml as error:
-        hint = "See https://toml.io for how a TOML file is written."
+        hint = "https://toml.io describes the format."
         raise ManifestErrors(
             (Mistake(file, error.line, "", f"not valid TOML: {error.message}", hint),)
         ) from None
     for depth, name in enumerate(table):
         content = content.get(name, {}) if isinstance(content, dict) else {}
         if not isinstance(content, dict) or not content:
-            said = f"the table [{'.'.join(table)}] is missing or empty"
-            raise ManifestErrors((Mistake(file, lines.of(table[: depth + 1]), "", said),))
+            message = f"the table [{'.'.join(table)}] is missing or empty"
+            raise ManifestErrors((Mistake(file, lines.of(table[: depth + 1]), "", message),))
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What pydantic found wrong in a manifest, told in plain words with file, line and what to do."""
+"""Errors of pydantic as messages with file, line and what to do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WANTED = {
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: where it is, the dotted `key` it is about (may be empty), what is wrong and what to do."""
+    """One mistake: its place, the dotted `key` (may be empty), what is wrong and what to do."""
 
     file: str
     line: int
@@ -48,14 +48,14 @@ class Mistake:
 def mistakes_of(
     error: ValidationError, model: type[BaseModel], file: str, lines: Lines, table: tuple[str, ...] = ()
 ) -> tuple[Mistake, ...]:
-    """The mistakes in a `model` that stands in the given table of a file, in the order of their lines."""
-    found = (
+    """The mistakes in a `model` in the given table of a file, sorted by line."""
+    mistakes = (
         _mistake(details, model, file, lines, table)
         for details in error.errors(include_url=False)
-        # An array whose elements are all wrong counts as empty: its elements were told of already.
+        # An array whose elements are all wrong counts as empty: its elements have their own errors.
         if not (details["type"] == "too_short" and details["input"])
     )
-    return tuple(sorted(found, key=lambda mistake: mistake.line))
+    return tuple(sorted(mistakes, key=lambda mistake: mistake.line))
 
 
 def _mistake(
@@ -65,11 +65,11 @@ def _mistake(
     owner, field = _meant(model, loc)
     key = dotted((*table, *loc))
     described = (field.description or "") if field else ""
-    message, hint = _told(details, key, owner, described)
+    message, hint = _message(details, key, owner, described)
     return Mistake(file, lines.of((*table, *loc)), key, message, hint)
 
 
-def _told(details: ErrorDetails, key: str, owner: type[BaseModel], described: str) -> tuple[str, str]:
+def _message(details: ErrorDetails, key: str, owner: type[BaseModel], described: str) -> tuple[str, str]:
     """Message and hint."""
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "missing":
@@ -85,9 +85,9 @@ def _told(details: ErrorDetails, key: str, owner: type[BaseModel], described: st
     if kind in _WANTED:
         return f"must be {_WANTED[kind]}, not {_TYPES.get(type(value), 'a date or time')}", described
     if kind == "form":
-        return str(context["said"]), described
+        return str(context["message"]), described
     if kind == "string_pattern_mismatch":
-        return f"{shown(value)} does not have the form asked for", described
+        return f"{shown(value)} does not have the required form", described
     if kind in ("too_short", "string_too_short"):
         return "must not be empty", described
     if kind in ("greater_than_equal", "less_than_equal"):
@@ -96,7 +96,7 @@ def _told(details: ErrorDetails, key: str, owner: type[BaseModel], described: st
 
 
 def shown(value: object) -> str:
-    """A value as it stands in the manifest, cut to a reasonable length; never control characters."""
+    """A value as in the manifest, shortened, without control characters."""
     text = json.dumps(value, default=str)
     return text if len(text) <= 80 else text[:76] + ' ..."'
 
@@ -113,7 +113,7 @@ def dotted(path: Path) -> str:
 
 
 def _meant(model: type[BaseModel], loc: Path) -> tuple[type[BaseModel], FieldInfo | None]:
-    """The table that holds the value at `loc`, and the field that it belongs to."""
+    """The table that contains the value at `loc`, and its field."""
     owner, inner, field = model, model, None
     for part in loc:
         if isinstance(part, int):

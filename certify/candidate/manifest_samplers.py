@@ -1,4 +1,4 @@
-"""What the manifest says of samplers of the plugin's own."""
+"""The samplers table of the manifest."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Sampler(Table):
         if "algorithm" not in info.data or not parameters:
             return parameters
         if (algorithm := info.data["algorithm"]) is None:
-            raise wrong("parameters are an algorithm's, and none is named")
+            raise wrong("parameters need an algorithm, but none is named")
         mistakes = sampler_mistakes({**parameters, "algorithm": algorithm})
         if mistakes:
             raise wrong("; ".join(text.removeprefix("sampler_config.").rstrip(".") for text in mistakes))
@@ -97,9 +97,9 @@ class Sampler(Table):
     @classmethod
     def _of_its_own_kind(cls, order: float | None, info: ValidationInfo) -> float | None:
         if order is not None and info.data.get("algorithm") is not None:
-            raise wrong("the algorithm's order is known; order is for a sampler of its own kind")
+            raise wrong("the order of an algorithm is known; set order only for a sampler without algorithm")
         if order is not None and info.data.get("stochastic"):
-            raise wrong("a sampler that draws noise has no order that could be measured")
+            raise wrong("a stochastic sampler has no measurable order")
         return order
 
 
@@ -112,9 +112,9 @@ def named_once(samplers: tuple[Sampler, ...]) -> tuple[Sampler, ...]:
 
 
 def _canonical(name: str) -> str:
-    """The proper name of an algorithm of the SDK."""
+    """The SDK's spelling of an algorithm's name."""
     known = canonical(name)
     if known is None:
         hint = did_you_mean(name, SAMPLERS)
-        raise wrong(f"{json.dumps(name)} is none of {', '.join(SAMPLERS)}" + (f". {hint}" if hint else ""))
+        raise wrong(f"{json.dumps(name)} is not one of {', '.join(SAMPLERS)}" + (f". {hint}" if hint else ""))
     return known

@@ -1,4 +1,4 @@
-"""Forms that tables of the manifest share."""
+"""Types that tables of the manifest share."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-def wrong(said: str) -> PydanticCustomError:
-    return PydanticCustomError("form", "{said}", {"said": said})
+def wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("form", "{message}", {"message": message})
 
 
 def each_once(values: tuple[str, ...]) -> tuple[str, ...]:

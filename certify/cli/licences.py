@@ -1,4 +1,4 @@
-"""`certify licences PLUGIN`: the table by itself, as text or JSON."""
+"""`certify licences PLUGIN`: the licence table, as text or JSON."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ EXIT_FOUND = 1
 
 def add_to(commands: Commands) -> None:
     licences = commands.add_parser(
-        "licences", help="the licences of a plugin, its model, LoRAs and dependencies; executes nothing of it"
+        "licences",
+        help="the licences of a plugin, its model, LoRAs and dependencies; executes no code of the plugin",
     )
     add_plugin(licences)
     licences.add_argument("--json", action="store_true", help="as JSON")
     add_index(licences)
-    licences.add_argument("--sbom", default="", metavar="FILE", help="writes a bill of materials (CycloneDX)")
+    licences.add_argument("--sbom", default="", metavar="FILE", help="write a bill of materials (CycloneDX)")
     licences.set_defaults(command=run)
 
 
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def show(plugin: Path, index: str = "", as_json: bool = False, sbom: str = "") -> int:
-    """Prints the table; 1 where something certain was found against a MUST that applies, 0 otherwise."""
+    """Prints the table. Returns 1 where a certain finding breaks a MUST that applies, 0 otherwise."""
     from certify.candidate.candidate import read_candidate
     from certify.measure.licensing.sbom import bill_of_materials
     from certify.measure.licensing.tree import drawn, parts
@@ -55,40 +56,40 @@ def show(plugin: Path, index: str = "", as_json: bool = False, sbom: str = "") -
         candidate = read_candidate(open_submission(plugin, Path(scratch) / "submission"))
         packages, note = _resolved(candidate, index)
         rows = parts(candidate, packages)
-        found = findings(candidate, catalogue)
+        by_requirement = findings(candidate, catalogue)
         if sbom:
             _write(Path(sbom), bill_of_materials(candidate, packages, complete=not note))
-    broken = [name for name, hits in found.items() if breaks(catalogue, name, hits)]
+    broken = [name for name, hits in by_requirement.items() if breaks(catalogue, name, hits)]
     if as_json:
-        say(json.dumps(_as_json(candidate, rows, found, broken, note), indent=2))
+        say(json.dumps(_as_json(candidate, rows, by_requirement, broken, note), indent=2))
         return EXIT_FOUND if broken else 0
     say(drawn(rows))
     if note:
         say(f"dependencies: {note}")
-    for name, hits in found.items():
+    for name, hits in by_requirement.items():
         for hit in sorted(hits, key=lambda row: row.band):
             mark = "✗" if name in broken and hit.band == CERTAIN else "!" if hit.band != NOTED else "·"
             say(f"{mark} {name}: {hit}")
         if name in broken:
-            say(f"  to mend it: {catalogue.find(name).fix}")
+            say(f"  fix: {catalogue.find(name).fix}")
     if broken:
-        say(f"{len(broken)} broken: {', '.join(broken)}. `certify explain ID` says why.")
+        say(f"{len(broken)} requirements broken: {', '.join(broken)}. `certify explain ID` gives reasons.")
     else:
-        say("Nothing certain was found. This is a check of files, no legal advice.")
+        say("No certain finding. This is a check of files, not legal advice.")
     return EXIT_FOUND if broken else 0
 
 
 def findings(candidate: Candidate, catalogue: Catalogue) -> dict[str, list[Finding]]:
-    """By requirement, for those that apply to this candidate."""
+    """The findings by requirement, for requirements that apply to this plugin."""
     from certify.measure.licensing.tree import CHECKS
 
     applying = {
         row.id for row in catalogue.requirements if all(trait in candidate.traits for trait in row.applies)
     }
-    found = {name: check(candidate) for name, check in CHECKS.items() if name in applying}
-    # That a LoRA can't be read is told once, by licence.lora-declared.
-    told = {name: [hit for hit in hits if hit.rule != "unread"] for name, hits in found.items()}
-    return {name: hits for name, hits in told.items() if hits}
+    checked = {name: check(candidate) for name, check in CHECKS.items() if name in applying}
+    # An unreadable LoRA is reported once, by licence.lora-declared.
+    readable = {name: [hit for hit in hits if hit.rule != "unread"] for name, hits in checked.items()}
+    return {name: hits for name, hits in readable.items() if hits}
 
 
 def breaks(catalogue: Catalogue, name: str, hits: list[Finding]) -> bool:
@@ -96,21 +97,27 @@ def breaks(catalogue: Catalogue, name: str, hits: list[Finding]) -> bool:
 
 
 def _as_json(
-    candidate: Candidate, rows: list[Part], found: dict[str, list[Finding]], broken: list[str], note: str
+    candidate: Candidate,
+    rows: list[Part],
+    by_requirement: dict[str, list[Finding]],
+    broken: list[str],
+    note: str,
 ) -> dict[str, Any]:
     return {
         "plugin": candidate.name,
         "version": candidate.version,
         "digest": candidate.digest,
         "parts": [asdict(row) for row in rows],
-        "findings": [{"requirement": name, **asdict(hit)} for name, hits in found.items() for hit in hits],
+        "findings": [
+            {"requirement": name, **asdict(hit)} for name, hits in by_requirement.items() for hit in hits
+        ],
         "broken": broken,
         "dependencies": note or "resolved",
     }
 
 
 def _resolved(candidate: Candidate, index: str) -> tuple[tuple[Package, ...], str]:
-    """The packages, or none and why."""
+    """The packages and a note, which says why where there are none."""
     from certify.measure.licensing.resolution import NotResolved, Resolver
 
     try:
@@ -118,11 +125,11 @@ def _resolved(candidate: Candidate, index: str) -> tuple[tuple[Package, ...], st
     except NotResolved as error:
         return (), f"not resolved: {error}"
     failed = "; ".join(f"{system}: {why}" for system, why in resolution.failures.items())
-    return resolution.packages, f"they don't resolve on {failed}" if failed else ""
+    return resolution.packages, f"they do not resolve on {failed}" if failed else ""
 
 
 def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, "utf-8")
     except OSError as error:
-        raise UserError(f"--sbom {file}: it can't be written: {error.strerror}.") from None
+        raise UserError(f"--sbom {file}: the file cannot be written: {error.strerror}.") from None

@@ -1,4 +1,4 @@
-"""`certify marks IMAGE...`: every layer of marks of any image, as a table or JSON."""
+"""`certify marks IMAGE...`: all mark layers of an image, as a table or JSON."""
 
 from __future__ import annotations
 
@@ -22,22 +22,35 @@ def add_to(commands: Commands) -> None:
     marks = commands.add_parser("marks", help="the AI marks of any image: PNG, JPEG or WebP")
     marks.add_argument("images", nargs="+", metavar="IMAGE")
     marks.add_argument("--json", action="store_true", help="as JSON")
-    marks.add_argument("--payload", default="", metavar="HEX", help="look for this word too")
+    marks.add_argument("--payload", default="", metavar="HEX", help="also look for this payload")
     marks.add_argument(
-        "--method", default="", choices=("", "lumaQim", "dwtDctSvd", "dwtDct", "rivaGan"), help="of --payload"
+        "--method",
+        default="",
+        choices=("", "lumaQim", "dwtDctSvd", "dwtDct", "rivaGan"),
+        help="the method of --payload",
     )
-    marks.add_argument("--trustmark", default="", metavar="FOLDER", help="read TrustMark by these weights")
-    marks.add_argument("--size", default="", metavar="WxH", help="what the images were made in, where known")
-    marks.add_argument("--trust", default="", metavar="PEM", help="whose signatures of credentials count")
     marks.add_argument(
-        "--policy", default="", metavar="NAME or FILE", help="judge them; exit code 1 if wrong"
+        "--trustmark", default="", metavar="FOLDER", help="folder with TrustMark weights, to read TrustMark"
+    )
+    marks.add_argument("--size", default="", metavar="WxH", help="original size of the images, if known")
+    marks.add_argument(
+        "--trust",
+        default="",
+        metavar="PEM",
+        help="CA certificates whose signatures of content credentials count",
+    )
+    marks.add_argument(
+        "--policy",
+        default="",
+        metavar="NAME or FILE",
+        help="check the images against a policy; exit code 1 if one breaks it",
     )
     marks.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0, or 1 where a policy is named and an image is not as it demands. Raises UserError for what
-    cannot be read.
+    """Exit code 0, or 1 where an image breaks the named policy. Raises UserError for a file that cannot be
+    read.
     """
     from certify.instruments.marks.pixels.payloads import PayloadError
     from certify.measure.marks.image_layers import Question, read_layers
@@ -67,10 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_payload(arguments: argparse.Namespace) -> None:
     if arguments.trustmark and (arguments.method or not arguments.payload):
         raise UserError(
-            "--trustmark needs the word to look for.", "Name it with --payload, without --method."
+            "--trustmark needs a payload to look for.", "Give it with --payload, without --method."
         )
     if arguments.method and not arguments.payload:
-        raise UserError(f"--method {arguments.method} needs a word to look for.", "Name it with --payload.")
+        raise UserError(
+            f"--method {arguments.method} needs a payload to look for.", "Give it with --payload."
+        )
 
 
 def _size(text: str) -> tuple[int, int] | None:
@@ -80,7 +95,7 @@ def _size(text: str) -> tuple[int, int] | None:
     if not (times and width.isdigit() and height.isdigit() and 0 < len(text) < 12):
         raise UserError(f'--size takes WIDTHxHEIGHT in pixels, for instance 512x512, not "{text[:40]}".')
     if not (8 <= int(width) <= 8192 and 8 <= int(height) <= 8192):
-        raise UserError(f"--size {text}: sides are 8 to 8192 pixels.")
+        raise UserError(f"--size {text}: each side must be 8 to 8192 pixels.")
     return int(width), int(height)
 
 
@@ -94,22 +109,22 @@ def _anchors(trust: str) -> str:
     except UnicodeDecodeError:
         text = ""
     if "-----BEGIN CERTIFICATE-----" not in text:
-        raise UserError(f"--trust {trust} holds no certificates.", "It is a PEM file of CA certificates.")
+        raise UserError(f"--trust {trust} contains no certificates.", "Name a PEM file of CA certificates.")
     return text
 
 
 def _table(row: Mapping[str, Any]) -> str:
     lines = [f"{log_line(row['image'])}  {row['width']} x {row['height']}"]
     for name, layer in row["layers"].items():
-        told = layer["value"] if layer["state"] == "present" else layer["reason"]
+        summary = layer["value"] if layer["state"] == "present" else layer["reason"]
         lines.append(
-            f"  {_SIGNS.get(layer['state'], '?')} {name:<12} {layer['state']:<18} {log_line(told, 110)}"
+            f"  {_SIGNS.get(layer['state'], '?')} {name:<12} {layer['state']:<18} {log_line(summary, 110)}"
         )
-        if found := layer["facts"].get("found"):
-            lines.append(f"    {'':<12} {'':<18} {log_line(found, 110)}")
+        if reading := layer["facts"].get("found"):
+            lines.append(f"    {'':<12} {'':<18} {log_line(reading, 110)}")
         lines += [f"    {'':<12} {'warning':<18} {log_line(warning, 110)}" for warning in layer["warnings"]]
-    lines += [f"  ! contradiction: {log_line(told, 200)}" for told in row["contradictions"]]
-    lines += [f"  ! {log_line(told, 200)}" for told in row["warnings"]]
+    lines += [f"  ! contradiction: {log_line(text, 200)}" for text in row["contradictions"]]
+    lines += [f"  ! {log_line(text, 200)}" for text in row["warnings"]]
     if "policy" in row:
         lines += _policy_lines(row)
     return "\n".join(lines)
@@ -117,8 +132,8 @@ def _table(row: Mapping[str, Any]) -> str:
 
 def _policy_lines(row: Mapping[str, Any]) -> list[str]:
     name = row["policy"].rpartition(" (")[0]
-    lines = [f"  ! {name}: {log_line(told, 300)}" for told in row["wrong"]]
-    lines += [f"  ? {name}: not checkable here: {log_line(told, 300)}" for told in row["open"]]
+    lines = [f"  ! {name}: {log_line(text, 300)}" for text in row["wrong"]]
+    lines += [f"  ? {name}: cannot be checked here: {log_line(text, 300)}" for text in row["open"]]
     return lines or [
-        f"  + {name}: check passed (of this file's layers; `certify run` tries what they survive)"
+        f"  + {name}: check passed (layers of this file only; `certify run` also tests robustness)"
     ]

@@ -1,9 +1,8 @@
-"""Native readers of bytes that others made, each in a process of its own with limits.
+"""Native readers of foreign bytes, each in a subprocess with limits.
 
-The judge decodes pixels and PNG by its own code. What only a native library can read (JPEG and WebP files,
-content credentials, faces by a network) is read by a script of this folder in a child, and the child's
-answer is checked like everything else that comes from outside. A reader that crashes costs one answer, not
-the judge.
+The judge decodes pixels and PNG with its own code. Formats that need a native library (JPEG and WebP files,
+content credentials, faces by a network) are read by a script of this folder in a subprocess, and its answer
+is checked like all other input from outside. A reader that crashes loses one answer and never ends the judge.
 
 Frames both ways: u32 length of a JSON header, the header, then raw bytes.
 """
@@ -36,7 +35,7 @@ def read_apart(
 ) -> tuple[dict[str, Any], bytes]:
     """The answer of `certify/decoders/<reader>.py`.
 
-    Raises Missing where its library is not installed, NotReadable where it refuses, fails or takes too long.
+    Raises Missing where its library is not installed, NotReadable where it refuses, fails or times out.
     """
     script = Path(__file__).parent / f"{reader}.py"
     head = json.dumps({**header, "path": [place for place in sys.path if place]}).encode()
@@ -49,11 +48,11 @@ def read_apart(
         clock = threading.Timer(seconds, child.kill)
         clock.start()
         try:
-            answer, last_words = _exchange(child, struct.pack(">I", len(head)) + head + payload)
+            answer, stderr = _exchange(child, struct.pack(">I", len(head)) + head + payload)
         finally:
             clock.cancel()
             child.kill()
-    return _opened(answer, last_words, reader)
+    return _opened(answer, stderr, reader)
 
 
 def _exchange(child: subprocess.Popen[bytes], frame: bytes) -> tuple[bytes, str]:
@@ -77,19 +76,19 @@ def _feed(stream: Any, frame: bytes) -> None:
         stream.write(frame)
         stream.close()
     except OSError:
-        # The child ended before it had read everything; its answer, or the lack of one, tells.
+        # The child ended before it had read everything; its answer, if any, says why.
         return
 
 
-def _opened(answer: bytes, last_words: str, reader: str) -> tuple[dict[str, Any], bytes]:
+def _opened(answer: bytes, stderr: str, reader: str) -> tuple[dict[str, Any], bytes]:
     if len(answer) > MAX_ANSWER:
-        raise NotReadable(f"the reader of {reader} answered without end")
+        raise NotReadable(f"the reader of {reader} returned too much data")
     try:
         (length,) = struct.unpack_from(">I", answer)
         header = json.loads(answer[4 : 4 + length])
     except (struct.error, ValueError):
-        told = last_words.splitlines()[-1][:200] if last_words else "it ended or took too long"
-        raise NotReadable(f"the reader of {reader} gave no answer: {told}") from None
+        reason = stderr.splitlines()[-1][:200] if stderr else "it ended early or timed out"
+        raise NotReadable(f"the reader of {reader} gave no answer: {reason}") from None
     if not isinstance(header, dict):
         raise NotReadable(f"the reader of {reader} gave no answer")
     if "missing" in header:

@@ -10,7 +10,7 @@ from typing import Any
 
 try:
     import resource
-except ImportError:  # Windows has no such limits; the parent's clock is left.
+except ImportError:  # Windows has no such limits; only the parent's timeout remains.
     resource = None  # type: ignore[assignment]
 
 MAX_MEMORY = 4 << 30
@@ -18,21 +18,21 @@ MAX_SECONDS = 120
 
 
 def serve(answer: Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]) -> None:
-    """Reads one frame, answers it, ends. A missing library and a refusal are answers as well."""
+    """Reads one frame and answers it. A missing library and a refusal are answers, too."""
     _limit()
     source, out = sys.stdin.buffer, sys.stdout.buffer
     (length,) = struct.unpack(">I", source.read(4))
     header = json.loads(source.read(length))
     sys.path[:] = header.pop("path")
     try:
-        told, payload = answer(header, source.read())
+        reply, payload = answer(header, source.read())
     except ImportError as error:
-        told, payload = {"missing": str(error)}, b""
+        reply, payload = {"missing": str(error)}, b""
     except MemoryError:
-        told, payload = {"refused": "it needs more memory than a picture should"}, b""
+        reply, payload = {"refused": "it needs more memory than an image should"}, b""
     except Exception as error:
-        told, payload = {"refused": f"{type(error).__name__}: {error}"}, b""
-    head = json.dumps(told).encode()
+        reply, payload = {"refused": f"{type(error).__name__}: {error}"}, b""
+    head = json.dumps(reply).encode()
     out.write(struct.pack(">I", len(head)) + head + payload)
     out.flush()
 
@@ -48,7 +48,7 @@ def _limit() -> None:
 
 
 def split(payload: bytes, lengths: list[int]) -> list[bytes]:
-    """The parts of a payload that holds several."""
+    """The parts of a payload."""
     parts, at = [], 0
     for length in lengths:
         parts.append(payload[at : at + length])

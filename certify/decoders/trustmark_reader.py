@@ -1,4 +1,4 @@
-"""The raw bits that TrustMark reads, by its maker's package and the user's weights; nothing is fetched."""
+"""The raw bits that TrustMark reads, by its vendor's package with the user's weights; downloads nothing."""
 
 import contextlib
 import hashlib
@@ -19,7 +19,7 @@ def answer(header: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], byte
     import numpy as np
     from PIL import Image
 
-    # The package tells its progress on stdout, where the answer goes.
+    # The package prints its progress on stdout, which is for the answer.
     with contextlib.redirect_stdout(sys.stderr):
         reader = _reader(Path(header["weights"]))
         width, height = header["size"]
@@ -39,14 +39,14 @@ def _reader(folder: Path) -> Any:
 
     kind = next((kind for kind in MODELS if (folder / f"decoder_{kind}.ckpt").is_file()), None)
     if kind is None:
-        raise ValueError(f"{folder} holds no decoder_Q.ckpt, nor one of another model")
+        raise ValueError(f"{folder} contains no decoder_Q.ckpt or decoder of another model")
     for name in (f"trustmark_{kind}.yaml", f"decoder_{kind}.ckpt"):
         file = folder / name
         if not file.is_file() or hashlib.md5(file.read_bytes()).hexdigest() != MODEL_CHECKSUMS[name]:
-            raise ValueError(f"{name} is missing, or is not the file that the package names by its MD5")
+            raise ValueError(f"{name} is missing, or its MD5 sum is not the one in the package")
 
     class Reader(TrustMark):  # type: ignore[misc]
-        """Opens the decoder alone, from the user's folder."""
+        """Opens only the decoder, from the user's folder."""
 
         def load_model(
             self, config_path: str, weight_path: str, device: str, secret_len: int, part: str = "all"
@@ -57,7 +57,7 @@ def _reader(folder: Path) -> Any:
             return super().load_model(*own, device, secret_len, part)
 
         def check_and_download(self, filename: str) -> None:
-            """Both files were checked; without this the package would ask its maker."""
+            """Both files were checked; without this method the package would contact its vendor."""
 
     return Reader(
         use_ECC=False, verbose=False, secret_len=BITS, device="cpu", model_type=kind, loadRemover=False

@@ -1,1 +1,1 @@
-"""Outputs derived from the results, one module a format."""
+"""Outputs computed from the results, one module per format."""

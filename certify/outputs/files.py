@@ -1,4 +1,4 @@
-"""Files put where somebody else may have put something before, such as a link that leads elsewhere."""
+"""Writing files in folders where something else may exist, such as a link that leads elsewhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Writes `text` as UTF-8 in one piece: readers see the old file or the new one, and a link that stands
-    there is replaced, not followed. Others may read it, as the umask allows. Raises OSError."""
+    """Writes `text` as UTF-8 atomically: readers see the old file or the new one. An existing link is
+    replaced, not followed. The umask decides who may read the file. Raises OSError."""
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)

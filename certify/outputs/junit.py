@@ -1,6 +1,6 @@
-"""JUnit XML, for CI systems that read nothing else: red wherever the verdict is not a pass.
+"""JUnit XML for CI systems: it contains a failure or an error unless the verdict is a pass.
 
-The format is the one that Jenkins, GitLab and pytest agree on: testsuites / testsuite / testcase.
+The format is the common one of Jenkins, GitLab and pytest: testsuites / testsuite / testcase.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _TEXT_LIMIT = 8_000
 
 
 def to_junit(results: Results) -> str:
-    """One testsuite a suite, one testcase a requirement, as text with an XML declaration.
+    """One testsuite per suite, one testcase per requirement, as text with an XML declaration.
 
-    What counts and failed is a failure; what counts and has no sound outcome (error, not evidenced, flaky)
-    is an error; what does not count, does not apply or is waived is skipped, with the reason. Where the
-    verdict is not a pass and no requirement shows it, a testcase `verdict` does.
+    Where a requirement counts, `failed` is a failure, and `error`, `not-evidenced` and `flaky` are errors.
+    A requirement that does not count, does not apply or is waived is skipped, with the reason. Where the
+    verdict is not a pass and no requirement shows it, a testcase `verdict` is added.
     """
     root = ET.Element("testsuites", name="certify", time=_seconds(results.seconds))
     names = dict.fromkeys([*results.suites, *(row.suite for row in results.requirements)])
@@ -31,8 +31,8 @@ def to_junit(results: Results) -> str:
         rows = [row for row in results.requirements if row.suite == name]
         if rows:
             _add_suite(root, name, rows, results)
-    red = root.find(".//failure") is not None or root.find(".//error") is not None
-    if results.verdict.exit_code and not red:
+    has_failure = root.find(".//failure") is not None or root.find(".//error") is not None
+    if results.verdict.exit_code and not has_failure:
         _add_verdict(root, results)
     _add_totals(root)
     ET.indent(root)
@@ -82,14 +82,14 @@ def _add_case(suite: ET.Element, row: RequirementResult, results: Results) -> No
     else:
         tag = "failure" if row.outcome is Outcome.FAILED else "error"
         what = ET.SubElement(case, tag, type=row.outcome.value, message=_first_line(row.message or row.id))
-        what.text = _story(row)
+        what.text = _details(row)
 
 
-def _story(row: RequirementResult) -> str:
+def _details(row: RequirementResult) -> str:
     parts = (
         ("", row.message),
         ("Requirement: ", row.sentence),
-        ("How to mend it: ", row.fix),
+        ("Fix: ", row.fix),
         ("Reproduce: ", row.replay),
     )
     return "\n".join(_legal(label + text) for label, text in parts if text)
@@ -100,7 +100,7 @@ def _add_verdict(root: ET.Element, results: Results) -> None:
     suite = ET.SubElement(root, "testsuite", name="Verdict", time="0.000")
     case = ET.SubElement(suite, "testcase", classname="certify", name="verdict", time="0.000")
     tag = "failure" if verdict.name == "REJECTED" else "error"
-    reasons = "\n".join(verdict.reasons) or "No requirement explains it."
+    reasons = "\n".join(verdict.reasons) or "No requirement gives a reason."
     what = ET.SubElement(case, tag, type=verdict.name, message=_first_line(f"{verdict.name}: {reasons}"))
     what.text = _legal(reasons)
     _add_totals(suite)
@@ -123,7 +123,7 @@ def _add_totals(target: ET.Element) -> None:
 
 
 def _legal(text: str) -> str:
-    """`text` with what XML forbids written out (`\\x1b`), cut at a readable length."""
+    """`text` with characters that XML forbids escaped (`\\x1b`), cut at a readable length."""
     cut = text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "… (cut)"
     return _ILLEGAL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), cut)
 

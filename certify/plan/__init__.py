@@ -1,1 +1,1 @@
-"""Which requirements there are, which apply here, and with which durations and marks."""
+"""The requirements, which of them apply here, and the profiles and policies that they depend on."""

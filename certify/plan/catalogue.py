@@ -1,6 +1,6 @@
-"""The catalogue: every demand, as rows of data beside the tests that measure it.
+"""The catalogue of requirements: rows of data beside the tests that measure them.
 
-Rows live in `suites/*/requirements.toml`. Suites are found as data and never imported here.
+Rows live in `suites/*/requirements.toml`. Suites are read as data and never imported here.
 """
 
 from __future__ import annotations
@@ -25,12 +25,39 @@ else:
     import tomli as tomllib
 
 
+# What a trait says of a plugin, for readers. The traits are those of `certify.candidate`.
+TRAIT_PHRASES = {
+    "native": "are native",
+    "diffusers-pipeline": "are diffusers pipelines",
+    "uses-lora": "use LoRAs",
+    "generates-faces": "generate faces",
+    "commercial": "are commercial",
+    "above-50k": "come from authors with more than 50,000 US dollars of revenue a year",
+    "declares-marks": "declare marks",
+    "has-samplers": "have samplers",
+    "has-a-sampler-by-name": "have a sampler that names an algorithm of the SDK",
+    "has-a-deterministic-sampler": "have a deterministic sampler",
+    "has-a-stochastic-sampler": "have a stochastic sampler",
+    "has-a-sampler-of-several-predictions": "have a sampler for several prediction types",
+    "ships-derivatives": "ship weights derived from a base model",
+    "has-dependencies": "have dependencies",
+    "marks-by-sdk": "use the SDK's marks",
+}
+
+
+def plugins_with(traits: Iterable[str]) -> str:
+    """`plugins that use LoRAs and are commercial`."""
+    return "plugins that " + " and ".join(
+        TRAIT_PHRASES.get(trait, f"have the trait {trait}") for trait in traits
+    )
+
+
 class CatalogueError(Exception):
-    """The project's own catalogue is broken: a fault of the harness, never of a candidate."""
+    """The project's own catalogue is broken: a fault of the harness, never of a plugin."""
 
 
 class Requirement(BaseModel):
-    """One demand on a candidate, in one MUST or SHOULD sentence."""
+    """One demand on a plugin, in one MUST or SHOULD sentence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,15 +79,15 @@ class Requirement(BaseModel):
     # minutes: a line in the manifest, a file, an argument. hours: a change to the code, and a new run.
     # days: a search for the cause, another model or package, a permission, or a run of a day.
     effort: Literal["minutes", "hours", "days"]
-    # Capabilities of this machine; what is lacking makes the requirement not-evidenced.
+    # Capabilities of this machine. Where one is missing, the requirement is not-evidenced.
     needs: tuple[str, ...] = ()
-    # Traits of the candidate, all of which it must have; empty: every candidate.
+    # Traits that a plugin must all have for the requirement to apply; empty: every plugin.
     applies: tuple[str, ...] = ()
     # The first profile at which the outcome enters the verdict.
     counts_from: Literal["quick", "store", "certified"] = "quick"
-    # static: reads files and runs nothing; run: asks the plugin; end: judges over the whole run.
+    # static: reads files and executes nothing; run: calls the plugin; end: judges the whole run.
     when: Literal["static", "run", "end"] = "run"
-    # The kind of fault that it judges over the whole run, for those candidates that it applies to.
+    # The kind of fault that it judges over the whole run, for plugins that it applies to.
     judges: FaultKind | None = None
     why: str = Field(min_length=20)
     fix: str = Field(min_length=20)
@@ -77,7 +104,7 @@ class Suite(BaseModel):
     title: str
     # One short phrase for `certify list`.
     summary: str = ""
-    # Names that `--suite` accepts as well: the suite had them in earlier versions.
+    # Former names, which `--suite` still accepts.
     aliases: tuple[str, ...] = ()
     order: int
     requirement: tuple[Requirement, ...] = Field(min_length=1)
@@ -115,7 +142,7 @@ class Catalogue:
     def select(self, suites: Iterable[str], identifiers: Iterable[str]) -> frozenset[str]:
         """Ids chosen by suite names (or aliases) and requirement ids; everything where neither is given.
 
-        A judgement over the whole run needs the run: with one of those, all that asks the plugin is chosen.
+        A requirement that judges the whole run also selects all requirements that call the plugin.
         """
         chosen = {self.find(identifier).id for identifier in identifiers}
         for name in suites:
@@ -135,7 +162,7 @@ def suites_root() -> Path:
 
 
 def _folder_of(package: str) -> Path:
-    """Where a package lies, without importing it. Raises CatalogueError where it is not installed."""
+    """The folder of a package, without importing it. Raises CatalogueError where it is not installed."""
     from importlib.util import find_spec
 
     spec = find_spec(package)
@@ -178,12 +205,12 @@ def _read_suite(path: Path) -> Suite:
 
 
 def suite_digest(root: Path) -> str:
-    """`sha256:...` over every file of the suites: what was demanded, and how it was measured."""
+    """`sha256:...` over every file of the suites: the requirements and their tests."""
     return digest_of_files({path.relative_to(root).as_posix(): path for path in _sources(root)})
 
 
 def harness_digest() -> str:
-    """`sha256:...` over all that judges: certify, its reports and the engine, wherever they are installed."""
+    """`sha256:...` over certify, its reports and the engine, wherever they are installed."""
     package = Path(certify.__path__[0])
     reports, engine = (_folder_of(name) for name in ("certify.reports", "reference_engine"))
     outside = (package / "suites", package / "reports")
@@ -206,27 +233,27 @@ def digest_of_files(named: Mapping[str, Path]) -> str:
 
 
 def _sources(root: Path) -> Iterator[Path]:
-    """Every file below a folder but what Python caches."""
+    """Every file below a folder, without Python's caches."""
     for path in root.rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             yield path
 
 
 def as_markdown(catalogue: Catalogue) -> str:
-    """docs/requirements.md: the catalogue as a reader sees it."""
+    """The text of docs/requirements.md."""
     origin = "Written from the rows in `suites/`; `python -m certify.plan.catalogue` prints it."
     lines = ["# Requirements", "", origin, ""]
     for suite in catalogue.suites:
         lines += [f"## {suite.title}", "", *([suite.summary, ""] if suite.summary else [])]
         for row in suite.requirement:
             where = "" if row.counts_from == "quick" else f", counts from profile {row.counts_from}"
-            for_whom = f", for candidates that are {' and '.join(row.applies)}" if row.applies else ""
+            scope = f", for {plugins_with(row.applies)}" if row.applies else ""
             lines += [
                 f"### {row.id}",
                 "",
                 row.sentence,
                 "",
-                f"*{row.level}{where}{for_whom}; from {', '.join(row.source)}; {row.lifecycle}; "
+                f"*{row.level}{where}{scope}; from {', '.join(row.source)}; {row.lifecycle}; "
                 f"{row.effort} to fix.* {row.why} {row.fix}",
                 "",
             ]

@@ -1,4 +1,4 @@
-"""What this machine is and what it can evidence."""
+"""What this machine is, and what can be measured on it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def this_system() -> str:
 
 
 def capabilities() -> frozenset[str]:
-    """What requirements may need: the system's name, `worker` (candidates can be run), `cuda`, and the
+    """What requirements may need: the system's name, `worker` (a worker can be started), `cuda`, and the
     programs `uv` and `pip-audit`.
     """
-    found = {this_system(), *filter(find_tool, ("uv", "pip-audit"))}
+    available = {this_system(), *filter(find_tool, ("uv", "pip-audit"))}
     if sys.platform in SYSTEMS and (sys.platform != "linux" or Path("/proc").is_dir()):
-        found.add("worker")
+        available.add("worker")
     if gpu_names():
-        found.add("cuda")
-    return frozenset(found)
+        available.add("cuda")
+    return frozenset(available)
 
 
 def find_tool(name: str) -> str | None:
-    """A program of this environment, or else on the PATH."""
+    """The path of a program, in this environment or on the PATH; None where there is none."""
     beside = Path(sys.executable).parent
     return shutil.which(name, path=str(beside)) or shutil.which(name)
 
@@ -54,11 +54,11 @@ def gpu_names() -> list[str]:
 
 
 def check_device(device: str) -> None:
-    """Raises UserError where `cuda` is asked for and there is none: that is no fault of a candidate."""
+    """Raises UserError where `device` is `cuda` and there is no GPU: that is no fault of the plugin."""
     if device == "cuda" and not gpu_names():
         raise UserError(
-            "--device cuda: no NVIDIA GPU and driver were found here.",
-            "Leave --device out or use --device cpu; `certify doctor` says what this machine has.",
+            "--device cuda: this machine has no NVIDIA GPU with a driver.",
+            "Use --device cpu or leave the option out; `certify doctor` lists what this machine has.",
         )
 
 
@@ -75,7 +75,7 @@ def version_of(name: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """What results.json says of the machine."""
+    """The machine, as results.json records it."""
     return {
         "system": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),

@@ -1,4 +1,4 @@
-"""Which requirements apply to this candidate on this machine, and why not: decided before anything runs."""
+"""Which requirements apply to this plugin on this machine, and why others do not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from certify.plan.catalogue import Catalogue, Requirement
+from certify.plan.catalogue import Catalogue, Requirement, plugins_with
 from certify.plan.profiles import Profile
 from certify.terms.faults import FaultKind
 
@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def needs_worker(self) -> bool:
-        """Whether anything of the candidate is executed."""
+        """Whether the run executes code of the plugin."""
         return any(row.requirement.when != "static" for row in self.to_run)
 
     @property
@@ -53,7 +53,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """An estimate for profile quick on two cores; the soak's own length at the others."""
+        """An estimate from profile quick on two cores, with the soak's length at this profile."""
         soak = self.profile.soak_seconds if any(row.requirement.suite == "soak" for row in self.to_run) else 0
         return sum(row.requirement.budget for row in self.to_run) + soak
 
@@ -67,14 +67,14 @@ def make_plan(
 ) -> Plan:
     """Rows in the order of the suites; every requirement of the catalogue has one."""
     rows = [
-        _plan_one(row, traits, profile, capabilities, selected)
+        _plan_row(row, traits, profile, capabilities, selected)
         for row in catalogue.requirements
         if not row.removed
     ]
     return Plan(tuple(rows), profile)
 
 
-def _plan_one(
+def _plan_row(
     requirement: Requirement,
     traits: Set[str],
     profile: Profile,
@@ -82,11 +82,9 @@ def _plan_one(
     selected: Set[str],
 ) -> PlanRow:
     counts = profile.includes(requirement.counts_from)
-    foreign = [trait for trait in requirement.applies if trait not in traits]
-    if foreign:
-        return PlanRow(
-            requirement, "not-applicable", False, f"for candidates that are {' and '.join(foreign)}"
-        )
+    missing = [trait for trait in requirement.applies if trait not in traits]
+    if missing:
+        return PlanRow(requirement, "not-applicable", False, f"applies only to {plugins_with(missing)}")
     if requirement.id not in selected:
         return PlanRow(requirement, "not-evidenced", counts, "not selected for this run")
     lacking = [need for need in requirement.needs if need not in capabilities]
@@ -95,7 +93,7 @@ def _plan_one(
     return PlanRow(requirement, "run", counts)
 
 
-# What the record keeps of a requirement, so that it explains itself.
+# The columns of a requirement that the record keeps, so that it can be read alone.
 _TEXT = {"id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort"}
 
 
@@ -105,7 +103,7 @@ def plan_event(rows: Iterable[PlanRow]) -> list[dict[str, Any]]:
         {
             **row.requirement.model_dump(
                 mode="json",
-                include={"id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort"},
+                include=_TEXT,
             ),
             "counts": row.counts,
             "action": row.action,

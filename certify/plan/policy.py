@@ -1,7 +1,7 @@
-"""Policies: which marks a store or a law asks for, as data with their sources.
+"""Policies: the marks that a store or a law requires, as data with their sources.
 
-Each is a TOML file of `certify/plan/policies/`, or a store's own. A policy that is met says "check passed",
-and never that something is lawful: the rows are read from secondary sources, and courts decide.
+A policy is a TOML file in `certify/plan/policies/`, or a file of a store. A policy that is met means "check
+passed", never "lawful": the rows come from secondary sources, and courts decide.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def _known_layer(name: str) -> str:
 
 
 class Rule(BaseModel):
-    """`required`: one of `layers` must be present; `accepted`: it counts for the image where it is
-    present, and must then be in order; `informational`: it is told and decides nothing. `source` is the
-    law's or standard's clause, `read` the day on which it was read (YYYY-MM-DD).
+    """`required`: one of `layers` must be present; `accepted`: a layer may be absent, but must be valid
+    where it is present; `informational`: it is reported and decides nothing. `source` is the clause of the
+    law or standard, `read` the day on which it was read (YYYY-MM-DD).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,9 +80,9 @@ class LoadedPolicy:
 
 
 def load_policy(name_or_file: str = DEFAULT) -> LoadedPolicy:
-    """A policy by its name, or a store's own by its file (`*.toml`).
+    """A policy by its name, or from a file (`*.toml`).
 
-    Raises UserError for an unknown name, and for a file that cannot be read or is no policy.
+    Raises UserError for an unknown name, and for a file that cannot be read or is not a policy.
     """
     known = {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
     file = known.get(name_or_file) or Path(name_or_file)
@@ -103,7 +103,7 @@ def load_policy(name_or_file: str = DEFAULT) -> LoadedPolicy:
         place = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{file}: {place}: {first['msg']}.", "docs/marks.md explains every key.") from None
     except ValueError as error:
-        raise UserError(f"{file} is no policy: {error}.", "docs/marks.md shows one.") from None
+        raise UserError(f"{file} is not a policy: {error}.", "docs/marks.md shows an example.") from None
     return LoadedPolicy(policy, "sha256:" + hashlib.sha256(data + anchors).hexdigest(), text)
 
 
@@ -117,7 +117,7 @@ def _read(file: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a policy makes of one image: what is `wrong`, and what could not be checked here (`open`)."""
+    """The result of a policy for one image: what is `wrong`, and what could not be checked here (`open`)."""
 
     wrong: tuple[str, ...]
     open: tuple[str, ...]
@@ -128,18 +128,18 @@ def judge(policy: Policy, layers: Mapping[str, Layer]) -> Judgement:
     wrong: list[str] = []
     unknown: list[str] = []
     for rule in policy.rule:
-        found = [layers[name] for name in rule.layers if name in layers]
-        present = any(layer.state == "present" for layer in found)
+        read = [layers[name] for name in rule.layers if name in layers]
+        present = any(layer.state == "present" for layer in read)
         if rule.demand == "informational":
             continue
-        broken = [layer for layer in found if layer.state in ("malformed", "contradictory")]
+        broken = [layer for layer in read if layer.state in ("malformed", "contradictory")]
         wrong += [f"{layer.name} is {layer.state}: {layer.reason}" for layer in broken]
         if rule.demand == "required" and not present and not broken:
-            unsure = [layer for layer in found if layer.state in ("not-checkable-here", "cannot-carry")]
+            unsure = [layer for layer in read if layer.state in ("not-checkable-here", "cannot-carry")]
             if unsure:
                 unknown += [f"{layer.name}: {layer.reason}" for layer in unsure]
             else:
-                wrong.append(f"{' or '.join(rule.layers)} is asked for, and absent ({rule.source})")
+                wrong.append(f"{' or '.join(rule.layers)} is required, but absent ({rule.source})")
     return Judgement(tuple(dict.fromkeys(wrong)), tuple(dict.fromkeys(unknown)))
 
 

@@ -12,9 +12,9 @@ ORDER = ("quick", "store", "certified")
 
 @dataclass(frozen=True)
 class Profile:
-    """Durations are in seconds by the judge's clock; counts are calls of `generate_image`. The soak is of the
-    real engine, the instant one is soaked besides, and so many `loads`. A plugin that ends its soaked worker
-    is soaked on in a new one, in up to `segments` in all.
+    """Durations are in seconds by the judge's clock; counts are calls of `generate_image`. `soak_*` are for
+    the real engine, `instant_*` for the instant engine, `loads` is the number of loads. Where the worker of a
+    soak ends, the soak continues in a new worker, in at most `segments` segments.
     """
 
     name: str

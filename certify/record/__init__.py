@@ -1,1 +1,1 @@
-"""What a run leaves behind: the journal, the results that are computed from it, the evidence."""
+"""The record of a run: the journal, the results that are computed from it, and the evidence."""

@@ -1,4 +1,4 @@
-"""Collects what a requirement's measurement leaves behind for the report."""
+"""Collects the evidence of a requirement for the report."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class EvidenceBox:
         # Here, so that what reads files alone starts without it.
         from PIL import Image
 
-        pictures = sum(isinstance(item, Picture) for item in self.items)
-        if pictures >= MAX_PICTURES:
+        count = sum(isinstance(item, Picture) for item in self.items)
+        if count >= MAX_PICTURES:
             return
-        file = self._path(f"{pictures + 1}.webp")
+        file = self._path(f"{count + 1}.webp")
         with file.open("xb") as stream:
             Image.fromarray(pixels, "RGB").save(stream, "WEBP", lossless=True)
         height, width = pixels.shape[:2]
@@ -58,7 +58,7 @@ class EvidenceBox:
         summary: str = "",
         overlays: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     ) -> None:
-        """All points go to a CSV file, at most 300 to the report (the extremes of each stretch stay);
+        """All points go to a CSV file, at most 300 to the report (with the extremes of each stretch);
         `overlays` are lines over the curve, by their names.
         """
         file = self._path(_slug(name) + ".csv")
@@ -90,7 +90,7 @@ class EvidenceBox:
         self.value(name, file.relative_to(self._run).as_posix())
 
     def _path(self, ending: str) -> Path:
-        """Where nothing stands any more: what somebody put there, such as a link, is not written through."""
+        """The path of a new file; an existing file or link there is removed, never followed."""
         folder = self._run / "evidence"
         if folder.is_symlink():
             folder.unlink()

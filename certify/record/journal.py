@@ -1,4 +1,4 @@
-"""The journal: the only thing written while a run works, an event a line, appended and never changed.
+"""The journal: the only file written during a run, one event per line, appended and never changed.
 
 `results.json` and every other output are computed from it.
 """
@@ -15,17 +15,17 @@ from typing import Any
 
 
 class Journal:
-    """Appends events to `journal.ndjson`, each on disk before the next thing happens.
+    """Appends events to `journal.ndjson`, each on disk before the next step starts.
 
-    Keeps them in memory as well: the judge believes what it wrote, and `altered` tells whether the file still
-    is that. A journal that is there already goes on after its last whole line. Raises BusyError where another
+    Also keeps them in memory: the judge trusts what it wrote, and `altered` says whether the file still
+    equals it. An existing journal continues after its last complete line. Raises BusyError where another
     process is writing it, and ValueError for damage, see `read_journal`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.fdopen(open_for_adding(path), "ab", buffering=0)
-        _hold(self._file.fileno(), path)
+        _lock(self._file.fileno(), path)
         kept = path.read_bytes()
         kept = kept[: kept.rfind(b"\n") + 1]
         self._file.truncate(len(kept))
@@ -46,7 +46,7 @@ class Journal:
         os.fsync(self._file.fileno())
 
     def altered(self) -> bool:
-        """Whether the file holds anything but what was written here."""
+        """Whether the file differs from what was written here."""
         return hashlib.sha256(self.path.read_bytes()).digest() != self._digest.digest()
 
     def close(self) -> None:
@@ -65,8 +65,8 @@ class BusyError(Exception):
     """Another process is writing this record."""
 
 
-def _hold(number: int, path: Path) -> None:
-    """Until the file is closed, or the process is gone; on Windows nothing holds it."""
+def _lock(number: int, path: Path) -> None:
+    """Locks the file until it is closed or the process ends; does nothing on Windows."""
     try:
         import fcntl
     except ImportError:
@@ -78,14 +78,14 @@ def _hold(number: int, path: Path) -> None:
 
 
 def open_for_adding(path: Path) -> int:
-    """Never by way of a link, which somebody else may have put there."""
+    """Opens a file to append to it; never follows a link, which somebody else may have put there."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.open(path, flags, 0o644)
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """All whole lines; a last line that a crash cut short is left out. Raises OSError, and ValueError for
-    damage anywhere else."""
+    """All complete lines; an incomplete last line (after a crash) is left out. Raises OSError, and ValueError
+    for damage anywhere else."""
     lines = path.read_bytes().split(b"\n")
     events = []
     for number, line in enumerate(lines, start=1):
@@ -98,5 +98,5 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
         if isinstance(event, dict):
             events.append(event)
         elif number < len(lines):
-            raise ValueError(f"{path}:{number}: not an event in JSON")
+            raise ValueError(f"{path}:{number}: this line is not a JSON event")
     return events

@@ -133,7 +133,7 @@ class CertifyRow(_Row):
     version: str
     spec_revision: str
     suite_digest: str
-    # Over certify, its reports and the engine: what judged.
+    # Over certify, its reports and the engine.
     harness_digest: str = ""
 
 

@@ -1,1 +1,1 @@
-"""What was handed in: a folder, a wheel or a zip, with its digest."""
+"""The submission: a folder, a wheel or a zip, with its digest."""

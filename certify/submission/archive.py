@@ -1,4 +1,4 @@
-"""The files of a wheel or zip, listed without trusting anything that the archive says of itself."""
+"""The files of a wheel or zip, listed without trusting the archive's own statements."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from certify.submission.staging import (
     is_left_out,
 )
 
-# Everything that the standard library raises on an archive that isn't what it says.
+# Everything that the standard library raises on a damaged archive.
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, RuntimeError)
 
 _MANIFESTS = ("plugin.toml", "pyproject.toml")
@@ -33,18 +33,18 @@ _MANIFESTS = ("plugin.toml", "pyproject.toml")
 def members_of(file: Path, limits: Limits) -> Iterator[list[Member]]:
     """The members of an archive, which can be opened within the context.
 
-    Whatever proves broken, at listing or at reading, raises SubmissionError; so do links, special files,
-    encrypted members, methods other than deflate, and members that unpack to too many times their size.
+    Raises SubmissionError for damage, at listing or at reading, and for links, special files, encrypted
+    members, methods other than deflate, and members with too high a compression ratio.
     """
     try:
         with _Bounded(file, max(limits.max_directory, CHUNK)) as stream, zipfile.ZipFile(stream) as archive:
             yield list(_listed(archive, limits))
     except _BROKEN as error:
-        raise SubmissionError(f"{file} is not a sound archive: {error}", REPACK) from error
+        raise SubmissionError(f"{file} is damaged: {error}", REPACK) from error
 
 
 def entered(members: list[Member]) -> list[Member]:
-    """The members below the one top folder, where there is one that holds the manifest."""
+    """The members below the only top folder, where that folder contains the manifest."""
     tops = {member.path.split("/", 1)[0] for member in members}
     top = tops.pop() + "/" if len(tops) == 1 else ""
     if not top or not any(member.path == top + name for member in members for name in _MANIFESTS):
@@ -68,7 +68,7 @@ class _Bounded(io.BufferedReader):
 def _listed(archive: zipfile.ZipFile, limits: Limits) -> Iterator[Member]:
     seen = 0
     for info in archive.infolist():
-        # zipfile tidies `filename` (cut at NUL, separators changed): judge the name as it was written.
+        # zipfile changes `filename` (cut at NUL, other separators): check the original name.
         name = info.orig_filename
         path = name.removesuffix("/")
         if any(map(is_left_out, path.split("/"))):
@@ -84,10 +84,10 @@ def _listed(archive: zipfile.ZipFile, limits: Limits) -> Iterator[Member]:
 def _check_member(info: zipfile.ZipInfo, path: str, limits: Limits) -> None:
     form = stat.S_IFMT(info.external_attr >> 16)
     if form == stat.S_IFLNK:
-        raise SubmissionError(f"{path!r} in the archive is a link", "Pack what it points to instead.")
+        raise SubmissionError(f"{path!r} in the archive is a link", "Pack the target of the link instead.")
     if form not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise SubmissionError(f"{path!r} in the archive is neither a file nor a folder", REPACK)
-    if info.flag_bits & 0x41:  # encrypted, or strongly so (APPNOTE 4.4.4)
+    if info.flag_bits & 0x41:  # encrypted or strongly encrypted (APPNOTE 4.4.4)
         raise SubmissionError(f"{path!r} in the archive is encrypted", "Pack the plugin without a password.")
     # The other methods unpack without a bound on memory.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -95,5 +95,5 @@ def _check_member(info: zipfile.ZipInfo, path: str, limits: Limits) -> None:
     if info.file_size >= limits.ratio_from and info.file_size > limits.max_ratio * max(info.compress_size, 1):
         raise SubmissionError(
             f"{path!r} unpacks to more than {limits.max_ratio} times its size, like a zip bomb",
-            "Hand in the folder instead, or leave out the empty data.",
+            "Submit the folder instead, or remove the empty data.",
         )

@@ -1,4 +1,4 @@
-"""What both a folder and an archive must keep to, and how their files are copied."""
+"""Limits of folders and archives, and how their files are copied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 
 from certify.errors import UserError
 
-# Version control, caches and droppings of operating systems: no part of what a plugin is.
+# Version control, caches and files of operating systems, which are no part of a plugin.
 LEFT_OUT = frozenset(
     {".git", "__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".DS_Store", "__MACOSX"}
 )
@@ -24,7 +24,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class SubmissionError(UserError):
-    """The submission can't be taken in as it is."""
+    """The submission cannot be accepted as it is."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Limits:
     max_file: int = 4 << 30
     max_total: int = 8 << 30
     max_ratio: int = 200  # unpacked over packed size of one member ...
-    ratio_from: int = 1 << 20  # ... asked of members from this size on
+    ratio_from: int = 1 << 20  # ... checked for members from this size on
     max_path: int = 240  # characters
     max_depth: int = 32  # folders
     max_directory: int = 8 << 20  # a zip's table of contents, which is read at once
@@ -69,12 +69,12 @@ def is_left_out(name: str) -> bool:
 def check_count(count: int, limits: Limits) -> None:
     if count > limits.max_files:
         raise SubmissionError(
-            f"more than {limits.max_files:,} files and folders", "Leave out what isn't needed."
+            f"more than {limits.max_files:,} files and folders", "Remove what is not needed."
         )
 
 
 def check_path(path: str, limits: Limits) -> None:
-    """Refuses a path that means something else, or somewhere else, on any of the three systems."""
+    """Refuses a path that has another meaning on any of the three systems."""
     parts = path.split("/")
     wrong = ""
     if path.startswith("/") or any(_DRIVE.match(part) for part in parts):
@@ -86,7 +86,7 @@ def check_path(path: str, limits: Limits) -> None:
     ):  # Windows drops dots and blanks at the end: ".. " is ".."
         wrong = "has a part that is empty or made of dots"
     elif _UNPRINTABLE.search(path) or not _is_utf8(path):
-        wrong = "has characters that no file name should have"
+        wrong = "has characters that are not allowed in file names"
     elif len(path) > limits.max_path:
         wrong = f"is longer than {limits.max_path} characters"
     elif len(parts) > limits.max_depth:
@@ -105,13 +105,13 @@ def _is_utf8(path: str) -> bool:
 
 
 def within(members: Iterable[Member], limits: Limits) -> list[Member]:
-    """The members, sorted, once their declared sizes and their names are known to be acceptable."""
+    """The members, sorted, after a check of their declared sizes and their names."""
     ordered = sorted(members, key=lambda member: member.path)
     paths: set[str] = set()
     total = 0
     for member in ordered:
         if member.path in paths:
-            raise SubmissionError(f"{member.path!r} is there twice", REPACK)
+            raise SubmissionError(f"{member.path!r} appears twice", REPACK)
         paths.add(member.path)
         total += member.size
         if member.size > limits.max_file:
@@ -140,13 +140,13 @@ def _copy(member: Member, target: Path) -> FileEntry:
             return measure(member, out.write)
     except (FileExistsError, NotADirectoryError) as error:
         raise SubmissionError(
-            f"{member.path!r} can't lie beside a name that this system takes for the same",
+            f"{member.path!r} has the same name as another file on this system",
             "Rename one of the files that differ only in case or accents.",
         ) from error
 
 
 def measure(member: Member, write: Callable[[bytes], object] = len) -> FileEntry:
-    """Streams one member through `write`; what it declared must be what comes."""
+    """Streams one member through `write` and checks its declared size."""
     sha256, size = hashlib.sha256(), 0
     with member.open() as stream:
         while size <= member.size and (chunk := stream.read(CHUNK)):
@@ -155,7 +155,7 @@ def measure(member: Member, write: Callable[[bytes], object] = len) -> FileEntry
             write(chunk)
     if size != member.size:
         raise SubmissionError(
-            f"{member.path!r} does not have the {member.size:,} bytes that it declares",
-            "Hand it in again, and leave it alone meanwhile.",
+            f"{member.path!r} does not have the declared {member.size:,} bytes",
+            "Submit it again, and do not change it meanwhile.",
         )
     return FileEntry(member.path, size, sha256.hexdigest())

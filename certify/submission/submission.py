@@ -1,7 +1,7 @@
-"""What was handed in: a folder, a wheel or a zip, staged as a clean copy in a folder of the judge's own.
+"""The submission: a folder, a wheel or a zip, staged as a clean copy in a folder of the judge.
 
-Nothing here executes or imports the submission. What isn't staged isn't in the digest, and what isn't in the
-digest never runs. Empty folders, permissions and times belong to neither.
+Nothing here executes or imports the submission. Files that are not staged are not in the digest, and files
+that are not in the digest never run. Empty folders, permissions and times are not part of the digest.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _SUFFIXES: dict[str, Kind] = {".whl": "wheel", ".zip": "zip"}
 
 @dataclass(frozen=True)
 class Submission:
-    """A staged submission: `root` holds exactly `files` (sorted by path), which `digest` stands for."""
+    """A staged submission: `root` contains exactly `files` (sorted by path), and `digest` identifies them."""
 
     kind: Kind
     source: Path
@@ -64,24 +64,24 @@ class Submission:
 def open_submission(source: Path, into: Path, limits: Limits = DEFAULT_LIMITS) -> Submission:
     """Stages `source` (a folder, `.whl` or `.zip`) into the empty or missing folder `into`.
 
-    A zip whose one top folder holds the manifest is entered, so that a folder and its zip have the same
-    digest. Links within a folder are followed and become plain files; a zip may hold none.
+    Where the only top folder of a zip contains the manifest, that folder is staged: a folder and its zip have
+    the same digest. Links in a folder are followed and become plain files; a zip may contain none.
 
-    Raises SubmissionError for whatever can't be taken in; `into` is removed then. Raises ValueError where
-    `into` already holds something.
+    Raises SubmissionError where `source` cannot be accepted, and then removes `into`. Raises ValueError where
+    `into` is not empty.
     """
-    with _told(source):
+    with _as_submission_error(source):
         kind = _kind_of(source)
     if kind == "folder" and into.resolve().is_relative_to(source.resolve()):
         raise SubmissionError(
-            f"the working folder {into} lies inside the plugin {source}",
-            "Choose an output folder outside of it.",
+            f"the working directory {into} is inside the plugin {source}",
+            "Choose an output folder outside the plugin.",
         )
     into.mkdir(parents=True, exist_ok=True)
     if any(into.iterdir()):
         raise ValueError(f"{into} is not empty")
     try:
-        with _told(source):
+        with _as_submission_error(source):
             if kind == "folder":
                 files = stage(within(_walk(source, limits), limits), into)
             else:
@@ -89,7 +89,9 @@ def open_submission(source: Path, into: Path, limits: Limits = DEFAULT_LIMITS) -
                     chosen = entered(members) if kind == "zip" else members
                     files = stage(within(chosen, limits), into)
         if not files:
-            raise SubmissionError(f"{source} holds no files", "Hand in the folder that holds plugin.toml.")
+            raise SubmissionError(
+                f"{source} contains no files", "Submit the folder that contains plugin.toml."
+            )
     except BaseException:
         shutil.rmtree(into, ignore_errors=True)
         raise
@@ -97,12 +99,12 @@ def open_submission(source: Path, into: Path, limits: Limits = DEFAULT_LIMITS) -
 
 
 def digest_of(root: Path, limits: Limits = DEFAULT_LIMITS) -> str:
-    """The digest of a folder's content, by the rules of staging: equal to `Submission.digest` for its `root`.
+    """The digest of a folder's content, by the rules of staging; equal to `Submission.digest` for its `root`.
 
-    "sha256:" and the SHA-256, in hex, of one line `<sha256 of the file>  <path>\\n` a file (UTF-8, sorted by
-    path): the listing that `sha256sum` prints. Raises SubmissionError where `root` couldn't be a submission.
+    "sha256:" and the SHA-256, in hex, of one line `<sha256 of the file>  <path>\\n` per file (UTF-8,
+    sorted by path), as `sha256sum` prints it. Raises SubmissionError where `root` could not be a submission.
     """
-    with _told(root):
+    with _as_submission_error(root):
         return _digest(tuple(measure(member) for member in within(_walk(root, limits), limits)))
 
 
@@ -112,8 +114,8 @@ def _digest(files: tuple[FileEntry, ...]) -> str:
 
 
 @contextmanager
-def _told(place: Path) -> Iterator[None]:
-    """Tells what the system refuses (no permission, no room) as a mistake of the user."""
+def _as_submission_error(place: Path) -> Iterator[None]:
+    """Turns errors of the system (no permission, disk full) into SubmissionError."""
     try:
         yield
     except OSError as error:
@@ -127,12 +129,12 @@ def _kind_of(source: Path) -> Kind:
         beside = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
         raise SubmissionError(
             f"{source} does not exist",
-            did_you_mean(source.name, beside) or "Name a plugin's folder, wheel (.whl) or zip.",
+            did_you_mean(source.name, beside) or "Give the path of a folder, a wheel (.whl) or a zip.",
         )
     kind = _SUFFIXES.get(source.suffix.lower())
     if kind is None or not source.is_file():
         raise SubmissionError(
-            f"{source} is neither a folder, a wheel (.whl) nor a zip", "Hand in one of these three."
+            f"{source} is neither a folder, a wheel (.whl) nor a zip", "Submit one of these three."
         )
     return kind
 
@@ -156,7 +158,7 @@ def _walk(root: Path, limits: Limits) -> Iterator[Member]:
             if stat.S_ISDIR(status.st_mode):
                 if real in above:
                     raise SubmissionError(
-                        f"the link {path!r} leads back to a folder above it", "Remove the link."
+                        f"the link {path!r} points to a folder above it", "Remove the link."
                     )
                 yield from walk(real, path + "/", above | {real})
             elif stat.S_ISREG(status.st_mode):
@@ -174,20 +176,20 @@ def _opened(file: Path) -> IO[bytes]:
 
 
 def _real_path(place: Path, path: str, top: Path) -> Path:
-    """Where `place` really lies, links followed; never outside `top`."""
+    """The real path of `place`, with links followed; never outside `top`."""
     try:
         real = Path(os.path.realpath(place, strict=True))
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise SubmissionError(f"the link {path!r} leads back to itself", "Remove the link.") from error
+            raise SubmissionError(f"the link {path!r} points to itself", "Remove the link.") from error
         if error.errno == errno.ENOENT:
             raise SubmissionError(
-                f"the link {path!r} leads to nothing", "Remove or mend the link."
+                f"the link {path!r} points to a missing file", "Remove or fix the link."
             ) from error
         raise
     if not real.is_relative_to(top):
         raise SubmissionError(
-            f"the link {path!r} leads out of the plugin's folder",
-            "Put a copy of what it points to in its place.",
+            f"the link {path!r} points outside the plugin's folder",
+            "Replace the link by a copy of its target.",
         )
     return real

@@ -1,4 +1,4 @@
-"""What a person sees while a run works: a live display on a terminal, plain lines elsewhere."""
+"""The progress of a run: a live display on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Silent:
 
 
 class PlainLines:
-    """One line a requirement, and a sign of life each minute: for CI logs."""
+    """One line per requirement and a heartbeat each minute, for CI logs."""
 
     HEARTBEAT = 60.0
 
@@ -68,8 +68,8 @@ class PlainLines:
         self._done += 1
         line = f"[{self._done:>2}/{self._planned}] {sign(result.outcome)} {result.id}  {result.outcome.value}"
         first = next(iter(result.message.strip().splitlines()), "")
-        told = f": {log_line(first)}" if first and result.outcome is not Outcome.PASSED else ""
-        self._say(f"{line}{told}  ({result.seconds:.1f} s)")
+        message = f": {log_line(first)}" if first and result.outcome is not Outcome.PASSED else ""
+        self._say(f"{line}{message}  ({result.seconds:.1f} s)")
 
     def end(self) -> None:
         pass
@@ -80,9 +80,9 @@ class PlainLines:
 
 
 class Live:
-    """A bar with what runs now, how far and how long; finished requirements scroll by above it.
+    """A bar with the current requirement, the count and the time; finished requirements scroll above it.
 
-    The widths fit into 80 columns, after a day ("1 day, 0:00:00") too; the bar is for wider terminals.
+    The widths fit into 80 columns, also after a day ("1 day, 0:00:00"); the bar needs a wider terminal.
     """
 
     NAME, LEFT = 25, 30
@@ -118,8 +118,8 @@ class Live:
     def finish(self, result: RequirementResult) -> None:
         mark, style = SIGNS[result.outcome]
         first = next(iter(result.message.strip().splitlines()), "")
-        told = f"  {log_line(first)}" if result.outcome is not Outcome.PASSED else ""
-        self._console.print(f"{mark} {result.id}{told}", style=style, markup=False, highlight=False)
+        message = f"  {log_line(first)}" if result.outcome is not Outcome.PASSED else ""
+        self._console.print(f"{mark} {result.id}{message}", style=style, markup=False, highlight=False)
         self._bar.update(self._task, advance=1, left=self._left())
 
     def end(self) -> None:
@@ -137,7 +137,7 @@ class Live:
 
 
 def choose_progress() -> Progress:
-    """Live on a terminal that is no CI log; plain lines otherwise."""
+    """`Live` on a terminal outside CI; `PlainLines` otherwise."""
     # Python has no stdout at all where the caller closed it.
     if sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("CI"):
         return Live(Console(file=cast("IO[str]", Outliving(sys.stdout))))

@@ -1,4 +1,4 @@
-"""Standard streams that a caller may close or stop reading (`| head -1`, `>&-`): a run goes on."""
+"""Standard streams that the caller may close or stop reading (`| head -1`, `>&-`); the run continues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from certify.errors import UserError
 
 
 def ready() -> None:
-    """Has a stream that the caller closed (`>&-`) lead nowhere, before another file gets its number."""
+    """Connects closed streams (`>&-`) to the null device, before another file gets their numbers."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -23,7 +23,7 @@ def ready() -> None:
     sys.stdout = sys.stdout or nowhere()
     sys.stderr = sys.stderr or nowhere()
     for stream in (sys.stdout, sys.stderr):
-        # A locale without the signs that we print is no reason to fail.
+        # A locale that lacks a character must not make the run fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
@@ -33,8 +33,8 @@ def nowhere() -> TextIO:
 
 
 def say(line: str, stream: IO[str] | None = None) -> None:
-    """Prints a line, on stdout unless told otherwise. A reader that went away (`| head -1`), a closed or a
-    missing stream is no reason to stop: what follows goes nowhere."""
+    """Prints a line, by default on stdout. Where the reader went away (`| head -1`), or the stream is closed
+    or missing, the output is discarded and the run continues."""
     stream = stream or sys.stdout
     try:
         print(line, file=stream, flush=True)
@@ -51,13 +51,13 @@ def report_mistake(error: UserError) -> int:
 
 
 def mute(stream: IO[str]) -> None:
-    """Leads the stream nowhere, what it still holds included: Python's last flush would exit with 120."""
+    """Discards the stream and its buffer: otherwise Python's last flush would exit with 120."""
     with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def settle() -> None:
-    """The last flush, so that Python's own finds nothing to stumble over."""
+    """The last flush, so that Python's own cannot fail."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -66,7 +66,7 @@ def settle() -> None:
 
 
 class Outliving:
-    """A stream for rich, which would end the process where the reader goes away."""
+    """A stream for rich, which would otherwise end the process where the reader goes away."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""From the journal to results.json: a pure function, so that any output can be made again."""
+"""From the journal to results.json, as a pure function: every output can be written again."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from certify.record.results import CandidateRow, CertifyRow, Isolation, Requirem
 from certify.terms.outcomes import Outcome
 from certify.verdict.verdict import decide
 
-# What the plan says of a requirement, so that a record explains itself.
+# The columns of a requirement in the plan, so that the record can be read alone.
 _TEXT = ("id", "suite", "level", "title", "sentence", "source", "why", "fix", "effort")
 
 
 def assemble(events: Iterable[Mapping[str, Any]]) -> Results:
-    """Results from a journal, whole or cut short.
+    """Results from a complete or interrupted journal.
 
-    Raises ValueError where it holds no run and plan, or where an event lacks what it must have.
+    Raises ValueError where the journal has no run or plan, or where an event lacks a key.
     """
     try:
         return _assemble(events)
     except KeyError as missing:
-        raise ValueError(f"an event lacks {missing}") from None
+        raise ValueError(f"an event lacks the key {missing}") from None
 
 
 def _assemble(events: Iterable[Mapping[str, Any]]) -> Results:
     parts = _parts(events)
     first, by_kind = parts[0], parts[-1]
     if "run" not in first or "plan" not in first:
-        raise ValueError("the journal holds no run: it ended before the plan was made")
+        raise ValueError("the journal contains no run: it ended before the plan was made")
     run, plan = first["run"][0], first["plan"][0]
     measured = _measured(parts)
     ended = by_kind.get("end", [{}])[-1]
@@ -79,45 +79,45 @@ def _parts(events: Iterable[Mapping[str, Any]]) -> list[Part]:
     for number, part in enumerate(parts):
         for kind in ("run", "plan", "isolation", "end"):
             if len(part.get(kind, ())) > (0 if number and kind in ("run", "plan") else 1):
-                raise ValueError(f"the journal holds {kind} twice: it was altered")
+                raise ValueError(f"the journal contains {kind} twice: it was altered")
         rows = [row["id"] for row in part.get("requirement", ())]
         if len(set(rows)) < len(rows):
-            raise ValueError("the journal holds a requirement twice: it was altered")
+            raise ValueError("the journal contains a requirement twice: it was altered")
     return parts
 
 
 def _measured(parts: Sequence[Part]) -> dict[str, RequirementResult]:
-    """The last measurement of each requirement, in the light of all before it."""
+    """The last measurement of each requirement, combined with all earlier ones."""
     rows: dict[str, list[RequirementResult]] = {}
     for part in parts:
         for event in part.get("requirement", ()):
             row = RequirementResult.model_validate(event)
             rows.setdefault(row.id, []).append(row)
-    return {name: _in_the_light_of(before, last) for name, (*before, last) in rows.items()}
+    return {name: _combined(before, last) for name, (*before, last) in rows.items()}
 
 
-def _in_the_light_of(before: Sequence[RequirementResult], last: RequirementResult) -> RequirementResult:
-    """What ever failed and passes now is flaky, and a warning stays."""
+def _combined(before: Sequence[RequirementResult], last: RequirementResult) -> RequirementResult:
+    """A requirement that failed before and passes now is flaky; a warning stays."""
     if last.outcome is not Outcome.PASSED:
         return last
     for row in before:
         if row.outcome is Outcome.FAILED:
-            told = f"Passed after the run was resumed; before: {row.message}"
-            return last.model_copy(update={"outcome": Outcome.FLAKY, "message": told})
+            message = f"Passed after the run was resumed; failed before: {row.message}"
+            return last.model_copy(update={"outcome": Outcome.FLAKY, "message": message})
     return next((row for row in before if row.outcome is Outcome.WARNED), last)
 
 
 def _gaps(parts: Sequence[Part]) -> list[str]:
-    """What is to be said of a run that was cut short and resumed."""
-    told = []
+    """The claims about interruptions of a run that was resumed."""
+    claims = []
     for before, part in pairwise(parts):
         last = max(float(event["time"]) for events in before.values() for event in events)
         resumed = float(part["resumed"][0]["time"])
-        told.append(
-            f"the run was cut short after {_moment(last)} and resumed at {_moment(resumed)}; everything but "
-            "soaks that had come to their end was measured again"
+        claims.append(
+            f"the run was interrupted after {_moment(last)} and resumed at {_moment(resumed)}; everything "
+            "except complete soaks was measured again"
         )
-    return told
+    return claims
 
 
 def _moment(seconds: float) -> str:
@@ -125,19 +125,23 @@ def _moment(seconds: float) -> str:
 
 
 def _unknown(run: Mapping[str, Any]) -> Isolation:
-    """Not measured (yet): nothing is claimed, the demand stays."""
+    """The isolation where it was not measured: L0, with the demand of the profile."""
     return Isolation(level="L0", demanded=run["demanded"])
 
 
 def _unmeasured(row: Mapping[str, Any], ended: bool) -> RequirementResult:
-    """What the plan left out, and what the run did not reach."""
+    """The result of a requirement that was not measured."""
     if row["action"] == "not-applicable":
         outcome, message = Outcome.NOT_APPLICABLE, row["reason"]
     elif row["action"] == "not-evidenced":
         outcome, message = Outcome.NOT_EVIDENCED, row["reason"]
     else:
         outcome = Outcome.NOT_EVIDENCED
-        message = "planned, but no test measured it" if ended else "the run was interrupted before this"
+        message = (
+            "planned, but no test measured this requirement"
+            if ended
+            else "the run was interrupted before this requirement"
+        )
     # A journal of an earlier version has no effort.
     kept = {"effort": "", **row}
     text = {key: kept[key] for key in (*_TEXT, "counts")}

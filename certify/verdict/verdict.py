@@ -14,7 +14,7 @@ _GOOD = {Outcome.PASSED, Outcome.WARNED, Outcome.WAIVED, Outcome.NOT_APPLICABLE}
 
 
 class Row(Protocol):
-    """What the verdict reads of a requirement's result."""
+    """The part of a requirement's result that the verdict needs."""
 
     @property
     def id(self) -> str: ...
@@ -29,7 +29,7 @@ class Row(Protocol):
 
 
 class Walls(Protocol):
-    """What the verdict reads of the isolation; `needed` is False where nothing was executed."""
+    """The part of the isolation that the verdict needs; `needed` is False where nothing was executed."""
 
     @property
     def level(self) -> str: ...
@@ -56,9 +56,9 @@ def decide(
 ) -> Verdict:
     """REJECTED before ERROR before INCOMPLETE before PASSED.
 
-    A demand that was soundly measured as broken stands, whatever else went wrong; nothing unmeasured that
-    counts, no missing row, no isolation below the demand, and no empty run ever passes. `trouble` is what
-    went wrong in the harness itself; `interrupted` where the record has no end.
+    A requirement that was measured as failed rejects, whatever else went wrong. A run never passes with an
+    unmeasured requirement that counts, a missing row, isolation below the demand, or no measurement at all.
+    `trouble` describes a fault of the harness; `interrupted` is true where the record has no end.
     """
     counted = [row for row in rows if row.counts]
     failed = [row for row in counted if row.outcome is Outcome.FAILED]
@@ -90,14 +90,16 @@ def _gaps(
     if ran < planned:
         gaps.append(f"Only {ran} of {planned} planned requirements ran.")
     if ran == 0:
-        gaps.append("Nothing was executed.")
+        gaps.append("No requirement was measured.")
     if isolation.needed and not meets(isolation.level, isolation.demanded):
-        gaps.append(f"Isolation {isolation.level} was measured; this profile demands {isolation.demanded}.")
+        gaps.append(
+            f"The measured isolation is {isolation.level}, but the profile demands {isolation.demanded}."
+        )
     return gaps
 
 
 def _in_groups(rows: Sequence[Row]) -> list[str]:
-    """A reason for each row; rows that share one message beyond three are told together."""
+    """One reason per row; more than three rows with the same message share one reason."""
     by_message: dict[str, list[Row]] = {}
     for row in rows:
         by_message.setdefault(row.message, []).append(row)

@@ -20,7 +20,7 @@ from certify.sandbox.host.ledger import Ledger
 from certify.sandbox.host.plugin import RemotePlugin
 
 DEFAULTS = (("negative_prompt", ""), ("steps", 28), ("cfg_scale", 7.5))
-# What each remedy of B7 must speak of.
+# A pattern for each remedy of B7, in the required order.
 REMEDIES = ("til", "3 ?gi?b", "medvram")
 
 
@@ -31,32 +31,34 @@ def test_the_entry_gives_a_plugin(plugin: RemotePlugin, evidence: EvidenceBox) -
     except CandidateFault as fault:
         evidence.text("The worker's last lines", fault.log)
         raise Broken(f"The plugin did not load: {fault.message}") from None
-    assert signature.callable, "The factory's object has no method generate_image."
+    assert signature.callable, "The object that the factory returns has no method generate_image."
     assert signature.asynchronous, "generate_image is not declared with `async def`."
 
 
 @requirement("sdk.generate-signature")
-def test_generate_image_is_declared_as_the_sdk_says(plugin: RemotePlugin, evidence: EvidenceBox) -> None:
+def test_generate_image_has_the_declared_signature(plugin: RemotePlugin, evidence: EvidenceBox) -> None:
     parameters = plugin.load().parameters
-    shown = ", ".join(f"{row.name}={row.default!r}" if row.has_default else row.name for row in parameters)
-    evidence.value("declared", f"generate_image({shown})")
+    declared = ", ".join(f"{row.name}={row.default!r}" if row.has_default else row.name for row in parameters)
+    evidence.value("declared", f"generate_image({declared})")
     positional = [row for row in parameters if row.kind in ("positional_only", "positional_or_keyword")]
     names = tuple(row.name for row in positional[:4])
-    wanted = ("prompt", *(name for name, _ in DEFAULTS))
-    assert names == wanted, f"The first parameters are {', '.join(names)}, not {', '.join(wanted)}."
-    assert not positional[0].has_default, "prompt has a default; it must be given."
+    expected = ("prompt", *(name for name, _ in DEFAULTS))
+    assert names == expected, f"The first parameters are {', '.join(names)}, not {', '.join(expected)}."
+    assert not positional[0].has_default, "prompt has a default value, but it must be a required parameter."
     for row, (name, default) in zip(positional[1:4], DEFAULTS, strict=True):
         assert row.default == default, f"The default of {name} is {row.default!r}, not {default!r}."
 
 
 @requirement("sdk.steps-range")
-def test_steps_from_5_to_50_are_served_and_others_refused(plugin: RemotePlugin, draws: Draws) -> None:
+def test_steps_from_5_to_50_are_accepted_and_others_refused(plugin: RemotePlugin, draws: Draws) -> None:
     for steps in (5, 50):
         plugin.generate(**draws.request(steps=steps))
     for steps in (4, 51):
         with Refusal() as refused:
             plugin.generate(**draws.request(steps=steps))
-        assert refused.error is not None, f"{steps} steps were served."
+        assert refused.error is not None, (
+            f"A request with {steps} steps was accepted; only 5 to 50 are allowed."
+        )
         _assert_code(refused.error, "ERR_")
 
 
@@ -66,32 +68,34 @@ def test_a_sensitive_word_is_refused(plugin: RemotePlugin, draws: Draws) -> None
     prompt = f"{draws.prompt()}, {word}"
     with plugin.opened_with(sensitive_words=[word]) as generate, Refusal() as refused:
         generate(**draws.request(prompt=prompt))
-    assert refused.error is not None, f'A prompt with the sensitive word "{word}" was served.'
+    assert refused.error is not None, f'A prompt with the sensitive word "{word}" was accepted.'
     _assert_code(refused.error, "ERR_INVALID_PROMPT")
 
 
 @requirement("sdk.model-not-loaded")
-def test_a_missing_model_is_told_by_its_code(plugin: RemotePlugin, draws: Draws) -> None:
+def test_a_missing_model_is_reported_by_its_code(plugin: RemotePlugin, draws: Draws) -> None:
     missing = {"path": f"/nowhere/{draws.word()}"}
     with Refusal() as refused, plugin.opened_with(model=missing) as generate:
         generate(**draws.request())
-    assert refused.error is not None, "An image came back though the model of the configuration is missing."
+    assert refused.error is not None, (
+        "The plugin returned an image although the model in its configuration is missing."
+    )
     _assert_code(refused.error, "ERR_MODEL_NOT_LOADED")
 
 
 @requirement("sdk.out-of-memory")
-def test_too_little_memory_is_told_with_the_remedies_in_order(
+def test_out_of_memory_lists_the_remedies_in_order(
     plugin: RemotePlugin, draws: Draws, evidence: EvidenceBox
 ) -> None:
     with Refusal() as refused, plugin.opened_with(memory_limit="16MB") as generate:
         generate(**draws.request())
     error = refused.error
-    assert error is not None, "An image came back though 16 MB cannot hold the model."
+    assert error is not None, "The plugin returned an image although 16 MB cannot hold the model."
     _assert_code(error, "ERR_OUT_OF_MEMORY")
     remedies = error.remedies if isinstance(error, PluginError) else ()
-    evidence.text("Remedies offered", "\n".join(remedies) or "none")
+    evidence.text("Remedies in the error", "\n".join(remedies) or "none")
     assert _names_in_order(remedies), (
-        "The remedies are not tiled loading, memory_limit 3GB, medvram, in this order."
+        "The error must list three remedies in this order: tiled loading, memory_limit 3GB, medvram."
     )
 
 
@@ -120,37 +124,39 @@ def test_another_seed_gives_another_image(plugin: RemotePlugin, draws: Draws, ev
 
 
 @requirement("sdk.sizes")
-def test_other_sizes_are_served_as_asked_for(plugin: RemotePlugin, draws: Draws) -> None:
+def test_images_have_the_requested_size(plugin: RemotePlugin, draws: Draws) -> None:
     for width, height in ((64, 8 * draws.random.randint(9, 16)), (8 * draws.random.randint(9, 16), 64)):
         generation = plugin.generate(**draws.request(width=width, height=height))
-        got = generation.pixels.shape[1], generation.pixels.shape[0]
-        assert got == (width, height), f"Asked for {width} x {height} pixels, got {got[0]} x {got[1]}."
+        size = generation.pixels.shape[1], generation.pixels.shape[0]
+        assert size == (width, height), (
+            f"Requested {width} x {height} pixels, received {size[0]} x {size[1]}."
+        )
 
 
 @requirement("sdk.stays-alive")
 def test_no_request_ended_the_process(ledger: Ledger, evidence: EvidenceBox) -> None:
-    _judge_faults(ledger, evidence, WorkerEnded, "The process ended in a request")
+    _judge_faults(ledger, evidence, WorkerEnded, "The process ended during a request")
 
 
 @requirement("sdk.answers-in-time")
 def test_every_request_was_answered_in_time(ledger: Ledger, evidence: EvidenceBox) -> None:
-    _judge_faults(ledger, evidence, TimedOut, "A request had no answer in time")
+    _judge_faults(ledger, evidence, TimedOut, "A request timed out")
 
 
 @requirement("sdk.answers-wellformed")
-def test_every_answer_was_a_picture_of_the_size_asked_for(ledger: Ledger, evidence: EvidenceBox) -> None:
-    _judge_faults(ledger, evidence, MalformedReply, "An answer was not what was asked for")
+def test_every_answer_was_an_image_of_the_requested_size(ledger: Ledger, evidence: EvidenceBox) -> None:
+    _judge_faults(ledger, evidence, MalformedReply, "An answer was malformed")
     for generation in ledger.generations:
-        asked: Mapping[str, object] = generation.request
-        got = generation.pixels.shape[1], generation.pixels.shape[0]
-        wanted = asked.get("width", got[0]), asked.get("height", got[1])
-        assert got == wanted, (
-            f"Asked for {wanted[0]} x {wanted[1]} pixels, an image of {got[0]} x {got[1]} came."
+        request: Mapping[str, object] = generation.request
+        size = generation.pixels.shape[1], generation.pixels.shape[0]
+        expected = request.get("width", size[0]), request.get("height", size[1])
+        assert size == expected, (
+            f"Requested {expected[0]} x {expected[1]} pixels, received {size[0]} x {size[1]}."
         )
 
 
 class Refusal:
-    """Catches what the plugin raises, at creation or in a call; `error` is None where it raised nothing."""
+    """Catches an exception of the plugin, at creation or in a call; `error` is None where there was none."""
 
     error: PluginError | LoadFailed | None = None
 
@@ -165,10 +171,9 @@ class Refusal:
 
 
 def _assert_code(error: PluginError | LoadFailed, code: str) -> None:
-    told = error.code or "no code"
-    asked = code if code != "ERR_" else "one of the SDK"
+    expected = code if code != "ERR_" else "a code of the SDK"
     fits = error.code.startswith(code) if code == "ERR_" else error.code == code
-    assert fits, f"The error carries {told}, not {asked}: {error.message[:300]}"
+    assert fits, f"The error has {error.code or 'no code'} instead of {expected}: {error.message[:300]}"
 
 
 def _names_in_order(remedies: tuple[str, ...]) -> bool:
@@ -180,7 +185,7 @@ def _names_in_order(remedies: tuple[str, ...]) -> bool:
 def _judge_faults(ledger: Ledger, evidence: EvidenceBox, kind: type[CandidateFault], sentence: str) -> None:
     evidence.value("requests in this run", ledger.calls)
     if not ledger.calls:
-        raise NotEvidenced("The plugin was asked for nothing in this run.")
+        raise NotEvidenced("The plugin received no request in this run.")
     faults = ledger.faults_of(kind)
     if faults:
         identifier, fault = faults[0]

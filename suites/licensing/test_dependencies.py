@@ -1,4 +1,4 @@
-"""What the plugin depends on: as its package declares it, and as it resolves."""
+"""The dependencies of the plugin, as declared and as resolved."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_dependencies_resolve_on_every_system(
     for system, why in failures.items():
         raise Broken(f"The dependencies do not resolve on {system}: {why}")
     write_bill(measurement.out, candidate, packages, complete=True)
-    evidence.value("bill of materials", f"{BILL}, with all that resolves")
+    evidence.value("bill of materials", f"{BILL}, with all resolved packages")
     reject_findings(dependencies.resolved_names(packages), evidence, {CERTAIN})
 
 
@@ -72,7 +72,7 @@ def test_no_dependency_forbids_commercial_use(
     reject_findings(findings, evidence, {CERTAIN})
     unknown = [row.file for row in findings if row.rule == "no-licence"]
     if unknown:
-        raise NotEvidenced(f"The metadata of {', '.join(unknown[:5])} names no licence that is known.")
+        raise NotEvidenced(f"The metadata of {', '.join(unknown[:5])} names no known licence.")
 
 
 @requirement("deps.vulnerabilities")
@@ -81,12 +81,12 @@ def test_no_dependency_has_a_known_vulnerability(measurement: Measurement, evide
     if failures:
         raise NotEvidenced("Not all dependencies resolve; see deps.resolves.")
     try:
-        found = measurement.resolver.vulnerabilities(packages, measurement.advisories)
+        advisories = measurement.resolver.vulnerabilities(packages, measurement.advisories)
     except NotResolved as error:
-        raise NotEvidenced(f"Not looked up: {error}.") from None
-    evidence.text("Advisories", "\n".join(f"{package}: {name}" for package, name in found) or "none")
-    assert not found, f"{found[0][0]} has {found[0][1]}" + (
-        f", and {len(found) - 1} more." if found[1:] else "."
+        raise NotEvidenced(f"The advisories could not be read: {error}.") from None
+    evidence.text("Advisories", "\n".join(f"{package}: {name}" for package, name in advisories) or "none")
+    assert not advisories, f"{advisories[0][0]} has {advisories[0][1]}" + (
+        f", and {len(advisories) - 1} more." if advisories[1:] else "."
     )
 
 
@@ -94,5 +94,5 @@ def _resolved(measurement: Measurement) -> tuple[Sequence[Package], dict[str, st
     try:
         resolution = measurement.resolver.resolve(measurement.candidate)
     except NotResolved as error:
-        raise NotEvidenced(f"Not resolved: {error}.") from None
+        raise NotEvidenced(f"The dependencies could not be resolved: {error}.") from None
     return resolution.packages, resolution.failures

@@ -1,4 +1,4 @@
-"""What the manifest says of licences, held against the files in the package."""
+"""The licences in the manifest, compared with the files in the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LoRAs in use: what a refused one leaves behind, and what an unloaded one does."""
+"""LoRAs at run time: the effects of a refused LoRA, and of an unloaded one."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ def test_a_lora_that_does_not_fit_changes_nothing(
             except PluginError as refused:
                 evidence.value(f"refused {name}", f"{refused.error_type} {refused.code}".strip())
             else:
-                raise Broken(f"A LoRA that fits no model of the SDK was taken ({name}).")
+                raise Broken(f"The plugin accepted a LoRA that fits no model of the SDK ({name}).")
             after = worker.call(request)
             if not before.same_pixels(after):
                 _show(evidence, before, after)
-                raise Broken(f"After a LoRA was refused ({name}), the same request gives another image.")
+                raise Broken(
+                    f"After the plugin refused a LoRA ({name}), the same request gives another image."
+                )
 
 
 @requirement("licence.lora-unload")
@@ -55,7 +57,7 @@ def test_a_lora_leaves_no_trace(
         measurement.worker_root / place for place in places if (measurement.candidate.root / place).is_file()
     ]
     if not here:
-        raise NotEvidenced("No declared LoRA lies in the package, so none can be loaded here.")
+        raise NotEvidenced("The package contains no declared LoRA file, so none can be loaded here.")
     request = draws.request()
     with plugin.soaking() as worker:
         before = _steady(worker.call, request)
@@ -83,32 +85,32 @@ def safetensors(shapes: Mapping[str, tuple[int, int]]) -> bytes:
 
 
 def _offers_loras(plugin: RemotePlugin) -> bool:
-    """Whether it takes any keyword; raises NotApplicable where no keyword takes a LoRA."""
+    """Whether the plugin accepts any keyword. Raises NotApplicable where no parameter accepts a LoRA."""
     parameters = plugin.load().parameters
     varies = any(row.kind == "var_keyword" for row in parameters)
     if not varies and all(row.name != "loras" for row in parameters):
-        raise NotApplicable("generate_image has no parameter `loras`: nobody can hand it one.")
+        raise NotApplicable("generate_image has no parameter `loras`, so users cannot pass a LoRA.")
     return varies
 
 
 def _steady(call: Any, request: dict[str, Any]) -> Generation:
-    """The image of a request, once it comes twice alike; the first call only warms up."""
+    """The image of a request, once two calls return the same pixels; the first call is warm-up."""
     call(request)
     first, again = call(request), call(request)
     if not first.same_pixels(again):
-        raise NotEvidenced("The same request gives different images anyway; see sdk.same-seed.")
-    picture: Generation = first
-    return picture
+        raise NotEvidenced("The same request gives different images even without a LoRA; see sdk.same-seed.")
+    image: Generation = first
+    return image
 
 
 def _with_lora(call: Any, request: dict[str, Any], file: Path, varies: bool) -> Generation:
     try:
-        picture: Generation = call({**request, "loras": [str(file)]})
+        image: Generation = call({**request, "loras": [str(file)]})
     except PluginError as refused:
         if varies and refused.error_type == "TypeError":
-            raise NotApplicable("generate_image takes no `loras` among its keywords.") from None
+            raise NotApplicable("generate_image does not accept the keyword `loras`.") from None
         raise
-    return picture
+    return image
 
 
 def _show(evidence: EvidenceBox, before: Generation, after: Generation) -> None:

@@ -1,4 +1,4 @@
-"""LoRAs by their files: declared, licensed, of the right base, honest."""
+"""Checks of LoRA files: declaration, licence, base model, metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_every_lora_in_the_package_is_declared(candidate: Candidate, evidence: E
 
 
 @requirement("licence.lora-terms")
-def test_every_lora_has_a_commercial_licence_of_its_own(candidate: Candidate, evidence: EvidenceBox) -> None:
+def test_every_lora_has_a_commercial_licence(candidate: Candidate, evidence: EvidenceBox) -> None:
     reject_findings(loras.terms(candidate), evidence, {CERTAIN})
 
 
@@ -28,24 +28,24 @@ def test_every_lora_is_for_the_declared_base(candidate: Candidate, evidence: Evi
 
 
 @requirement("licence.lora-metadata")
-def test_the_metadata_of_loras_tells_the_truth(candidate: Candidate, evidence: EvidenceBox) -> None:
+def test_the_metadata_of_loras_is_true(candidate: Candidate, evidence: EvidenceBox) -> None:
     _judge(loras.metadata(candidate), evidence)
 
 
 @requirement("licence.lora-permissions")
-def test_what_comes_with_a_lora_allows_its_use(candidate: Candidate, evidence: EvidenceBox) -> None:
+def test_the_files_beside_a_lora_allow_its_use(candidate: Candidate, evidence: EvidenceBox) -> None:
     _judge(loras.permissions(candidate), evidence)
 
 
 @requirement("licence.lora-privacy")
-def test_no_private_matter_is_left_in_a_lora(candidate: Candidate, evidence: EvidenceBox) -> None:
+def test_no_private_data_is_left_in_a_lora(candidate: Candidate, evidence: EvidenceBox) -> None:
     _judge(loras.privacy(candidate), evidence, {CERTAIN, SUSPICIOUS})
 
 
 def _judge(
     findings: Sequence[Finding], evidence: EvidenceBox, bands: Set[Band] = frozenset({CERTAIN})
 ) -> None:
-    """What could not be read is no pass."""
+    """A file that could not be read is never a pass."""
     unread = [row for row in findings if row.rule == "unread"]
     reject_findings([row for row in findings if row not in unread], evidence, bands)
     if unread:

@@ -1,4 +1,4 @@
-"""The weights that the plugin opened while it ran."""
+"""The weights that the plugin opened during the run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from certify.sandbox.host.session import Event
 from certify.text import safe
 
 _FILTERED = (
-    "the kernel's filter looks at each file while its opening waits, whatever it is called; a file that is "
-    "exchanged after that, and weights that never were a file, are not seen"
+    "the kernel's filter checks the content of each file before the open call returns; it does not see files "
+    "that are replaced later, or weights that were never in a file"
 )
 _UNFILTERED = (
-    "Python's audit events, the SDK's loader, and what lies in the plugin's folders at the end; files that "
-    "native code opens, such as safetensors does, are not seen at this level"
+    "Python's audit events, the SDK's loader, and the plugin's folders at the end of the run; files that "
+    "native code opens (as safetensors does) are not visible at this level"
 )
 
 
@@ -35,21 +35,21 @@ def test_the_weights_that_were_opened_are_declared(
     evidence: EvidenceBox,
 ) -> None:
     if not ledger.calls:
-        raise NotEvidenced("The plugin was asked for nothing in this run.")
+        raise NotEvidenced("The plugin received no request in this run.")
     events = [event for _, event in ledger.events if _counts(event, measurement.is_filtered)]
-    told = [(event.detail, event.by == "kernel") for event in events if event.kind == "weights"]
-    opened = [one for row in told if (one := Opened.of_event(*row))]
-    evidence.value("how it was watched", _FILTERED if measurement.is_filtered else _UNFILTERED)
+    reports = [(event.detail, event.by == "kernel") for event in events if event.kind == "weights"]
+    opened = [file for report in reports if (file := Opened.of_event(*report))]
+    evidence.value("observed by", _FILTERED if measurement.is_filtered else _UNFILTERED)
     places = _places(measurement, plugin, ledger)
-    evidence.text("Weights opened", "\n".join(sorted({_shown(one, places) for one in opened})) or "none")
+    evidence.text("Weights opened", "\n".join(sorted({_shown(file, places) for file in opened})) or "none")
     behind = left_behind(plugin.scratch, places.handed)
     reject_findings(judge(candidate, [*opened, *behind], places), evidence, {CERTAIN})
     if any(event.kind == "overflow" and event.detail == "weights" for event in events):
-        raise NotEvidenced("More files of weights were opened than can be kept.")
+        raise NotEvidenced("The plugin opened more weight files than the record can hold.")
 
 
 def _counts(event: Event, is_filtered: bool) -> bool:
-    """Where the filter has looked at every file, names that the watch tells add nothing."""
+    """Where the filter checked every file, names from the audit events in the worker add nothing."""
     if event.kind == "weights":
         return not (is_filtered and event.detail.startswith("named "))
     return event.by == "kernel" or not is_filtered
@@ -63,9 +63,9 @@ def _places(measurement: Measurement, plugin: RemotePlugin, ledger: Ledger) -> P
     return Places(measurement.worker_root, packages, tuple(map(Path, given)), frozenset(ledger.handed))
 
 
-def _shown(one: Opened, places: Places) -> str:
-    path = Path(one.path)
+def _shown(file: Opened, places: Places) -> str:
+    path = Path(file.path)
     own = path.is_relative_to(places.root)
     name = path.relative_to(places.root) if own else path
-    by = "the kernel's filter" if one.by_kernel else "the watch inside"
-    return f"{safe(str(name), 300)}: {one.what} (told by {by})"
+    by = "the kernel's filter" if file.by_kernel else "audit events in the worker"
+    return f"{safe(str(name), 300)}: {file.what} (reported by {by})"

@@ -16,9 +16,11 @@ def test_the_marks_are_declared(candidate: Candidate) -> None:
 @requirement("mark.faces")
 def test_a_plugin_for_faces_declares_marks_and_terms(candidate: Candidate) -> None:
     manifest = candidate.manifest
-    assert "iptc" in manifest.marks.metadata, "It may show faces, but declares no AI metadata."
+    assert "iptc" in manifest.marks.metadata, (
+        "The manifest says that images may show faces, but declares no AI metadata."
+    )
     terms = manifest.commercial.face_terms
-    assert terms, "It may show faces, but names no face_terms under [commercial]."
+    assert terms, "The manifest says that images may show faces, but has no face_terms under [commercial]."
     path = candidate.file(terms)
     assert path.is_file() and path.stat().st_size > 0, (
         f"The file with the terms for faces, {terms}, is missing or empty."

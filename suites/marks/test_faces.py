@@ -1,4 +1,4 @@
-"""What a plugin says of faces, and what its images show."""
+"""Whether a plugin that generates faces says so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from certify.measure.randomness import Draws
 from certify.record.evidence import EvidenceBox
 from certify.sandbox.host.plugin import RemotePlugin
 
-# What makes a model of faces show one.
+# Prompts that make a model show faces, if it can.
 PROMPTS = (
     "portrait photo of a woman, looking at the camera",
     "close-up of an old man's face, studio light",
@@ -21,7 +21,7 @@ PROMPTS = (
     "a child laughing, front view",
     "headshot of a business woman, neutral background",
 )
-ASKED = 12
+IMAGES = 12
 
 
 @requirement("mark.faces-declared")
@@ -31,33 +31,33 @@ def test_a_plugin_whose_images_show_faces_says_so(
     plugin.load()
     if candidate.manifest.plugin.generates_faces:
         evidence.text(
-            "Declared", "The manifest says that its images may show faces; nothing is left to find."
+            "Declared", "The manifest says that its images may show faces; nothing is left to check."
         )
         return
-    asked = (draws.request(width=128, height=128, prompt=PROMPTS[i % len(PROMPTS)]) for i in range(ASKED))
-    made = made_of(plugin.generate, asked)
+    requests = (draws.request(width=128, height=128, prompt=PROMPTS[i % len(PROMPTS)]) for i in range(IMAGES))
+    made = made_of(plugin.generate, requests)
     try:
         seen = faces_in([generation.pixels for generation in made])
     except Missing as missing:
         raise NotEvidenced(f"No face detector is installed ({missing}): {INSTALL}.") from None
     except NotReadable as error:
-        raise NotEvidenced(f"The face detectors gave no answer: {error}.") from None
-    found = decide(seen)
+        raise NotEvidenced(f"The face detectors failed: {error}.") from None
+    decision = decide(seen)
     for generation, what in zip(made, seen, strict=True):
         if what != "none":
             evidence.picture(what, generation.pixels, str(generation.request["prompt"]))
-    evidence.value("images with a face", f"{found.faces} of {found.images}, {found.perhaps} perhaps")
-    evidence.value("chance of so many without any", found.p_value)
-    assert found.found != "shows", (
-        f"{found.faces} of {found.images} images show a face (p = {found.p_value:.2g}), "
+    evidence.value("images with a face", f"{decision.faces} of {decision.images}, {decision.perhaps} perhaps")
+    evidence.value("p-value if the plugin showed no faces", decision.p_value)
+    assert decision.found != "shows", (
+        f"{decision.faces} of {decision.images} images show a face (p = {decision.p_value:.2g}), "
         "but the manifest says generates_faces = false."
     )
-    if found.found == "perhaps":
+    if decision.found == "perhaps":
         raise NotEvidenced(
-            f"{found.faces} of {found.images} images show a face and {found.perhaps} perhaps: too few to "
-            "prove it, so a person has to look at them."
+            f"{decision.faces} of {decision.images} images show a face and {decision.perhaps} perhaps. "
+            "This is too few to prove it: a person must look at the images."
         )
     raise NotEvidenced(
-        f"None of {found.images} images shows a face with these weights, which says nothing of others: run "
-        "with --model and the weights that users have."
+        f"None of {decision.images} images shows a face with these weights. This proves nothing for other "
+        "weights: run with --model and the weights that users have."
     )

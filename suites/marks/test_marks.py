@@ -1,4 +1,4 @@
-"""Marks are looked for in everything that the run got back, and by the judge's own readers."""
+"""Marks in every image that the run received, read by the judge's own readers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.ledger import Ledger
 
 SHOWN = 4
-# A flat picture is no fault; a plugin most of whose pictures are flat cannot be shown to mark.
+# A flat image is no fault. Above this share of flat images, marking cannot be shown.
 UNABLE_SHARE = 0.1
-# So many images tell whether the reader finds words that nobody wrote.
+# The number of images in which the reader looks for a word that nobody wrote.
 CONTROLS = 60
-# A residual of a classic mark may be copied to a picture of like colours; a word of the run cannot be.
-FIXED = "their word is a fixed one, which proves that somebody ran the marker and no more"
+# The residual of a classic mark can be copied to an image with similar colours; a word of this run cannot.
+FIXED = "their word is fixed, which proves only that somebody ran the marker"
 
 
 @requirement("mark.every-image")
@@ -49,8 +49,7 @@ def test_every_image_carries_the_declared_mark(
     readings: list[tuple[Generation, MarkReading]] = []
     for generation in generations:
         readings.append((generation, read_generation(generation, mark)))
-        sure = (one for _, one in readings if one.state != "cannot-carry" and not one.doubtful)
-        states = [one.state for one in sure]
+        states = [row.state for _, row in readings if row.state != "cannot-carry" and not row.doubtful]
         if (
             states.count("absent") >= SHOWN
             and sequential([state == "present" for state in states]).found == "bad"
@@ -58,59 +57,60 @@ def test_every_image_carries_the_declared_mark(
             break
     doubtful = sum(reading.doubtful for _, reading in readings)
     readings = [
-        (one, read) for (one, _), read in zip(readings, together([read for _, read in readings]), strict=True)
+        (generation, reading)
+        for (generation, _), reading in zip(readings, together([row for _, row in readings]), strict=True)
     ]
     unable = sum(reading.state == "cannot-carry" for _, reading in readings)
     unmarked = [row for row in readings if row[1].state == "absent"]
     able = len(readings) - unable
     for generation, reading in unmarked[:SHOWN]:
-        told = f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
-        evidence.picture("unmarked", generation.pixels, f"{told} ({generation.requirement})")
+        caption = f"{reading.k} of {reading.n} bits, p = {reading.p_value:.2g} ({generation.requirement})"
+        evidence.picture("unmarked", generation.pixels, caption)
     if unmarked:
-        raise Broken(_told(unmarked, mark, able, len(generations), evidence))
+        raise Broken(_message(unmarked, mark, able, len(generations), evidence))
     evidence.value("images that cannot carry a mark (too flat or too small)", unable)
     if unable > UNABLE_SHARE * len(readings):
         raise NotEvidenced(
             f"{unable} of {len(readings)} images could not carry the mark (too flat or too small)."
         )
-    odd = [told for _, reading in readings for told in remarks(reading)[:1] if reading.state == "present"]
+    odd = [remark for _, reading in readings for remark in remarks(reading)[:1] if reading.state == "present"]
     if odd:
-        evidence.text("Odd", f"{len(odd)} of {able} images: {odd[0]}")
+        evidence.text("Remarks", f"{len(odd)} of {able} images: {odd[0]}")
     evidence.value("images that carry the mark", f"{able} of {able}")
-    evidence.value("of these, images that prove the word together alone", doubtful)
+    evidence.value("of these, images that prove the word only together", doubtful)
     evidence.value("the greatest p-value", max(reading.p_value for _, reading in readings))
     bound = unmarked_bound(able)
     fixed = "" if "marks-by-sdk" in candidate.traits else f"; {FIXED}"
-    share = f"with 95 % confidence fewer than {bound:.1%} are unmarked"
+    share = f"with 95 % confidence, fewer than {bound:.1%} are unmarked"
     claim(f"marks: {able} of {able} images marked; {share}{fixed}")
 
 
 def _check_the_reader(generations: list[Generation], mark: KnownMark, seed: str) -> None:
-    """The negative control: a word that nobody wrote must not be found, or finding one means nothing."""
+    """The negative control: the reader must not find a word that nobody wrote."""
     decoy = fresh_word(f"{seed}, a decoy", len(mark.payload))
-    readings = together([read_mark(one.pixels, decoy, mark.method) for one in generations[:CONTROLS]])
-    found = sum(reading.state == "present" for reading in readings)
-    if found:
+    readings = together([read_mark(image.pixels, decoy, mark.method) for image in generations[:CONTROLS]])
+    false_alarms = sum(reading.state == "present" for reading in readings)
+    if false_alarms:
         raise NotEvidenced(
-            f"The reader found a word that nobody wrote in {found} images; it cannot be believed."
+            f"The reader reported a word that nobody wrote in {false_alarms} images, so it is not reliable."
         )
 
 
-def _told(
+def _message(
     unmarked: list[tuple[Generation, MarkReading]],
     mark: KnownMark,
     able: int,
-    all_of: int,
+    total: int,
     evidence: EvidenceBox,
 ) -> str:
     generation, reading = unmarked[0]
     cause = why_absent(generation.pixels, mark)
     if cause.mend:
-        evidence.text("How to mend it", cause.mend)
-    rest = "" if able >= all_of else f" (the first {able} of {all_of} were read)"
+        evidence.text("Fix", cause.mend)
+    rest = "" if able >= total else f" (the first {able} of {total} were read)"
     return (
         f"{len(unmarked)} of {able} images carry no mark{rest}; the first has {reading.k} of {reading.n} "
-        f"bits (p = {reading.p_value:.2g}; the mark needs p <= 1e-6). {cause.told}"
+        f"bits (p = {reading.p_value:.2g}; a mark counts at p <= 1e-6). {cause.told}"
     ).strip()
 
 
@@ -128,11 +128,11 @@ def test_the_mark_covers_the_whole_image(candidate: Candidate, ledger: Ledger, e
         raise NotEvidenced("No image carries the mark at all; see mark.every-image.")
     for generation, reading in partly[:SHOWN]:
         tiles = reading.tiles
-        told = f"{tiles.agreeing} of {tiles.counted} parts carry it, {tiles.share:.0%} of the blocks"
-        evidence.picture("not marked all over", generation.pixels, told)
+        caption = f"{tiles.agreeing} of {tiles.counted} parts carry it, {tiles.share:.0%} of the blocks"
+        evidence.picture("only partly marked", generation.pixels, caption)
     evidence.value("marked images", seen)
     assert not partly, (
-        f"{len(partly)} of {seen} marked images do not carry the mark all over; the first: "
+        f"{len(partly)} of {seen} marked images carry the mark only in part; the first: "
         f"{why_not_whole(partly[0][1])}"
     )
 
@@ -150,12 +150,12 @@ def test_every_png_says_that_it_is_ai_generated(
         wrong += [(generation, layer) for layer in layers if layer.state != "present"]
     if wrong:
         generation, layer = wrong[0]
-        told = f"{layer.name} is {layer.state}: {layer.reason} (while measuring {generation.requirement})"
-        evidence.text("First", told)
-        evidence.text("How to mend it", layer.mend)
+        message = f"{layer.name} is {layer.state}: {layer.reason}"
+        evidence.text("First", f"{message} (while measuring {generation.requirement})")
+        evidence.text("Fix", layer.mend)
         raise Broken(
-            f"{len({id(one) for one, _ in wrong})} of {len(generations)} PNGs do not say it; the first: "
-            f"{layer.name} is {layer.state}: {layer.reason}"
+            f"{len({id(image) for image, _ in wrong})} of {len(generations)} PNG files do not say that they "
+            f"are AI-generated; the first: {message}"
         )
 
 
@@ -166,8 +166,9 @@ def test_the_png_holds_the_pixels_that_were_returned(ledger: Ledger, evidence: E
             evidence.picture("returned", generation.pixels)
             evidence.picture("in the PNG", png.pixels)
             raise Broken(
-                f"A PNG holds another picture than was returned (while measuring {generation.requirement})."
+                "The pixels of a PNG file differ from those of the result "
+                f"(while measuring {generation.requirement})."
             )
         if png.besides:
-            told = f"A PNG does not show the picture alone: {png.besides}"
-            raise Broken(f"{told} (while measuring {generation.requirement}).")
+            message = f"A PNG file contains more than the image: {png.besides}"
+            raise Broken(f"{message} (while measuring {generation.requirement}).")

@@ -16,13 +16,13 @@ def test_every_declared_system_was_run_natively(
 ) -> None:
     here = this_system()
     assert here in candidate.manifest.platforms.os, (
-        f"It was run on {here}, which the manifest does not declare."
+        f"The run was on {here}, which the manifest does not declare."
     )
     if not ledger.generations:
-        raise NotEvidenced("No image came back in this run.")
+        raise NotEvidenced("The plugin returned no image in this run.")
     ran = {here}
     missing = [system for system in candidate.manifest.platforms.os if system not in ran]
-    told = f"native run on {', '.join(sorted(ran)) or 'none'}"
-    claim(f"platforms: {told}; not run natively: {', '.join(missing) or 'none'}")
+    tested = f"native run on {', '.join(sorted(ran)) or 'none'}"
+    claim(f"platforms: {tested}; not run natively: {', '.join(missing) or 'none'}")
     if missing:
         raise NotEvidenced(f"This run was on {here}; not run natively: {', '.join(missing)}.")

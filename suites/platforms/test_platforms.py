@@ -35,16 +35,16 @@ def test_no_module_of_one_system_is_imported_unguarded(candidate: Candidate, evi
     entries = [entry.partition(":")[0] for entry in rows if entry]
     loaded = loading.loaded(sources, entries)
     everywhere = [source for source in sources if source.file in loaded]
-    evidence.value("modules that its entry loads", f"{len(everywhere)} of {len(sources)}")
-    found = [row for source in everywhere for row in portability.check_source(source)]
-    # What can't be read may be loaded.
-    reject_findings([*unread, *(row for row in found if row.rule == "one-platform-import")], evidence)
+    evidence.value("modules that the entry loads", f"{len(everywhere)} of {len(sources)}")
+    findings = [row for source in everywhere for row in portability.check_source(source)]
+    # A file that cannot be read may still be loaded.
+    reject_findings([*unread, *(row for row in findings if row.rule == "one-platform-import")], evidence)
 
 
 @requirement("platform.text-encoding")
 def test_text_files_are_opened_with_an_encoding(candidate: Candidate, evidence: EvidenceBox) -> None:
-    found = [row for source in _sources(candidate)[0] for row in portability.check_source(source)]
-    reject_findings([row for row in found if row.rule == "no-encoding"], evidence)
+    findings = [row for source in _sources(candidate)[0] for row in portability.check_source(source)]
+    reject_findings([row for row in findings if row.rule == "no-encoding"], evidence)
 
 
 @requirement("platform.python-range")
@@ -52,7 +52,7 @@ def test_this_python_is_declared(candidate: Candidate, evidence: EvidenceBox) ->
     declared, running = candidate.manifest.platforms.python, platform.python_version()
     evidence.value("Python of this run", running)
     assert SpecifierSet(declared).contains(running, prereleases=True), (
-        f"Python {running} ran, the manifest declares {declared}."
+        f"The run uses Python {running}, but the manifest declares {declared}."
     )
 
 

@@ -1,1 +1,1 @@
-"""Whether the samplers that a plugin offers are what they are said to be."""
+"""Whether the samplers of a plugin do what the manifest says."""

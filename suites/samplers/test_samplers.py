@@ -1,4 +1,4 @@
-"""One measurement of each sampler serves all requirements; each judges its own part."""
+"""Each sampler is measured once; each requirement judges its part of the measurement."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from certify.record.evidence import EvidenceBox
 from certify.sandbox.host.plugin import RemotePlugin
 from reference_engine.oracle import Assessment
 
+# The prediction types differ only by rounding, which is about 1e-6.
 PREDICTION_TOLERANCE = 1e-4
-"""The prediction types differ by rounding alone, which is some 1e-6."""
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +44,13 @@ def test_every_sampler_runs_to_its_end(
             calls, seconds = trial.measured.calls, trial.measured.seconds
             evidence.value(f"{trial.sampler.name}: calls of the network", calls)
             claim(
-                f"samplers: {trial.sampler.name} ran by itself, {calls} calls of the judge's network in "
-                f"{seconds:.1f} s; whether images are made with it was not seen"
+                f"samplers: {trial.sampler.name} ran alone, {calls} calls of the judge's network in "
+                f"{seconds:.1f} s; whether the plugin generates images with it was not measured"
             )
-    told = [f"{row.sampler.name}: {row.does_not_run}" for row in samplers if row.does_not_run]
-    if told:
-        evidence.text("What does not run", "\n".join(told))
-        raise Broken(told[0])
+    failures = [f"{row.sampler.name}: {row.does_not_run}" for row in samplers if row.does_not_run]
+    if failures:
+        evidence.text("Failures", "\n".join(failures))
+        raise Broken(failures[0])
     _expect_measured(samplers)
 
 
@@ -86,43 +86,43 @@ def test_the_trajectory_is_that_of_the_algorithm(samplers: list[Trial], evidence
 @requirement("sampler.order")
 def test_errors_shrink_with_steps_as_the_order_says(samplers: list[Trial], evidence: EvidenceBox) -> None:
     deterministic = [row for row in samplers if not row.sampler.draws_noise]
-    for name, found in _by_trajectory(deterministic):
-        for mine, wanted in zip(found.measured, found.expected, strict=True):
-            evidence.value(f"{name}: order, {mine.law}", _plain(mine.order))
-            evidence.value(f"{name}: order expected, {mine.law}", _plain(wanted.order))
+    for name, assessment in _by_trajectory(deterministic):
+        for measured, expected in zip(assessment.measured, assessment.expected, strict=True):
+            evidence.value(f"{name}: order, {measured.law}", _plain(measured.order))
+            evidence.value(f"{name}: order expected, {measured.law}", _plain(expected.order))
     _judge(deterministic, evidence, lambda row: row.order_problems)
 
 
 @requirement("sampler.error")
 def test_the_final_error_is_small(samplers: list[Trial], evidence: EvidenceBox) -> None:
     deterministic = [row for row in samplers if not row.sampler.draws_noise]
-    for name, found in _by_trajectory(deterministic):
-        for mine, wanted in zip(found.measured, found.expected, strict=True):
-            evidence.value(f"{name}: error, {mine.law}", _plain(mine.final))
-            evidence.value(f"{name}: error to compare with, {mine.law}", _plain(wanted.final))
+    for name, assessment in _by_trajectory(deterministic):
+        for measured, expected in zip(assessment.measured, assessment.expected, strict=True):
+            evidence.value(f"{name}: error, {measured.law}", _plain(measured.final))
+            evidence.value(f"{name}: error expected, {measured.law}", _plain(expected.final))
     _judge(deterministic, evidence, lambda row: row.error_problems)
 
 
 @requirement("sampler.moments")
-def test_what_comes_out_has_the_moments_that_it_should(samplers: list[Trial], evidence: EvidenceBox) -> None:
+def test_the_output_has_the_expected_moments(samplers: list[Trial], evidence: EvidenceBox) -> None:
     stochastic = [row for row in samplers if row.sampler.draws_noise]
     for name, measured in _measured(stochastic):
-        if (found := measured.by_moments) is None:
+        if (moments := measured.by_moments) is None:
             continue
         for what in ("mean", "deviation", "kurtosis"):
-            evidence.value(f"{name}: {what}", _plain(getattr(found.output, what)))
-            evidence.value(f"{name}: {what} to compare with", _plain(getattr(found.expected, what)))
+            evidence.value(f"{name}: {what}", _plain(getattr(moments.output, what)))
+            evidence.value(f"{name}: {what} expected", _plain(getattr(moments.expected, what)))
     _judge(stochastic, evidence, lambda row: row.moment_problems)
 
 
 def _judge(
     trials: Sequence[Trial], evidence: EvidenceBox, problems: Callable[[Measured], tuple[str, ...]]
 ) -> None:
-    """Broken for the first problem, all of them as evidence; what was not measured is no pass."""
-    told = [f"{name}: {problem}" for name, row in _measured(trials) for problem in problems(row)]
-    if told:
-        evidence.text("What is wrong", "\n".join(told))
-        raise Broken(told[0])
+    """Raises Broken for the first problem and records all of them; what was not measured is never a pass."""
+    messages = [f"{name}: {problem}" for name, row in _measured(trials) for problem in problems(row)]
+    if messages:
+        evidence.text("Problems", "\n".join(messages))
+        raise Broken(messages[0])
     _expect_measured(trials)
 
 
@@ -132,13 +132,13 @@ def _measured(trials: Sequence[Trial]) -> list[tuple[str, Measured]]:
 
 def _by_trajectory(trials: Sequence[Trial]) -> list[tuple[str, Assessment]]:
     rows = [(name, measured.by_trajectory) for name, measured in _measured(trials)]
-    return [(name, found) for name, found in rows if found is not None]
+    return [(name, assessment) for name, assessment in rows if assessment is not None]
 
 
 def _expect_measured(trials: Sequence[Trial]) -> None:
     for row in trials:
         if row.does_not_run:
-            raise NotEvidenced(f"{row.sampler.name} does not run: see sampler.runs.")
+            raise NotEvidenced(f"{row.sampler.name} does not run; see sampler.runs.")
         if row.trouble is not None:
             raise row.trouble
 
@@ -146,21 +146,26 @@ def _expect_measured(trials: Sequence[Trial]) -> None:
 def _expect_repeating(trials: Sequence[Trial]) -> None:
     for name, measured in _measured(trials):
         if not measured.repeats:
-            raise NotEvidenced(f"{name} does not repeat, so runs can't be compared: see sampler.repeats.")
+            raise NotEvidenced(
+                f"{name} does not repeat, so its runs cannot be compared; see sampler.repeats."
+            )
 
 
 def _prediction_problems(row: Measured) -> tuple[str, ...]:
     return tuple(
-        f"With {kind} its latents are {apart:.2g} apart from those of the first prediction type (at most "
-        f"{PREDICTION_TOLERANCE:g}); see how scheduler_config's prediction_type is read."
+        f"With prediction_type {kind} the latents differ by {apart:.2g} from those of the first "
+        f"prediction type (allowed: {PREDICTION_TOLERANCE:g}). Check how the sampler reads "
+        "prediction_type from scheduler_config."
         for kind, apart in row.predictions.items()
         if not apart <= PREDICTION_TOLERANCE
     )
 
 
-def _show_trajectory(name: str, found: Assessment, evidence: EvidenceBox) -> None:
-    evidence.value(f"{name}: largest difference from {found.algorithm}", _plain(found.trajectory_error))
-    worst = max(found.measured, key=lambda row: row.trajectory)
+def _show_trajectory(name: str, assessment: Assessment, evidence: EvidenceBox) -> None:
+    evidence.value(
+        f"{name}: largest difference from {assessment.algorithm}", _plain(assessment.trajectory_error)
+    )
+    worst = max(assessment.measured, key=lambda row: row.trajectory)
     if math.isfinite(worst.trajectory):
         points = [(float(call), apart) for call, apart in enumerate(worst.apart)]
         evidence.curve(
@@ -168,12 +173,12 @@ def _show_trajectory(name: str, found: Assessment, evidence: EvidenceBox) -> Non
             "call",
             "largest difference",
             points,
-            f"From the float64 reference on the {worst.law} law at {STEPS} steps; last is the output.",
+            f"From the float64 reference on the {worst.law} law at {STEPS} steps; the last is the output.",
         )
 
 
 def _plain(number: float) -> float | str:
-    """Three digits. Infinite is the order of a sampler that is exact to rounding, and a difference of calls
-    that are not as many.
+    """Rounded to three digits. The order is infinite where the sampler is exact except for rounding, and a
+    difference is infinite where the numbers of calls differ.
     """
     return float(f"{number:.3g}") if math.isfinite(number) else str(number)

@@ -1,1 +1,1 @@
-"""Whether a plugin keeps to itself."""
+"""Whether a plugin stays inside its limits and contains no hostile code."""

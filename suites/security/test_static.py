@@ -1,6 +1,6 @@
-"""What is written in the package, read without running any of it.
+"""Checks of the package's files, without executing any of them.
 
-Band A rejects: the presence proves it. Band B warns, under its own family or under `second-look`.
+Band A rejects, because its presence is proof. Band B warns, under its own family or under `second-look`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PROVED: tuple[Family, ...] = (
 
 
 @requirement("security.weights")
-def test_no_weights_file_brings_code(candidate: Candidate, evidence: EvidenceBox) -> None:
+def test_no_weights_file_contains_code(candidate: Candidate, evidence: EvidenceBox) -> None:
     files = [entry.path for entry in candidate.submission.files]
-    opinions, asked = second_opinions(candidate.root, files)
-    evidence.value("other scanners", "; ".join(asked) or "none installed (extra: security)")
+    opinions, scanners = second_opinions(candidate.root, files)
+    evidence.value("other scanners", "; ".join(scanners) or "none installed (extra: security)")
     proofs = [finding for finding in check_weights(candidate.root, files) if finding.band == CERTAIN]
     reject_findings([*proofs, *opinions], evidence)
 
@@ -35,7 +35,7 @@ def test_no_weights_file_brings_code(candidate: Candidate, evidence: EvidenceBox
 @requirement("security.weights-format")
 def test_weights_are_safetensors(candidate: Candidate, evidence: EvidenceBox) -> None:
     files = [entry.path for entry in candidate.submission.files]
-    reject_findings([one for one in check_weights(candidate.root, files) if one.band != CERTAIN], evidence)
+    reject_findings([row for row in check_weights(candidate.root, files) if row.band != CERTAIN], evidence)
 
 
 @requirement("security.runtime-install")
@@ -49,22 +49,22 @@ def test_no_code_is_hidden(measurement: Measurement, evidence: EvidenceBox) -> N
 
 
 @requirement("security.secrets")
-def test_no_secrets_are_reached_for(measurement: Measurement, evidence: EvidenceBox) -> None:
+def test_no_secrets_are_read(measurement: Measurement, evidence: EvidenceBox) -> None:
     reject_findings(of_family(_code(measurement, evidence), {"secrets"}, {CERTAIN}), evidence)
 
 
 @requirement("security.persistence")
-def test_nothing_is_planted(measurement: Measurement, evidence: EvidenceBox) -> None:
+def test_no_start_up_files_are_changed(measurement: Measurement, evidence: EvidenceBox) -> None:
     reject_findings(of_family(_code(measurement, evidence), {"persistence"}, {CERTAIN}), evidence)
 
 
 @requirement("security.test-detection")
-def test_the_examiner_is_not_looked_for(measurement: Measurement, evidence: EvidenceBox) -> None:
+def test_the_harness_is_not_detected(measurement: Measurement, evidence: EvidenceBox) -> None:
     reject_findings(of_family(_code(measurement, evidence), {"test-detection"}, {CERTAIN}), evidence)
 
 
 @requirement("security.trojan-source")
-def test_sources_read_as_they_run(measurement: Measurement, evidence: EvidenceBox) -> None:
+def test_source_reads_as_it_runs(measurement: Measurement, evidence: EvidenceBox) -> None:
     reject_findings(of_family(_code(measurement, evidence), {"trojan-source"}, {CERTAIN}), evidence)
 
 
@@ -86,7 +86,7 @@ def test_every_host_is_declared(measurement: Measurement, evidence: EvidenceBox)
 
 
 @requirement("security.hidden-files")
-def test_no_file_is_out_of_sight(measurement: Measurement, evidence: EvidenceBox) -> None:
+def test_no_file_is_hidden(measurement: Measurement, evidence: EvidenceBox) -> None:
     reject_findings(of_family(_code(measurement, evidence), {"hidden-files"}), evidence)
 
 
@@ -98,15 +98,15 @@ def test_nothing_needs_a_second_look(measurement: Measurement, evidence: Evidenc
 def _code(measurement: Measurement, evidence: EvidenceBox) -> list[Finding]:
     """All findings of the rules for code in the package."""
     candidate = measurement.candidate
-    evidence.value("files looked at", len(candidate.submission.files))
+    evidence.value("files checked", len(candidate.submission.files))
     files = {entry.path: entry.sha256 for entry in candidate.submission.files}
     return measurement.once("code", lambda: check_package(candidate.root, files, _declared(candidate)))
 
 
 def _declared(candidate: Candidate) -> Declared:
     manifest = candidate.manifest
-    fetched = [one.url for one in (*manifest.models, *manifest.loras) if one.url]
+    fetched = [row.url for row in (*manifest.models, *manifest.loras) if row.url]
     native = {
-        candidate.file(one.file).relative_to(candidate.root).as_posix(): one.sha256 for one in manifest.native
+        candidate.file(row.file).relative_to(candidate.root).as_posix(): row.sha256 for row in manifest.native
     }
     return Declared(hosts_of([*manifest.network.hosts, *fetched]), native)

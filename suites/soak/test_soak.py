@@ -1,4 +1,4 @@
-"""One soak serves the three requirements; each judges its own resources."""
+"""The soak runs once for the three requirements; each judges its own resources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MIB = 1 << 20
 
 
 class Once:
-    """The soak of this run, or the fault that ended it; made at the first asking."""
+    """The soak of this run, or the fault that ended it; measured on first use."""
 
     def __init__(self) -> None:
         self.measured: Strata | None = None
@@ -67,47 +67,56 @@ def soaked(once: Once, measurement: Measurement, plugin: RemotePlugin, note: Cal
 def test_memory_does_not_grow_with_calls(
     soaked: Strata, evidence: EvidenceBox, claim: Callable[[str], None]
 ) -> None:
-    for one in soaked.all:
-        _show_memory(one, soaked, evidence)
-        if one.memory.r_min is not None:
-            claim(_claim(one, soaked.segments(one.engine)))
+    for segment in soaked.all:
+        _show_memory(segment, soaked, evidence)
+        if segment.memory.r_min is not None:
+            claim(_claim(segment, soaked.segments(segment.engine)))
     _show_segments(soaked, evidence)
     if soaked.without:
         evidence.value("instant engine", soaked.without)
     blind = BLIND_SPOTS if soaked.loads is not None else f"{NO_LOADS}; {BLIND_SPOTS}"
-    evidence.text("What this soak cannot see", blind)
-    for one in soaked.all:
-        if one.memory.verdict != "CLEAN" and soaked.fills_a_cache(one):
-            told = f"{one.calls} calls of the {one.engine} engine cannot fill it four times"
-            raise NotEvidenced(f"It declares a cache of {soaked.cache_entries} entries, and grew: {told}.")
-    judged = [*soaked.all, *(one for one in soaked.earlier if one.leaks)]
-    _judge([(one.engine, verdict) for one in judged for verdict in (one.memory, one.mappings, one.gpu)])
+    evidence.text("What this soak cannot detect", blind)
+    for segment in soaked.all:
+        if segment.memory.verdict != "CLEAN" and soaked.fills_a_cache(segment):
+            raise NotEvidenced(
+                f"Memory grew, and the plugin declares a cache of {soaked.cache_entries} entries: "
+                f"{segment.calls} calls of the {segment.engine} engine cannot fill it four times."
+            )
+    judged = [*soaked.all, *(segment for segment in soaked.earlier if segment.leaks)]
+    _judge(
+        [
+            (segment.engine, verdict)
+            for segment in judged
+            for verdict in (segment.memory, segment.mappings, segment.gpu)
+        ]
+    )
     if soaked.short:
         raise NotEvidenced(soaked.short)
     if soaked.real.uses_gpu and not soaked.real.gpu_seen:
-        raise NotEvidenced("It works on a GPU, whose driver does not tell what its processes hold.")
-    suspicions = [(one.engine, verdict) for one in soaked.all for verdict in one.suspicions]
+        raise NotEvidenced(
+            "The plugin uses a GPU whose driver does not report the memory of single processes."
+        )
+    suspicions = [(segment.engine, verdict) for segment in soaked.all for verdict in segment.suspicions]
     if suspicions:
-        told = "; ".join(f"{one.resource}: {one.reason} ({engine} engine)" for engine, one in suspicions)
-        raise NotEvidenced(f"Memory stands still, but what the worker counts of itself does not: {told}.")
+        raise NotEvidenced(f"Memory does not grow, but the worker's own counters do: {_listed(suspicions)}.")
     if soaked.blind:
-        told = " and ".join(soaked.blind)
-        raise NotEvidenced(f"A leak that was planted beside the plugin's {told} soak was not found.")
+        strata = " and ".join(soaked.blind)
+        raise NotEvidenced(f"The soak did not detect the canary (a planted leak) of: {strata}.")
 
 
 @requirement("leak.handles")
-def test_files_threads_and_processes_do_not_pile_up(soaked: Strata, evidence: EvidenceBox) -> None:
-    for one in soaked.all:
-        for verdict in one.handles:
-            name = f"{verdict.resource}, {one.engine} engine"
-            evidence.value(name, f"{verdict.verdict}, {verdict.rate:.3g} a call")
+def test_files_threads_and_processes_do_not_accumulate(soaked: Strata, evidence: EvidenceBox) -> None:
+    for segment in soaked.all:
+        for verdict in segment.handles:
+            name = f"{verdict.resource}, {segment.engine} engine"
+            evidence.value(name, f"{verdict.verdict}, {verdict.rate:.3g} per call")
             if verdict.verdict != "CLEAN":
-                evidence.curve(name, "calls", verdict.resource, _counted(one.samples, verdict.resource))
-                _show_kinds(one, verdict.resource, evidence)
-        rows = ([row[name] for name in Sample.columns()] for row in map(Sample.to_row, one.samples))
-        evidence.table(f"all samples, {one.engine} engine", Sample.columns(), rows)
-    judged = [*soaked.all, *(one for one in soaked.earlier if one.leaks)]
-    _judge([(one.engine, verdict) for one in judged for verdict in one.handles])
+                evidence.curve(name, "calls", verdict.resource, _counted(segment.samples, verdict.resource))
+                _show_kinds(segment, verdict.resource, evidence)
+        rows = ([row[name] for name in Sample.columns()] for row in map(Sample.to_row, segment.samples))
+        evidence.table(f"all samples, {segment.engine} engine", Sample.columns(), rows)
+    judged = [*soaked.all, *(segment for segment in soaked.earlier if segment.leaks)]
+    _judge([(segment.engine, verdict) for segment in judged for verdict in segment.handles])
     if soaked.short:
         raise NotEvidenced(soaked.short)
 
@@ -116,49 +125,57 @@ def test_files_threads_and_processes_do_not_pile_up(soaked: Strata, evidence: Ev
 def test_a_day_without_a_leak(soaked: Strata) -> None:
     real = soaked.real
     if real.seconds < DAY:
-        told = f"This run soaked for {real.seconds:.0f} s without a break"
-        raise NotEvidenced(f"{told}; a claim of 24 hours takes 24 hours.")
+        raise NotEvidenced(
+            f"This run soaked for {real.seconds:.0f} s without a break; a claim of 24 hours takes 24 hours."
+        )
     if real.suspended > 1:
-        raise NotEvidenced(f"The machine slept for {real.suspended:.0f} s in the midst of the soak.")
+        raise NotEvidenced(f"The machine slept for {real.suspended:.0f} s during the soak.")
     _judge([(real.engine, verdict) for verdict in real.verdicts])
 
 
-def _show_memory(one: Segment, soaked: Strata, evidence: EvidenceBox) -> None:
-    verdict, engine = one.memory, f"{one.engine} engine"
-    start = one.samples[0].memory if one.samples else 0
-    curve = [(float(row.call), (row.memory - start) / MIB) for row in one.samples]
-    unit = "loads" if one.engine == "loads" else "calls"
+def _show_memory(segment: Segment, soaked: Strata, evidence: EvidenceBox) -> None:
+    verdict, engine = segment.memory, f"{segment.engine} engine"
+    start = segment.samples[0].memory if segment.samples else 0
+    curve = [(float(row.call), (row.memory - start) / MIB) for row in segment.samples]
+    unit = "loads" if segment.engine == "loads" else "calls"
     evidence.curve(
         f"memory, {engine}",
         unit,
         "MiB above the start",
         curve,
         _summary(verdict),
-        _overlays(verdict, one.samples),
+        _overlays(verdict, segment.samples),
     )
-    evidence.value(f"time spent on measuring, {engine}", round(100 * one.overhead, 1), "%")
-    canary = soaked.canaries.get(one.engine)
+    evidence.value(f"share of time spent on measuring, {engine}", round(100 * segment.overhead, 1), "%")
+    canary = soaked.canaries.get(segment.engine)
     if canary is not None:
-        evidence.value(f"planted leak of 4 times the smallest, {engine}", canary.verdict)
-    if one.reference:
-        evidence.value(f"a plugin that keeps nothing, {engine}", round(one.reference, 1), "bytes a call")
-    if one.samples:
-        quarter = max(1, len(one.samples) // 4)
-        early, late = one.samples[:quarter], one.samples[-quarter:]
-        evidence.value(f"calls at first, {engine}", _milliseconds(early), "ms each")
-        evidence.value(f"calls at last, {engine}", _milliseconds(late), "ms each")
-    _show_kinds(one, "memory", evidence)
-    if one.attribution is not None and "memory" in one.follows:
+        evidence.value(f"canary that leaks 4 r_min, {engine}", canary.verdict)
+    if segment.reference:
+        evidence.value(
+            f"growth of a plugin without a leak, {engine}", round(segment.reference, 1), "bytes per call"
+        )
+    if segment.samples:
+        quarter = max(1, len(segment.samples) // 4)
+        early, late = segment.samples[:quarter], segment.samples[-quarter:]
+        evidence.value(f"call time in the first quarter, {engine}", _milliseconds(early), "ms")
+        evidence.value(f"call time in the last quarter, {engine}", _milliseconds(late), "ms")
+    _show_kinds(segment, "memory", evidence)
+    if segment.attribution is not None and "memory" in segment.follows:
         root = str(soaked.root)
-        evidence.value(f"what it is, {engine}", kind_of_growth(one.attribution, one.follows["memory"]))
-        lines = one.attribution.lines(root)
-        evidence.text(f"lines that hold it, {engine}", "\n".join(lines) or "none of the plugin's own Python")
-    if one.collector_off:
+        evidence.value(
+            f"kind of growth, {engine}", kind_of_growth(segment.attribution, segment.follows["memory"])
+        )
+        lines = segment.attribution.lines(root)
+        evidence.text(
+            f"source lines that hold the memory, {engine}",
+            "\n".join(lines) or "none in the plugin's Python code",
+        )
+    if segment.collector_off:
         evidence.value(f"garbage collector, {engine}", "switched off by the plugin")
 
 
 def _overlays(verdict: LeakVerdict, samples: list[Sample]) -> dict[str, list[tuple[float, float]]]:
-    """The floors of both phases, and the steepest growth from the second phase on that is no leak."""
+    """The floors of both phases, and the steepest growth in the second phase that counts as no leak."""
     if not verdict.floors or verdict.r_min is None:
         return {}
     half = (samples[0].call + samples[-1].call) / 2
@@ -173,12 +190,12 @@ def _overlays(verdict: LeakVerdict, samples: list[Sample]) -> dict[str, list[tup
 def _show_segments(soaked: Strata, evidence: EvidenceBox) -> None:
     if soaked.earlier:
         lines = [
-            f"{one.engine} engine, begun {_moment(one.began)}: {one.seconds:.0f} s, {one.calls} calls, "
-            + (safe(one.ended) if one.ended else "whole")
+            f"{segment.engine} engine, started {_moment(segment.began)}: {segment.seconds:.0f} s, "
+            f"{segment.calls} calls, " + (safe(segment.ended) if segment.ended else "complete")
             for engine in soaked.heads
-            for one in soaked.segments(engine)
+            for segment in soaked.segments(engine)
         ]
-        evidence.text("segments, which never add up to one", "\n".join(lines))
+        evidence.text("segments (their durations are not added up)", "\n".join(lines))
     for engine, head in soaked.heads.items():
         evidence.value(f"last hash of soak-{engine}.ndjson", head)
 
@@ -187,12 +204,12 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _show_kinds(one: Segment, resource: str, evidence: EvidenceBox) -> None:
-    if one.attribution is not None and one.attribution.named.get(resource):
-        named = [f"{count} more of {safe(name)}" for name, count in one.attribution.named[resource]]
+def _show_kinds(segment: Segment, resource: str, evidence: EvidenceBox) -> None:
+    if segment.attribution is not None and segment.attribution.named.get(resource):
+        named = [f"{count} more of {safe(name)}" for name, count in segment.attribution.named[resource]]
         evidence.text(f"{resource} by name", "\n".join(named))
-    for kind, rate in one.follows.get(resource, {}).items():
-        evidence.value(f"{resource} by calls of kind {kind}", f"{amount(rate, resource)} a call")
+    for kind, rate in segment.follows.get(resource, {}).items():
+        evidence.value(f"{resource} by calls of kind {kind}", f"{amount(rate, resource)} per call")
 
 
 def _milliseconds(samples: list[Sample]) -> float:
@@ -200,34 +217,42 @@ def _milliseconds(samples: list[Sample]) -> float:
     return round(1000 * timed[len(timed) // 2], 1) if timed else 0.0
 
 
-def _claim(one: Segment, segments: list[Segment]) -> str:
-    r_min = one.memory.r_min or 0.0
-    sees = f"smallest leak it could see: {amount(r_min, 'memory')}"
-    if one.engine == "loads":
-        return f"soak, loading: {one.calls} times loaded, called and let go; {sees} a load"
+def _claim(segment: Segment, segments: list[Segment]) -> str:
+    r_min = segment.memory.r_min or 0.0
+    detects = f"smallest leak that it could detect: {amount(r_min, 'memory')}"
+    if segment.engine == "loads":
+        return f"soak, loading: {segment.calls} times loaded, called and closed; {detects} per load"
     cut = ""
     if len(segments) > 1:
-        hours = sum(segment.seconds for segment in segments) / 3600
+        hours = sum(row.seconds for row in segments) / 3600
         most = longest(segments) / 3600
-        cut = f" (of {len(segments)} segments of {hours:.1f} h in all the last; the longest {most:.1f} h)"
+        cut = f" (the last of {len(segments)} segments, {hours:.1f} h in total; the longest {most:.1f} h)"
     return (
-        f"soak, {one.engine} engine: {one.seconds:.0f} s{cut}, {one.calls} calls after {WARM_UP} of warm-up, "
-        f"images of 64 x 64; {sees} a call ({per_day(r_min, 'memory')} in 24 h of a call every 5 s)"
+        f"soak, {segment.engine} engine: {segment.seconds:.0f} s{cut}, {segment.calls} calls after "
+        f"{WARM_UP} of warm-up, images of 64 x 64; {detects} per call "
+        f"({per_day(r_min, 'memory')} in 24 h at one call every 5 s)"
     )
 
 
 def _judge(verdicts: list[tuple[str, LeakVerdict]]) -> None:
-    leaking = [(engine, one) for engine, one in verdicts if one.verdict == "LEAK"]
+    leaking = [row for row in verdicts if row[1].verdict == "LEAK"]
     if leaking:
-        raise Broken("; ".join(f"{one.resource}: {one.reason} ({engine} engine)" for engine, one in leaking))
-    undecided = [(engine, one) for engine, one in verdicts if one.verdict == "UNDECIDED"]
+        raise Broken(_listed(leaking))
+    undecided = [row for row in verdicts if row[1].verdict == "UNDECIDED"]
     if undecided:
-        told = "; ".join(f"{one.resource}: {one.reason} ({engine} engine)" for engine, one in undecided)
-        raise NotEvidenced(f"Undecided after this many calls: {told}. A longer profile decides.")
+        raise NotEvidenced(f"Undecided: {_listed(undecided)}. Run a longer profile, or add --soak.")
+
+
+def _listed(verdicts: list[tuple[str, LeakVerdict]]) -> str:
+    return "; ".join(
+        f"{verdict.resource}: {verdict.reason} ({engine} engine)" for engine, verdict in verdicts
+    )
 
 
 def _summary(verdict: LeakVerdict) -> str:
-    return f"{verdict.verdict}: {amount(verdict.rate, 'memory')} a call in the second half. {verdict.reason}"
+    return (
+        f"{verdict.verdict}: {amount(verdict.rate, 'memory')} per call in the second half. {verdict.reason}"
+    )
 
 
 def _counted(samples: list[Sample], resource: str) -> list[tuple[float, float]]:

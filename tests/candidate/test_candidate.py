@@ -95,7 +95,7 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
         ({"a.py": "", "pyproject.toml": "[project]\n"}, "Write a plugin.toml"),
         ({"a.py": "", "pyproject.toml": "tool = 3\n"}, "examples/inkwash"),
         ({"plugins.toml": MANIFEST}, "Rename 'plugins.toml' to plugin.toml."),
-        ({"inkwash/plugin.toml": MANIFEST, "README": ""}, "There is one at 'inkwash/plugin.toml'"),
+        ({"inkwash/plugin.toml": MANIFEST, "README": ""}, "'inkwash/plugin.toml' is a manifest"),
     ],
 )
 def test_without_a_manifest_the_author_is_told_what_to_do(
@@ -109,7 +109,7 @@ def test_without_a_manifest_the_author_is_told_what_to_do(
 def test_the_least_manifest_that_is_told_is_enough_and_needed(tmp_path: Path) -> None:
     with pytest.raises(SubmissionError) as caught:
         read(tmp_path / "none", {"a.py": ""})
-    least = caught.value.hint.partition("the least it holds: ")[2].partition(".\n")[0]
+    least = caught.value.hint.partition("with at least: ")[2].partition(".\n")[0]
     told = re.findall(r"\[?\w+\]?", least.replace("schema = 1", "schema"))
     assert told == re.findall(r"^(?:\[\w+\]|\w+)", MANIFEST, re.MULTILINE)
     lines = MANIFEST.splitlines(keepends=True)

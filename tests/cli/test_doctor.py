@@ -19,8 +19,8 @@ TOLD = Isolation(
 def test_what_is_too_weak_is_said_by_profile_with_what_got_through_and_what_lacks() -> None:
     (row,) = diagnose_isolation(TOLD)
     assert not row.ok
-    assert row.finding == "L1: seccomp; limits kept by the watchdog alone; not stopped: open a socket"
-    assert row.remedy.startswith("Too weak for store, certified")
+    assert row.finding == "L1: seccomp; limits enforced by the watchdog alone; not stopped: open a socket"
+    assert row.remedy.startswith("Too weak for the profiles store, certified")
     assert "Landlock: not in this kernel" in row.remedy
 
 
@@ -39,6 +39,6 @@ def test_what_could_not_be_measured_is_no_level() -> None:
 def test_every_act_has_a_line_that_says_what_came_of_it() -> None:
     lines = act_lines(TOLD)
     assert lines[0] == "level L1: seccomp"
-    assert any(line.startswith("got through") and "open a socket" in line for line in lines)
+    assert any(line.startswith("not stopped") and "open a socket" in line for line in lines)
     assert any(line.startswith("stopped") and line.endswith("ended") for line in lines)
     assert lines[-1] == "not seen: something"

@@ -90,7 +90,7 @@ def test_the_table_says_each_layer_and_the_policy(marked: Path, capsys: pytest.C
     assert "+ invisible    present" in shown
     assert "+ us-ca-2026 1: check passed" in shown
     assert main(["marks", str(marked), "--policy", "eu-2026"]) == 1
-    assert "! eu-2026 1: credentials is asked for, and absent" in capsys.readouterr().out
+    assert "! eu-2026 1: credentials is required, but absent" in capsys.readouterr().out
 
 
 def test_a_word_of_one_s_own_is_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_a_word_of_one_s_own_is_looked_for(tmp_path: Path, capsys: pytest.Captur
         (["{jpeg}"], "cannot be decoded"),
         (["{marked}", "--payload", "zz"], "not hexadecimal"),
         (["{marked}", "--payload", "b3ec907bb19e", "--method", "rivaGan"], "has 32 bits"),
-        (["{marked}", "--method", "dwtDct"], "needs a word"),
+        (["{marked}", "--method", "dwtDct"], "needs a payload"),
         (["{marked}", "--size", "512"], "WIDTHxHEIGHT"),
         (["{marked}", "--size", "1x1"], "8 to 8192"),
         (["{marked}", "--trust", "{note}"], "no certificates"),

@@ -117,7 +117,7 @@ def test_weights_that_are_not_the_maker_s_are_not_opened(
     (weights / "decoder_Q.ckpt").write_bytes(b"others")
     layer = read(capsys, picture(tmp_path, packet(WORD)), weights)
     assert layer["state"] == "not-checkable-here"
-    assert "decoder_Q.ckpt is missing, or is not the file" in layer["reason"]
+    assert "decoder_Q.ckpt is missing, or its MD5 sum is not" in layer["reason"]
     assert "no decoder_Q.ckpt" in read(capsys, str(tmp_path / "picture.png"), tmp_path)["reason"]
 
 

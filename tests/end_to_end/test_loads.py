@@ -42,7 +42,7 @@ def _memory(results: Results) -> tuple[Outcome, str]:
 def test_a_plugin_that_is_let_go_leaves_nothing(tmp_path: Path, bench: Bench) -> None:
     results = _run(sound().build(tmp_path / "plugin"), bench)
     assert _memory(results) == (Outcome.PASSED, "")
-    assert any("64 times loaded, called and let go" in claim for claim in results.claims)
+    assert any("64 times loaded, called and closed" in claim for claim in results.claims)
 
 
 def test_a_plugin_that_registers_itself_for_good_leaks_with_each_load(tmp_path: Path, bench: Bench) -> None:

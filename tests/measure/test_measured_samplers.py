@@ -181,7 +181,7 @@ def test_a_right_sampler_passes_and_one_that_was_not_measured_does_not(
     box = EvidenceBox(tmp_path, "sampler.x")
     test([a_trial(**SEVERAL, predictions={"sample": 1e-6})], box)
     for trouble in (oracle.NotASampler("no calls"), PluginError("no", error_type="KeyError")):
-        with pytest.raises(NotEvidenced, match=r"x does not run: see sampler\.runs"):
+        with pytest.raises(NotEvidenced, match=r"x does not run; see sampler\.runs"):
             test([a_trial(), a_trial(trouble=trouble, **SEVERAL)], box)
     for fault in (TimedOut("no answer"), WorkerEnded("killed")):
         with pytest.raises(type(fault)):
@@ -208,7 +208,7 @@ def test_what_does_not_run_is_told(tmp_path: Path, trouble: Exception, says: str
         logic.test_every_sampler_runs_to_its_end(
             [a_trial(), a_trial(trouble=trouble)], EvidenceBox(tmp_path, "sampler.runs"), claims.append
         )
-    assert len(claims) == 1 and "whether images are made with it was not seen" in claims[0]
+    assert len(claims) == 1 and "whether the plugin generates images with it was not measured" in claims[0]
 
 
 def test_runs_that_do_not_repeat_are_not_compared(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_runs_that_do_not_repeat_are_not_compared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("apart", [2e-4, float("inf"), float("nan")])
 def test_prediction_types_that_lead_elsewhere_are_told(tmp_path: Path, apart: float) -> None:
-    with pytest.raises(Broken, match=r"With sample its latents are .* see how scheduler_config"):
+    with pytest.raises(Broken, match=r"With prediction_type sample the latents .* from scheduler_config"):
         logic.test_every_prediction_type_leads_to_the_same_latents(
             [a_trial(**SEVERAL, predictions={"sample": apart})], EvidenceBox(tmp_path, "sampler.x")
         )

@@ -12,7 +12,14 @@ import pytest
 
 from certify.candidate.candidate import TRAITS
 from certify.errors import UserError
-from certify.plan.catalogue import CatalogueError, Requirement, load_catalogue, suite_digest, suites_root
+from certify.plan.catalogue import (
+    TRAIT_PHRASES,
+    CatalogueError,
+    Requirement,
+    load_catalogue,
+    suite_digest,
+    suites_root,
+)
 from tests.defects.catalogue import all_defects
 
 CATALOGUE = load_catalogue()
@@ -280,3 +287,7 @@ def test_a_judgement_over_the_whole_run_chooses_all_that_asks_the_plugin() -> No
     asking = {row.id for row in catalogue.requirements if row.when == "run"}
     assert chosen == asking | {"mark.every-image"}
     assert catalogue.select([], ["sdk.same-seed"]) == {"sdk.same-seed"}
+
+
+def test_every_trait_has_a_phrase_for_readers() -> None:
+    assert set(TRAIT_PHRASES) == TRAITS

@@ -39,7 +39,7 @@ def test_a_candidate_with_every_trait_runs_everything() -> None:
 def test_a_trait_that_the_candidate_lacks_makes_a_requirement_not_applicable_and_uncounted() -> None:
     row = row_of(plan_of(traits={"native"}), "licence.lora-terms")
     assert (row.action, row.counts) == ("not-applicable", False)
-    assert row.reason == "for candidates that are uses-lora"
+    assert row.reason == "applies only to plugins that use LoRAs"
 
 
 def test_what_the_machine_lacks_is_not_evidenced_and_still_counts() -> None:

@@ -78,7 +78,7 @@ def test_a_store_s_own_policy_is_read_with_its_trust_list(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("nonsense", "is no policy"),
+        ("nonsense", "is not a policy"),
         ('name = "a"\nversion = 1\ntitle = "A"\n', "rule: Field required"),
         (
             'name = "a"\nversion = 1\ntitle = "A"\n[[rule]]\nlayers = ["aicg"]\ndemand = "required"\n'

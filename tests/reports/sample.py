@@ -268,7 +268,7 @@ def sample(verdict: str = "REJECTED", /, **changes: Any) -> Results:
             {"name": verdict, "reasons": reasons[verdict], "exit_code": codes[verdict]}
         ),
         "claims": (
-            "Soak: 61 s, 1,840 calls, accelerated; smallest leak it could see: 3.1 KiB a call.",
+            "Soak: 61 s, 1,840 calls, accelerated; smallest leak that it could detect: 3.1 KiB per call.",
             "Images: 48 of 64x64 pixels at 5 steps, with the project's own tiny model.",
             "Prompts: 96 in four languages, drawn afresh for this run.",
             "Platforms: Linux was run; Windows and macOS were read from the package, not run.",

@@ -116,7 +116,7 @@ def test_only_what_needs_attention_is_open(tmp_path: Path) -> None:
         ("CERTIFIED", "CERTIFIED at profile certified"),
         ("REJECTED", "REJECTED: 3 requirements failed"),
         ("INCOMPLETE", "INCOMPLETE: 1 requirement could not be measured"),
-        ("ERROR", "ERROR: 1 requirement could not be judged"),
+        ("ERROR", "ERROR: 1 requirement ended in an error of the harness"),
     ],
 )
 def test_the_heading_says_the_verdict_in_words(tmp_path: Path, verdict: str, words: str) -> None:
@@ -137,7 +137,7 @@ def test_a_reason_that_names_a_requirement_links_to_it(tmp_path: Path) -> None:
 
 def test_isolation_below_the_demand_is_said(tmp_path: Path) -> None:
     text = render_report(sample(isolation=Isolation(level="L1", demanded="L3")), tmp_path)
-    assert "not the L3 that profile store demands" in text
+    assert "below L3, which profile store demands" in text
 
 
 def test_the_policy_names_exactly_the_inlined_blocks(tmp_path: Path) -> None:
@@ -216,10 +216,10 @@ def test_a_long_name_does_not_push_the_verdict_down(tmp_path: Path) -> None:
 
 def test_effort_stands_beside_the_fix_and_only_where_it_is_known(tmp_path: Path) -> None:
     known = row("sdk.known", Outcome.FAILED, fix="Pass it on.", effort="hours")
-    assert 'Pass it on. <span class="quiet">Usually takes hours.</span>' in page_with(tmp_path, known)
-    assert "Usually takes" not in page_with(tmp_path, known.model_copy(update={"effort": ""}))
+    assert 'Pass it on. <span class="quiet">The fix usually takes hours.</span>' in page_with(tmp_path, known)
+    assert "usually takes" not in page_with(tmp_path, known.model_copy(update={"effort": ""}))
     passed = known.model_copy(update={"outcome": Outcome.PASSED})
-    assert "Usually takes" not in page_with(tmp_path, passed)
+    assert "usually takes" not in page_with(tmp_path, passed)
 
 
 def test_a_command_to_copy_has_one_line(tmp_path: Path) -> None:

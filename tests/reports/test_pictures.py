@@ -48,7 +48,7 @@ def test_a_picture_over_two_mebibytes_is_left_out(folder: Path) -> None:
 
 def test_a_file_is_told_by_its_bytes_and_not_by_its_name(folder: Path) -> None:
     (folder / "page.png").write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
-    assert "neither PNG" in Album(folder).inline("page.png").note
+    assert "is not a PNG" in Album(folder).inline("page.png").note
 
 
 def test_pictures_stop_before_the_report_passes_its_limit(folder: Path) -> None:
@@ -56,7 +56,7 @@ def test_pictures_stop_before_the_report_passes_its_limit(folder: Path) -> None:
     album = Album(folder)
     found = [album.inline("big.png") for _ in range(3)]
     assert [bool(one.source) for one in found] == [True, False, False]
-    assert "the report would pass 5 MB" in found[1].note
+    assert "the report would exceed 5 MB" in found[1].note
     assert album.inline("small.png").source
     assert sum(len(one.source) for one in found) < REPORT_LIMIT
 

@@ -75,7 +75,7 @@ def test_what_failed_before_the_cut_does_not_pass_by_it(
 def test_the_record_tells_of_the_gap(tmp_path: Path) -> None:
     claims = resumed(cut_short(tmp_path, Outcome.PASSED), Outcome.PASSED).claims
     assert claims[0] == "soak: 1 s"
-    assert claims[1].startswith("the run was cut short after 20")
+    assert claims[1].startswith("the run was interrupted after 20")
     assert "measured again" in claims[1]
 
 
@@ -123,7 +123,7 @@ def test_where_there_is_no_run_nothing_is_resumed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not the folder of a run"):
         recorded_request(tmp_path)
     (tmp_path / "journal.ndjson").touch()
-    with pytest.raises(UserError, match="holds no run"):
+    with pytest.raises(UserError, match="contains no run"):
         recorded_request(tmp_path)
 
 

@@ -192,13 +192,13 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_folder_and_an_empty_zip_are_refused(tmp_path: Path) -> None:
     (tmp_path / "plugin" / ".git").mkdir(parents=True)
-    assert "holds no files" in refusal(tmp_path / "plugin", tmp_path / "a")
-    assert "holds no files" in refusal(write_zip(tmp_path / "p.zip", {}), tmp_path / "b")
+    assert "contains no files" in refusal(tmp_path / "plugin", tmp_path / "a")
+    assert "contains no files" in refusal(write_zip(tmp_path / "p.zip", {}), tmp_path / "b")
 
 
 def test_a_working_folder_inside_the_plugin_is_refused(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "plugin")
-    assert "lies inside the plugin" in refusal(root, root / "out")
+    assert "is inside the plugin" in refusal(root, root / "out")
 
 
 def test_a_working_folder_in_use_is_a_bug_of_the_caller(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_working_folder_in_use_is_a_bug_of_the_caller(tmp_path: Path) -> None:
 def test_a_corrupt_archive_is_refused(tmp_path: Path, suffix: str) -> None:
     file = write_zip(tmp_path / f"p{suffix}")
     file.write_bytes(file.read_bytes()[:-30])
-    assert "not a sound archive" in refusal(file, tmp_path / "staged")
+    assert "is damaged" in refusal(file, tmp_path / "staged")
 
 
 @pytest.mark.parametrize(
@@ -231,8 +231,8 @@ def test_a_corrupt_archive_is_refused(tmp_path: Path, suffix: str) -> None:
         ("./x", "made of dots"),
         ("..\\x", "has a backslash"),
         ("\\\\server\\x", "has a backslash"),
-        ("a\nb", "no file name should have"),
-        ("a\x1b[2J", "no file name should have"),
+        ("a\nb", "not allowed in file names"),
+        ("a\x1b[2J", "not allowed in file names"),
         ("x" * 241, "longer than 240"),
         ("a/" * 40 + "x", "folders deep"),
     ],
@@ -248,7 +248,7 @@ def test_a_path_that_means_somewhere_else_is_refused(tmp_path: Path, name: str, 
 def test_a_name_cut_at_nul_by_the_reader_is_judged_as_written(tmp_path: Path) -> None:
     source = write_member(tmp_path / "p.zip", "safe.py_../x")
     source.write_bytes(source.read_bytes().replace(b"safe.py_", b"safe.py\0"))
-    assert "no file name should have" in refusal(source, tmp_path / "staged")
+    assert "not allowed in file names" in refusal(source, tmp_path / "staged")
 
 
 @settings(max_examples=60, deadline=None)
@@ -287,12 +287,13 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path, target: str) -
     (tmp_path / "secret").touch()
     root = write_folder(tmp_path / "plugin")
     (root / "a").symlink_to(target)
-    assert "leads out of the plugin's folder" in refusal(root, tmp_path / "staged")
+    assert "points outside the plugin's folder" in refusal(root, tmp_path / "staged")
 
 
 @needs_links
 @pytest.mark.parametrize(
-    ("target", "wrong"), [("a", "back to itself"), ("gone", "leads to nothing"), (".", "a folder above it")]
+    ("target", "wrong"),
+    [("a", "points to itself"), ("gone", "points to a missing file"), (".", "a folder above it")],
 )
 def test_a_link_in_a_circle_or_to_nothing_is_refused(tmp_path: Path, target: str, wrong: str) -> None:
     root = write_folder(tmp_path / "plugin")
@@ -343,7 +344,7 @@ def test_a_header_that_lies_about_the_size_is_caught(tmp_path: Path, declared: i
     source = write_zip(tmp_path / "p.zip", {"plugin.toml": b"x" * 4000})
     patched(source, b"PK\1\2", 24, struct.pack("<I", declared))  # APPNOTE 4.3.12: uncompressed size
     message = refusal(source, tmp_path / "staged")
-    assert "not a sound archive" in message or "that it declares" in message
+    assert "is damaged" in message or "the declared" in message
 
 
 def test_a_table_of_contents_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
@@ -369,7 +370,7 @@ def test_duplicate_members_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
         archive.writestr("plugin.toml", "a")
         archive.writestr("plugin.toml", "b")
-    assert "is there twice" in refusal(tmp_path / "p.zip", tmp_path / "staged")
+    assert "appears twice" in refusal(tmp_path / "p.zip", tmp_path / "staged")
 
 
 def test_a_name_that_is_both_file_and_folder_is_refused(tmp_path: Path) -> None:

@@ -97,14 +97,16 @@ def test_a_clean_soak_claims_what_it_did_and_keeps_the_curve(tmp_path: Path) -> 
     soak_suite.test_memory_does_not_grow_with_calls(a_soak(61), box, claims.append)
     (claim,) = claims
     assert claim.startswith("soak, real engine: 61 s, 100000 calls after 12 of warm-up")
-    assert claim.endswith("smallest leak it could see: 80 B a call (1.3 MiB in 24 h of a call every 5 s)")
+    assert claim.endswith(
+        "smallest leak that it could detect: 80 B per call (1.3 MiB in 24 h at one call every 5 s)"
+    )
     assert [item.name for item in box.items][:2] == [
         "memory, real engine",
-        "time spent on measuring, real engine",
+        "share of time spent on measuring, real engine",
     ]
 
 
-@pytest.mark.parametrize(("found", "outcome"), [(0.0, "was not found"), (10_000.0, "")])
+@pytest.mark.parametrize(("found", "outcome"), [(0.0, "did not detect the canary"), (10_000.0, "")])
 def test_a_soak_that_misses_what_was_planted_is_no_evidence(
     tmp_path: Path, found: float, outcome: str
 ) -> None:
@@ -142,7 +144,7 @@ def test_a_day_in_which_the_machine_slept_is_no_day() -> None:
 def test_a_leaking_soak_shows_the_curve_of_what_leaks(tmp_path: Path) -> None:
     box = EvidenceBox(tmp_path, "leak.handles")
     with pytest.raises(Broken, match="fds: grows"):
-        soak_suite.test_files_threads_and_processes_do_not_pile_up(a_soak(fds=0.01), box)
+        soak_suite.test_files_threads_and_processes_do_not_accumulate(a_soak(fds=0.01), box)
     assert (tmp_path / "evidence" / "leak.handles-fds-real-engine.csv").is_file()
 
 
@@ -199,21 +201,21 @@ def a_generation(**more: Any) -> Generation:
     [
         contract_suite.test_no_request_ended_the_process,
         contract_suite.test_every_request_was_answered_in_time,
-        contract_suite.test_every_answer_was_a_picture_of_the_size_asked_for,
+        contract_suite.test_every_answer_was_an_image_of_the_requested_size,
     ],
 )
 def test_judgements_over_a_run_without_a_call_are_no_pass(
     tmp_path: Path, test: Callable[[Ledger, EvidenceBox], None]
 ) -> None:
-    with pytest.raises(NotEvidenced, match="asked for nothing"):
+    with pytest.raises(NotEvidenced, match="received no request"):
         test(Ledger(), EvidenceBox(tmp_path, "a.b"))
     test(Ledger(calls=1), EvidenceBox(tmp_path, "a.b"))
 
 
 def test_an_image_of_another_size_is_broken(tmp_path: Path) -> None:
     ledger = Ledger(calls=1, generations=[a_generation(pixels=np.zeros((8, 16, 3), np.uint8))])
-    with pytest.raises(AssertionError, match="Asked for 8 x 8 pixels, an image of 16 x 8 came"):
-        contract_suite.test_every_answer_was_a_picture_of_the_size_asked_for(
+    with pytest.raises(AssertionError, match="Requested 8 x 8 pixels, received 16 x 8"):
+        contract_suite.test_every_answer_was_an_image_of_the_requested_size(
             ledger, EvidenceBox(tmp_path, "a")
         )
 
@@ -221,7 +223,7 @@ def test_an_image_of_another_size_is_broken(tmp_path: Path) -> None:
 def test_a_write_elsewhere_is_told_with_its_path(tmp_path: Path) -> None:
     ledger = Ledger(calls=1, events=[("sdk.same-seed", Event(kind="write", detail="/etc/x"))])
     run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
-    with pytest.raises(AssertionError, match="1 writes outside its folders, first: /etc/x"):
+    with pytest.raises(AssertionError, match="1 writes outside the plugin's folders; the first: /etc/x"):
         security_suite.test_nothing_was_written_elsewhere(
             run, ledger, EvidenceBox(tmp_path, "security.writes")
         )
@@ -241,7 +243,7 @@ def test_what_leads_out_of_its_process_is_told(tmp_path: Path, kind: Any) -> Non
     ledger = Ledger(calls=1, events=[("", event)])
     run = SimpleNamespace(worker_root=tmp_path, is_filtered=True)
     with pytest.raises(AssertionError, match="first: ptrace of process 1"):
-        security_suite.test_it_kept_to_its_own_processes(
+        security_suite.test_the_plugin_stays_in_its_own_processes(
             run, ledger, EvidenceBox(tmp_path, "security_suite.stays-inside")
         )
 
@@ -251,7 +253,7 @@ def test_what_a_library_looks_for_is_not_private_and_a_key_is(tmp_path: Path) ->
 
     def judge(path: str) -> None:
         ledger = Ledger(calls=1, events=[("", Event(kind="read", detail=path, by="kernel"))])
-        security_suite.test_it_left_private_files_alone(
+        security_suite.test_no_private_file_was_read(
             run, ledger, EvidenceBox(tmp_path, "security_suite.private-files")
         )
 
@@ -261,11 +263,16 @@ def test_what_a_library_looks_for_is_not_private_and_a_key_is(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("kept", "told"), [(None, "has no prompt"), ("a ?", r"became 'a \?'"), ("a 画 ", r"became 'a \\u753b '")]
+    ("stored", "message"),
+    [
+        (None, "contains no prompt"),
+        ("a ?", r"as 'a \?'"),
+        ("a 画 ", r"as 'a \\u753b '"),
+    ],
 )
-def test_a_prompt_that_did_not_come_back_is_told(kept: str | None, told: str) -> None:
-    with pytest.raises(AssertionError, match=told):
-        languages_suite._compare("zh", a_generation(), kept, "PNG")
+def test_a_changed_prompt_is_reported(stored: str | None, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        languages_suite._compare("zh", a_generation(), stored, "PNG")
     languages_suite._compare("zh", a_generation(), "a 画", "PNG")
 
 
@@ -299,7 +306,7 @@ def test_only_systems_that_ran_are_evidence(monkeypatch: pytest.MonkeyPatch) -> 
     test(declares("linux"), ran, claims.append)
     with pytest.raises(NotEvidenced, match="not run natively: windows, macos"):
         test(declares("linux", "windows", "macos"), ran, claims.append)
-    with pytest.raises(NotEvidenced, match="No image came back"):
+    with pytest.raises(NotEvidenced, match="The plugin returned no image"):
         test(declares("linux"), Ledger(calls=1), claims.append)
     with pytest.raises(AssertionError, match="does not declare"):
         test(declares("windows"), ran, claims.append)

@@ -73,7 +73,7 @@ def test_a_journal_cut_anywhere_is_no_run_or_not_passed(cut: int) -> None:
     assert (results.verdict.name, results.verdict.exit_code) == ("INCOMPLETE", 3)
     assert len(results.requirements) == len(ALL)
     unreached = [row for row in results.requirements if row.outcome is Outcome.NOT_EVIDENCED]
-    assert all(row.message == "the run was interrupted before this" for row in unreached)
+    assert all(row.message == "the run was interrupted before this requirement" for row in unreached)
 
 
 @given(st.data())
@@ -90,7 +90,7 @@ def test_what_was_planned_and_not_measured_is_told_though_the_run_ended(tmp_path
         journal.write("end", seconds=0.1, trouble=[])
     results = assemble(read_journal(tmp_path / "j"))
     assert results.verdict.name == "INCOMPLETE"
-    assert {row.message for row in results.requirements} == {"planned, but no test measured it"}
+    assert {row.message for row in results.requirements} == {"planned, but no test measured this requirement"}
 
 
 def test_what_the_plan_left_out_keeps_its_reason(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_journal_from_before_effort_was_kept_is_still_read() -> None:
 
 
 def test_an_event_without_what_it_must_have_is_told_as_damage() -> None:
-    with pytest.raises(ValueError, match="lacks 'demanded'"):
+    with pytest.raises(ValueError, match="lacks the key 'demanded'"):
         assemble(
             [
                 {"event": "run", "certify": {}, "candidate": {}, "profile": "quick"},

@@ -95,7 +95,7 @@ def test_a_replayed_manifest_and_a_moved_one_break_the_layers(tmp_path: Any) -> 
     one, other = generation(1, credentials=keys), generation(2, credentials=keys)
     judge_layers([one, other], anchors, tmp_path)
     again = Generation(one.request, one.pixels, one.png, {}, 0.1, "made.up")
-    with pytest.raises(AssertionError, match="on more than one image"):
+    with pytest.raises(AssertionError, match="on several images"):
         judge_layers([one, again], anchors, tmp_path)
     start = one.png.index(b"caBX") - 4
     length = 12 + int.from_bytes(one.png[start : start + 4], "big")
