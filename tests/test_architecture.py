@@ -244,7 +244,7 @@ def test_every_folder_of_code_is_a_package() -> None:
 
 
 def test_every_file_of_data_is_packed() -> None:
-    """By the patterns of pyproject.toml, which name kinds of files, and folders where those are no packages."""
+    """By the patterns of pyproject.toml: kinds of files, and the folders that are no packages."""
     data = PYPROJECT.partition("[tool.setuptools.package-data]")[2].partition("\n[")[0]
     patterns = re.findall(r'"\*(\.\w+)"', data)
     for room in PACKAGES:
