@@ -19,7 +19,7 @@ from .errors import ModelNotLoaded
 from .guidance import steps_warnings
 from .models.folder import check_folder
 from .models.lease import Lease
-from .models.libraries import import_libraries
+from .models.libraries import check_libraries, import_libraries
 from .models.loader import LoadedModel, ModelLoader
 from .models.lora import Lora, check_lora, with_loras
 from .models.remote import fetch_model
@@ -277,6 +277,7 @@ class Plugin:
         wanted = (config or self.config).device
         if wanted == "cpu":
             return "cpu"
+        check_libraries()
         import torch
 
         if torch.cuda.is_available():

@@ -244,7 +244,7 @@ def test_every_folder_of_code_is_a_package() -> None:
 
 
 def test_every_file_of_data_is_packed() -> None:
-    """By the patterns of pyproject.toml, which name kinds of files and no folders."""
+    """By the patterns of pyproject.toml: kinds of files, and the folders that are no packages."""
     data = PYPROJECT.partition("[tool.setuptools.package-data]")[2].partition("\n[")[0]
     patterns = re.findall(r'"\*(\.\w+)"', data)
     for room in PACKAGES:
@@ -252,6 +252,8 @@ def test_every_file_of_data_is_packed() -> None:
             is_source = path.suffix == ".py" or "__pycache__" in path.parts or path.is_dir()
             is_named = path.suffix in patterns or path.name in ("NOTICE", "py.typed")
             assert is_source or is_named or path.parent.name == "data", path
+            is_beside_code = (path.parent / "__init__.py").is_file()
+            assert is_source or is_beside_code or f'"{path.parent.name}/*"' in data, path
 
 
 def test_nothing_but_what_the_user_names_can_be_contacted() -> None:

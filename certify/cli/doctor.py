@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import certify
-from certify.plan.machine import capabilities, environment, gpu_names, this_system, version_of
+from certify.plan.host_program import host_program
+from certify.plan.machine import (
+    INSTALL_ENGINE,
+    capabilities,
+    environment,
+    gpu_names,
+    missing_of_engine,
+    this_system,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from certify.cli.arguments import Commands
@@ -58,6 +67,8 @@ class Diagnosis:
 def diagnose() -> list[Diagnosis]:
     return [
         Diagnosis("system", True, f"{this_system()}: native runs count for this system only"),
+        _diagnose_python(),
+        _diagnose_engine(),
         _diagnose_worker(),
         _diagnose_gpu(),
         _diagnose_image_library(),
@@ -72,6 +83,19 @@ def diagnose() -> list[Diagnosis]:
         *_diagnose_acceleration(),
         _diagnose_cache(),
     ]
+
+
+def _diagnose_python() -> Diagnosis:
+    if program := host_program():
+        return Diagnosis("python", False, f"{sys.prefix} is not certify's own", program.warning)
+    return Diagnosis("python", True, sys.prefix)
+
+
+def _diagnose_engine() -> Diagnosis:
+    if missing := missing_of_engine():
+        finding = f"not installed: {', '.join(missing)}; candidates cannot be run, static checks work"
+        return Diagnosis("engine", False, finding, INSTALL_ENGINE)
+    return Diagnosis("engine", True, f"torch {version_of('torch')}, diffusers {version_of('diffusers')}")
 
 
 def _diagnose_worker() -> Diagnosis:
@@ -106,6 +130,9 @@ def _diagnose_image_library() -> Diagnosis:
     )
     if probe.returncode == 0:
         return Diagnosis("opencv", True, probe.stdout.strip())
+    if version_of("opencv-python-headless") == version_of("opencv-python") == "not installed":
+        finding = "not installed; marks are written and read without it, faces and rivaGan are not"
+        return Diagnosis("opencv", False, finding, INSTALL_ENGINE)
     reason = probe.stderr.strip().splitlines()[-1] if probe.stderr.strip() else "no message"
     return Diagnosis(
         "opencv",
@@ -140,6 +167,8 @@ def _diagnose_faces() -> Diagnosis:
 
 def _diagnose_acceleration() -> list[Diagnosis]:
     """The accelerators that the engine can use here; runs in a subprocess, because it imports torch."""
+    if missing_of_engine():
+        return []
     script = (
         "import json; from reference_engine.accel import capabilities; "
         "print(json.dumps([[c.name, c.available, c.detail, c.remedy] for c in capabilities()]))"

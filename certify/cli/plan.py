@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from certify.candidate.candidate import read_candidate
     from certify.plan.catalogue import load_catalogue
-    from certify.plan.machine import capabilities
+    from certify.plan.machine import INSTALL_ENGINE, capabilities, missing_of_engine
     from certify.plan.plan import make_plan
     from certify.plan.profiles import profile_named
     from certify.submission.submission import open_submission
@@ -53,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     for row in plan.rows:
         print(_line(row))
     print(f"{plan.planned} of {len(plan.rows)} requirements would run, in about {plan.seconds:.0f} s.")
+    if plan.needs_worker and missing_of_engine():
+        print(f"Those that are not static need the extra engine, which is not installed: {INSTALL_ENGINE}")
     return 0
 
 

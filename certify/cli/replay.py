@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from certify.cli.installation import check_engine, warn_of_host_program
 from certify.cli.report import journal_of
 from certify.errors import UserError, did_you_mean
 
@@ -42,6 +43,7 @@ def replay(journal: Path, identifier: str) -> int:
     from certify.verdict.assemble import assemble
 
     request, before = _recorded(journal, identifier)
+    warn_of_host_program()
     with tempfile.TemporaryDirectory(prefix="certify-") as folder:
         out = Path(folder) / "run"
         again = replace(request, requirements=(identifier,), suites=(), out=str(out))
@@ -62,6 +64,7 @@ def replay(journal: Path, identifier: str) -> int:
 
 
 def _recorded(journal: Path, identifier: str) -> tuple[RunRequest, RequirementResult]:
+    from certify.plan.catalogue import load_catalogue
     from certify.plan.machine import check_device
     from certify.record.journal import read_journal
     from certify.run.request import RunRequest
@@ -77,7 +80,10 @@ def _recorded(journal: Path, identifier: str) -> tuple[RunRequest, RequirementRe
     if not Path(request.plugin).exists():
         raise UserError(f"The plugin of that run is gone: {request.plugin}.")
     check_device(request.device)
-    return request, _row(results, identifier)
+    row = _row(results, identifier)
+    catalogue = load_catalogue()
+    check_engine("replay", catalogue, catalogue.select([], [identifier]))
+    return request, row
 
 
 def _row(results: Results, identifier: str) -> RequirementResult:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certify.cli.arguments import EXIT_CODES, add_index, add_plugin, add_policy, add_selection
+from certify.cli.installation import check_engine, warn_of_host_program
 from certify.cli.option_values import address, index_place, policy_place, seconds
 from certify.errors import UserError, did_you_mean
 
@@ -78,7 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plugin is None:
         raise UserError("certify run takes a PLUGIN: a folder, wheel or zip.", "Or --resume DIR.")
     profile_named(arguments.profile)
-    load_catalogue().select(arguments.suite, arguments.requirement)
+    catalogue = load_catalogue()
+    check_engine("run", catalogue, catalogue.select(arguments.suite, arguments.requirement))
     load_policy(arguments.policy)
     _check_seed(arguments.seed)
     check_device(arguments.device)
@@ -87,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     plugin = Path(arguments.plugin).absolute()
     out = Path(arguments.out).absolute() if arguments.out else _next_folder(plugin)
     _check_out(out, plugin)
+    warn_of_host_program()
     return run_cleanly(
         RunRequest(
             plugin=str(plugin),
@@ -108,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
+    from certify.plan.catalogue import load_catalogue
     from certify.plan.machine import check_device
     from certify.run.restart import run_cleanly
     from certify.run.resume import recorded_request
@@ -124,7 +128,10 @@ def _resume(arguments: argparse.Namespace) -> int:
             f"certify run --resume {shlex.quote(folder)}",
         )
     request = recorded_request(Path(folder))
+    catalogue = load_catalogue()
+    check_engine("run", catalogue, catalogue.select(request.suites, request.requirements))
     check_device(request.device)
+    warn_of_host_program()
     return run_cleanly(request)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -12,6 +13,17 @@ from pathlib import Path
 from certify.errors import UserError
 
 SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+# What runs a candidate: its module -> its distribution. OpenCV, which the extra brings too, a run can do
+# without; `certify doctor` says where it does not load.
+ENGINE = {
+    "torch": "torch",
+    "diffusers": "diffusers",
+    "transformers": "transformers",
+    "peft": "peft",
+    "safetensors": "safetensors",
+    "imwatermark": "invisible-watermark",
+}
+INSTALL_ENGINE = "pip install 'sd-certify[engine]'"
 
 
 def this_system() -> str:
@@ -51,6 +63,18 @@ def gpu_names() -> list[str]:
         return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
     finally:
         pynvml.nvmlShutdown()
+
+
+def missing_of_engine() -> list[str]:
+    """The packages of the extra `engine` that are not installed. None is imported for this."""
+    return [distribution for name, distribution in ENGINE.items() if not _can_be_found(name)]
+
+
+def _can_be_found(module: str) -> bool:
+    try:
+        return module in sys.modules or importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
 
 
 def check_device(device: str) -> None:

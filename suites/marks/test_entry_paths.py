@@ -62,7 +62,7 @@ def test_every_way_to_an_image_marks_it(
     assert not unmarked, (
         f"{len(unmarked)} of {len(made)} ways to generate an image leave it unmarked: {names}."
     )
-    unknown = [f"{way.name} ({way.skipped})" for way in tried if way.unasked]
+    unknown = [f"{way.name} ({way.skipped})" for way in tried if way.skipped]
     unknown += [
         f"{name} (too flat or too small)" for name, _, reading in readings if reading.state != "present"
     ]
