@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certify.cli.arguments import EXIT_CODES, add_plugin, add_policy, add_selection
+from certify.cli.installation import warn_of_host_program
 
 if TYPE_CHECKING:
     from certify.cli.arguments import Commands
@@ -34,6 +35,8 @@ def add_to(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from certify.run.check import CheckRequest, check
     from certify.terminal.streams import say
+
+    warn_of_host_program()
 
     def replay(identifier: str) -> str:
         words = ["certify", "check", arguments.plugin, "--requirement", identifier]

@@ -206,6 +206,8 @@ def model_cache() -> Path:
 
 def self_test() -> Isolation | str:
     """The isolation of a worker that loads nothing, or why it could not be measured."""
+    if missing_of_engine():
+        return "the extra engine is not installed"
     from certify.sandbox.host.faults import CandidateFault, HostError
     from certify.sandbox.host.host import Host
     from certify.sandbox.host.isolation import measure_isolation

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from certify.errors import UserError
 
-if TYPE_CHECKING:
-    from certify.plan.catalogue import Catalogue
 
-
-def check_engine(command: str, catalogue: Catalogue, selected: Iterable[str]) -> None:
-    """Raises UserError where one of the requirements `selected` has the candidate run and no engine is here.
-
-    Static requirements need none, so that one of them can be measured again where it was measured.
-    """
+def check_engine(command: str) -> None:
+    """Raises UserError where the extra `engine`, which runs candidates, is not installed."""
     from certify.plan.machine import INSTALL_ENGINE, missing_of_engine
 
-    static = {row.id for row in catalogue.requirements if row.when == "static"}
-    if static.issuperset(selected):
-        return
     if missing := missing_of_engine():
         lacking = ", ".join(missing)
         raise UserError(

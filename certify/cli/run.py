@@ -79,8 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plugin is None:
         raise UserError("certify run takes a PLUGIN: a folder, wheel or zip.", "Or --resume DIR.")
     profile_named(arguments.profile)
-    catalogue = load_catalogue()
-    check_engine("run", catalogue, catalogue.select(arguments.suite, arguments.requirement))
+    load_catalogue().select(arguments.suite, arguments.requirement)
+    check_engine("run")
     load_policy(arguments.policy)
     _check_seed(arguments.seed)
     check_device(arguments.device)
@@ -111,7 +111,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    from certify.plan.catalogue import load_catalogue
     from certify.plan.machine import check_device
     from certify.run.restart import run_cleanly
     from certify.run.resume import recorded_request
@@ -128,8 +127,7 @@ def _resume(arguments: argparse.Namespace) -> int:
             f"certify run --resume {shlex.quote(folder)}",
         )
     request = recorded_request(Path(folder))
-    catalogue = load_catalogue()
-    check_engine("run", catalogue, catalogue.select(request.suites, request.requirements))
+    check_engine("run")
     check_device(request.device)
     warn_of_host_program()
     return run_cleanly(request)

@@ -22,6 +22,9 @@ ENGINE = {
     "peft": "peft",
     "safetensors": "safetensors",
     "imwatermark": "invisible-watermark",
+    "pytest": "pytest",
+    "psutil": "psutil",
+    "rich": "rich",
 }
 INSTALL_ENGINE = "pip install 'sd-certify[engine]'"
 

@@ -106,7 +106,7 @@ def test_a_word_of_one_s_own_is_looked_for(tmp_path: Path, capsys: pytest.Captur
     ("words", "told"),
     [
         (["nothing.png"], "cannot be read"),
-        (["{note}"], "no PNG, JPEG or WebP"),
+        (["{note}"], "not a PNG, JPEG or WebP"),
         (["{broken}"], "longer than the file"),
         (["{jpeg}"], "cannot be decoded"),
         (["{marked}", "--payload", "zz"], "not hexadecimal"),
