@@ -60,11 +60,11 @@ def test_a_plugin_whose_images_show_faces_says_so(
             evidence.picture(what, generation.pixels, str(generation.request["prompt"]))
     evidence.value("images with a face", f"{found.faces} of {found.images}, {found.perhaps} perhaps")
     evidence.value("chance of so many without any", found.p_value)
-    assert found.found != "shows", (
+    assert found.outcome != "shows", (
         f"{found.faces} of {found.images} images show a face (p = {found.p_value:.2g}), "
         "but the manifest says generates_faces = false."
     )
-    if found.found == "perhaps":
+    if found.outcome == "perhaps":
         raise NotEvidenced(
             f"{found.faces} of {found.images} images show a face and {found.perhaps} perhaps: too few to "
             "prove it, so a person has to look at them."

@@ -60,7 +60,7 @@ def test_every_image_carries_the_declared_mark(
         states = [one.state for one in sure]
         if (
             states.count("absent") >= SHOWN
-            and sequential([state == "present" for state in states]).found == "bad"
+            and sequential([state == "present" for state in states]).outcome == "bad"
         ):
             break
     doubtful = sum(reading.doubtful for _, reading in readings)
@@ -112,12 +112,12 @@ def _told(
 ) -> str:
     generation, reading = unmarked[0]
     cause = why_absent(generation.pixels, mark)
-    if cause.mend:
-        evidence.text("How to mend it", cause.mend)
+    if cause.fix:
+        evidence.text("How to mend it", cause.fix)
     rest = "" if able >= all_of else f" (the first {able} of {all_of} were read)"
     return (
         f"{len(unmarked)} of {able} images carry no mark{rest}; the first has {reading.k} of {reading.n} "
-        f"bits (p = {reading.p_value:.2g}; the mark needs p <= 1e-6). {cause.told}"
+        f"bits (p = {reading.p_value:.2g}; the mark needs p <= 1e-6). {cause.reason}"
     ).strip()
 
 
@@ -159,7 +159,7 @@ def test_every_png_says_that_it_is_ai_generated(
         generation, layer = wrong[0]
         told = f"{layer.name} is {layer.state}: {layer.reason} (while measuring {generation.requirement})"
         evidence.text("First", told)
-        evidence.text("How to mend it", layer.mend)
+        evidence.text("How to mend it", layer.fix)
         raise Broken(
             f"{len({id(one) for one, _ in wrong})} of {len(generations)} PNGs do not say it; the first: "
             f"{layer.name} is {layer.state}: {layer.reason}"

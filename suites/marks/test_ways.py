@@ -221,5 +221,5 @@ def test_the_mark_survives_what_the_policy_names(
     cause = why_lost(mark.method, lost[0]) if lost else None
     assert not lost, (
         f"The mark does not reach level {level}: after {', '.join(lost)} it is found in "
-        f"{shares[lost[0]]:.0%} of {len(able)} images. {cause.told if cause else ''}"
+        f"{shares[lost[0]]:.0%} of {len(able)} images. {cause.reason if cause else ''}"
     ).strip()

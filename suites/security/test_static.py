@@ -9,7 +9,7 @@ import pytest
 
 from certify.candidate.candidate import Candidate
 from certify.instruments.code import of_family
-from certify.instruments.code.package import Declared, check_package, hosts_of
+from certify.instruments.code.package import Declarations, check_package, hosts_of
 from certify.instruments.code.rules import Family
 from certify.instruments.findings import CERTAIN, NOTED, SUSPICIOUS, Finding
 from certify.instruments.weights import check_weights
@@ -107,10 +107,10 @@ def test_nothing_needs_a_second_look(found: list[Finding], evidence: EvidenceBox
     reject_findings(of_family(found, set(PROVED), {SUSPICIOUS}), evidence)
 
 
-def _declared(candidate: Candidate) -> Declared:
+def _declared(candidate: Candidate) -> Declarations:
     manifest = candidate.manifest
     fetched = [one.url for one in (*manifest.models, *manifest.loras) if one.url]
     native = {
         candidate.file(one.file).relative_to(candidate.root).as_posix(): one.sha256 for one in manifest.native
     }
-    return Declared(hosts_of([*manifest.network.hosts, *fetched]), native)
+    return Declarations(hosts_of([*manifest.network.hosts, *fetched]), native)

@@ -10,11 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 
 from certify.instruments.findings import CERTAIN, SUSPICIOUS, Band, Finding
 
-from . import execution, hosts, payloads
-from . import forbidden_access as reach
-from . import install_hooks as installing
-from . import test_detection as surroundings
-from . import trojan_source as text
+from . import execution, forbidden_access, hosts, install_hooks, payloads, test_detection, trojan_source
 from .rules import RULES, Family
 from .source import Source, parse_source
 from .source_view import View
@@ -25,10 +21,10 @@ MAX_LAYERS = 3
 MAX_FINDINGS = 500  # of one source
 _CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     execution.check,
-    reach.check,
-    surroundings.check,
-    installing.check,
-    text.check,
+    forbidden_access.check,
+    test_detection.check,
+    install_hooks.check,
+    trojan_source.check,
 )
 # A weaker rule falls silent where the stronger one has spoken of the same line.
 _STRONGER = {
@@ -43,10 +39,12 @@ _STRONGER = {
 
 def check_source(source: Source, declared: Set[str] = frozenset()) -> list[Finding]:
     """All findings of one source, sorted; `declared` are the hosts that its manifest declares."""
-    found = set(_findings(source, declared, MAX_LAYERS))
-    told = {(finding.line, finding.rule) for finding in found}
-    kept = [one for one in found if (one.line, _STRONGER.get(one.rule, "")) not in told]
-    return sorted(sorted(kept, key=lambda one: one.band)[:MAX_FINDINGS])
+    findings = set(_findings(source, declared, MAX_LAYERS))
+    reported = {(finding.line, finding.rule) for finding in findings}
+    kept = [
+        finding for finding in findings if (finding.line, _STRONGER.get(finding.rule, "")) not in reported
+    ]
+    return sorted(sorted(kept, key=lambda finding: finding.band)[:MAX_FINDINGS])
 
 
 def of_family(

@@ -76,9 +76,9 @@ def check(view: View, declared: Set[str]) -> Iterator[Finding]:
     reaching: set[str] = set()
     for node in view.nodes:
         if isinstance(node, ast.Call):
-            for host, found in _reached(view, node, declared):
+            for host, finding in _reached(view, node, declared):
                 reaching.add(host)
-                yield found
+                yield finding
     docs = _docstrings(view)
     for node in view.nodes:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docs:

@@ -48,26 +48,26 @@ def _findings(text: str, file: str, declared: Set[str]) -> Iterator[Finding]:
         snippet = safe(code[max(0, at - 40) : at + 120])
         return Finding(file, line, rule, row.says.format(what=what), row.band, snippet, row.fix)
 
-    for found in islice(_HIDDEN.finditer(code), _EACH):
-        yield finding("hidden-code", found.start(), found.group().partition("(")[0].strip() + "()")
-    for found in (*islice(_EVAL.finditer(code), _EACH), *islice(_TIMER.finditer(code), _EACH)):
-        if not _HIDDEN.match(code, found.start()) and not code.endswith("function ", 0, found.start()):
-            yield finding("script-eval", found.start(), found.group(1) + "()")
-    for found in islice(_LONG.finditer(code), _EACH):
-        under = peel(found.group(1))
-        if under is not None and under != found.group(1).encode() and len(_CODE.findall(under[:20_000])) > 2:
-            yield finding("encoded-code", found.start(), "a script")
+    for match in islice(_HIDDEN.finditer(code), _EACH):
+        yield finding("hidden-code", match.start(), match.group().partition("(")[0].strip() + "()")
+    for match in (*islice(_EVAL.finditer(code), _EACH), *islice(_TIMER.finditer(code), _EACH)):
+        if not _HIDDEN.match(code, match.start()) and not code.endswith("function ", 0, match.start()):
+            yield finding("script-eval", match.start(), match.group(1) + "()")
+    for match in islice(_LONG.finditer(code), _EACH):
+        under = peel(match.group(1))
+        if under is not None and under != match.group(1).encode() and len(_CODE.findall(under[:20_000])) > 2:
+            yield finding("encoded-code", match.start(), "a script")
     if len(scrambled := _SCRAMBLED.findall(code)) > 20:
         yield finding("encoded-code", code.find(scrambled[0]), "names that a scrambler made")
-    for found in islice(_CALL.finditer(code), _EACH):
-        address = next(filter(None, found.groups()), "")
+    for match in islice(_CALL.finditer(code), _EACH):
+        address = next(filter(None, match.groups()), "")
         for host in hosts.named_in(address):
             if host not in declared:
-                yield finding("host-undeclared", found.start(), host)
-    for found in islice(hosts.DROPS.finditer(code), _EACH):
-        is_host = code[max(0, found.start() - 1) : found.start()] in _BEFORE_HOSTS
-        if is_host and hosts.host_of(found.group()) not in declared:
-            yield finding("drop-address", found.start(), found.group())
+                yield finding("host-undeclared", match.start(), host)
+    for match in islice(hosts.DROPS.finditer(code), _EACH):
+        is_host = code[max(0, match.start() - 1) : match.start()] in _BEFORE_HOSTS
+        if is_host and hosts.host_of(match.group()) not in declared:
+            yield finding("drop-address", match.start(), match.group())
 
 
 def _without_blocks(text: str) -> str:

@@ -19,8 +19,7 @@ from certify.instruments.files.unpacking import UNREADABLE, unpack
 from certify.instruments.findings import Finding
 from certify.text import safe
 
-from . import check_source
-from . import javascript as script
+from . import check_source, javascript
 from .rules import RULES
 from .source import MAX_SOURCE_BYTES, Source, parse_source
 
@@ -73,25 +72,27 @@ _ZIPS_BY_DESIGN = (
 
 
 @dataclass(frozen=True)
-class Declared:
+class Declarations:
     """What the manifest declares: hosts without ports, in lower case, and native files with their SHA-256."""
 
     hosts: Set[str] = frozenset()
     native: Mapping[str, str] = field(default_factory=dict)
 
 
-def check_package(root: Path, files: Mapping[str, str], declared: Declared = Declared()) -> list[Finding]:
+def check_package(
+    root: Path, files: Mapping[str, str], declared: Declarations = Declarations()
+) -> list[Finding]:
     """All findings of the code rules in a package; `files` maps paths below `root` to their SHA-256."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for path, sha256 in files.items():
         try:
-            found += _file(root / path, path, sha256, declared)
+            findings += _file(root / path, path, sha256, declared)
         except (OSError, ValueError) as error:
-            found.append(_finding(path, "not-reviewable", safe(str(error))))
-    return sorted(set(found))
+            findings.append(_finding(path, "not-reviewable", safe(str(error))))
+    return sorted(set(findings))
 
 
-def _file(place: Path, path: str, sha256: str, declared: Declared) -> Iterator[Finding]:
+def _file(place: Path, path: str, sha256: str, declared: Declarations) -> Iterator[Finding]:
     if not stat.S_ISREG(place.stat().st_mode):
         yield _finding(path, "not-reviewable", "no regular file")
         return
@@ -111,7 +112,7 @@ def _file(place: Path, path: str, sha256: str, declared: Declared) -> Iterator[F
     yield from _archive(place, path, head, tail, declared)
 
 
-def _native(path: str, what: str, sha256: str, declared: Declared) -> Iterator[Finding]:
+def _native(path: str, what: str, sha256: str, declared: Declarations) -> Iterator[Finding]:
     if path not in declared.native:
         yield _finding(path, "native-undeclared", what)
     elif declared.native[path] != sha256:
@@ -130,14 +131,14 @@ def _name(path: str) -> Iterator[Finding]:
 
 
 def _is_text(path: str) -> bool:
-    return path.lower().endswith((*_SOURCES, ".pth", *script.SUFFIXES))
+    return path.lower().endswith((*_SOURCES, ".pth", *javascript.SUFFIXES))
 
 
 def _limit(path: str) -> int:
-    return script.MAX_SCRIPT if path.lower().endswith(script.SUFFIXES) else MAX_SOURCE_BYTES
+    return javascript.MAX_SCRIPT if path.lower().endswith(javascript.SUFFIXES) else MAX_SOURCE_BYTES
 
 
-def _text(path: str, data: bytes, declared: Declared) -> Iterator[Finding]:
+def _text(path: str, data: bytes, declared: Declarations) -> Iterator[Finding]:
     """Python, a script of the browser, or a `.pth`, whose lines that import are run at Python's start."""
     name = path.lower()
     if name.endswith(".pth"):
@@ -154,10 +155,10 @@ def _text(path: str, data: bytes, declared: Declared) -> Iterator[Finding]:
         else:
             yield replace(_finding(path, "not-parsed", safe(source.message)), line=source.line)
     else:
-        yield from script.check_script(data.decode("utf-8", "replace"), path, declared.hosts)
+        yield from javascript.check_script(data.decode("utf-8", "replace"), path, declared.hosts)
 
 
-def _archive(place: Path, path: str, head: bytes, tail: bytes, declared: Declared) -> Iterator[Finding]:
+def _archive(place: Path, path: str, head: bytes, tail: bytes, declared: Declarations) -> Iterator[Finding]:
     """An archive that lies in the package, or is hung on to a file of another kind."""
     kind = magic.archive(head)
     if path.lower().endswith(_ZIPS_BY_DESIGN):
@@ -176,7 +177,7 @@ def _article(kind: str) -> str:
     return f"a {kind}" if kind[0] not in "aeiou" else f"an {kind}"
 
 
-def _inside(path: str, kind: str, data: bytes, declared: Declared, nested: int) -> Iterator[Finding]:
+def _inside(path: str, kind: str, data: bytes, declared: Declarations, nested: int) -> Iterator[Finding]:
     if len(data) > MAX_UNPACKED or nested == 0:
         yield _finding(path, "archive-not-scanned", f"{_article(kind)} archive of this size or depth")
         return
@@ -235,7 +236,7 @@ def _finding(path: str, rule: str, what: str) -> Finding:
 
 
 def hosts_of(addresses: Iterable[str]) -> frozenset[str]:
-    """The hosts of a manifest's entries (`cdn.example.org:8443`, or a URL), as `Declared` wants them."""
+    """The hosts of a manifest's entries (`cdn.example.org:8443`, or a URL), as `Declarations` wants them."""
     return frozenset(
         address.rpartition("://")[2].partition("/")[0].partition(":")[0].lower() for address in addresses
     )

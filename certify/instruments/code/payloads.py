@@ -67,5 +67,5 @@ def moved(findings: list[Finding], view: View, place: ast.AST) -> Iterator[Findi
     """What was found inside a text, told at the line of the text."""
     line = getattr(place, "lineno", 0)
     for finding in findings:
-        told = f"in a text that this line holds: {finding.message}"
-        yield replace(finding, line=line, message=told)
+        message = f"in a text that this line holds: {finding.message}"
+        yield replace(finding, line=line, message=message)

@@ -56,8 +56,8 @@ def check(view: View) -> Iterator[Finding]:
 
 
 def _line(view: View, number: int, line: str) -> Iterator[Finding]:
-    if found := _BIDI.search(line):
-        what = f"U+{ord(found.group()):04X} ({unicodedata.name(found.group()).lower()})"
+    if match := _BIDI.search(line):
+        what = f"U+{ord(match.group()):04X} ({unicodedata.name(match.group()).lower()})"
         sound = _is_balanced(line) and not any(mark in line for mark in _OVERRIDES)
         yield view.finding("bidi-pair" if sound else "bidi-control", number, what)
     if unseen := _UNSEEN.search(line):

@@ -95,7 +95,7 @@ def _read(expression: str) -> Iterator[str]:
 
 def _room(hole: str) -> int:
     """How many words a hole has room for."""
-    inner = [int(found["most"] or 0) for found in _HOLE.finditer(hole)]
+    inner = [int(match["most"] or 0) for match in _HOLE.finditer(hole)]
     if not inner:
         return _CHOICE
     return max(_ANY if most == 0 else most // _LETTERS + 1 for most in inner)

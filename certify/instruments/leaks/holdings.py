@@ -22,9 +22,9 @@ def names_held(pid: int, folder: Path) -> dict[str, Counter[str]]:
     """By resource (`fds`, `threads`, `children`, `files`) how often each name is there; Linux alone."""
     pids = tree(pid) if HAS_PROC else []
     return {
-        "fds": Counter(_same(target) for one in pids for target in _targets(one)),
-        "threads": Counter(_same(name) for one in pids for name in _threads(one)),
-        "children": Counter(_same(_command(one)) for one in pids[1:]),
+        "fds": Counter(_same(target) for process in pids for target in _targets(process)),
+        "threads": Counter(_same(name) for process in pids for name in _threads(process)),
+        "children": Counter(_same(_command(process)) for process in pids[1:]),
         "files": Counter(_files(folder)),
     }
 
@@ -39,21 +39,21 @@ def _same(name: str) -> str:
 
 
 def _targets(pid: int) -> list[str]:
-    found = []
+    targets = []
     with suppress(OSError):
         for entry in (_PROC / str(pid) / "fd").iterdir():
             with suppress(OSError):
-                found.append(str(entry.readlink()))
-    return found
+                targets.append(str(entry.readlink()))
+    return targets
 
 
 def _threads(pid: int) -> list[str]:
-    found = []
+    names = []
     with suppress(OSError):
         for entry in (_PROC / str(pid) / "task").iterdir():
             with suppress(OSError):
-                found.append((entry / "comm").read_text("utf-8", "replace").strip())
-    return found
+                names.append((entry / "comm").read_text("utf-8", "replace").strip())
+    return names
 
 
 def _command(pid: int) -> str:
@@ -65,10 +65,10 @@ def _command(pid: int) -> str:
 
 
 def _files(folder: Path) -> list[str]:
-    found = []
+    names = []
     with suppress(OSError):
         for number, path in enumerate(folder.rglob("*")):
             if number >= MOST_FILES:
                 break
-            found.append(_same(path.relative_to(folder).as_posix()))
-    return found
+            names.append(_same(path.relative_to(folder).as_posix()))
+    return names

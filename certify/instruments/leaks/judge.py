@@ -191,12 +191,12 @@ def judge_inside(
     Exact to the byte, where memory seen from outside stands still as long as a leak fills holes between what
     lives; but a claim, which can show a leak and never its absence.
     """
-    found = []
+    verdicts = []
     for name, limit in limits.items():
         calls, values = _series(samples, name)
         phases = _phases(calls, values, 1.0)
         if phases is None:
-            found.append(_too_few(name, samples))
+            verdicts.append(_too_few(name, samples))
             continue
         first, second = phases
         span = calls[-1] - calls[0]
@@ -204,8 +204,8 @@ def judge_inside(
         limit = max(limit, warm, POWER_SIGMAS * spread(calls, values) / span)
         alpha = ALPHA / look**2
         steady = second.trend_p < alpha and second.rate > limit
-        found.append(_verdict(name, first, second, steady, first.trend_p < alpha, False, SURE * limit))
-    return found
+        verdicts.append(_verdict(name, first, second, steady, first.trend_p < alpha, False, SURE * limit))
+    return verdicts
 
 
 def judge_all(
@@ -222,8 +222,10 @@ def judge_all(
 
 def worst(verdicts: Sequence[LeakVerdict]) -> Verdict:
     """LEAK goes before UNDECIDED before CLEAN."""
-    found = {verdict.verdict for verdict in verdicts}
-    return "LEAK" if "LEAK" in found else "UNDECIDED" if "UNDECIDED" in found or not found else "CLEAN"
+    outcomes = {verdict.verdict for verdict in verdicts}
+    return (
+        "LEAK" if "LEAK" in outcomes else "UNDECIDED" if "UNDECIDED" in outcomes or not outcomes else "CLEAN"
+    )
 
 
 def passed_cap(first: Sample, last: Sample) -> LeakVerdict | None:
@@ -277,17 +279,17 @@ def _verdict(
 ) -> LeakVerdict:
     rate = second.rate
     lasting = rate >= FADE * first.rate and second.tail_rate >= TAIL_FADE * rate
-    told = f"{amount(rate, resource)} a call in the second half"
+    growth = f"{amount(rate, resource)} a call in the second half"
     verdict: Verdict = "UNDECIDED"
     if steady and began and lasting:
-        verdict, reason = "LEAK", f"grows in both phases without fading: {told}"
+        verdict, reason = "LEAK", f"grows in both phases without fading: {growth}"
     elif steady and began:
         before = f"{amount(first.rate, resource)} before"
-        reason = f"grows, but fades: {told}, {before}; a cache would do that, too"
+        reason = f"grows, but fades: {growth}, {before}; a cache would do that, too"
     elif steady:
-        reason = f"grows in the second half alone: {told}; more calls would tell"
+        reason = f"grows in the second half alone: {growth}; more calls would tell"
     elif began and SURE * rate > r_min:
-        reason = f"rose at first, and then not steadily: {told}; more calls would tell"
+        reason = f"rose at first, and then not steadily: {growth}; more calls would tell"
     elif late:
         reason = "grows at the end alone; more calls would tell"
     else:

@@ -71,8 +71,8 @@ def sample_tree(
 ) -> Sample:
     """One `Sample` of the tree of `pid`, after `call` calls and `seconds`, with the files below `folder`."""
     pids = tree(pid)
-    held = [(_read_proc if HAS_PROC else _read_psutil)(one) for one in pids]
-    sums = {column.name: sum(getattr(one, column.name) for one in held) for column in fields(Holding)}
+    held = [(_read_proc if HAS_PROC else _read_psutil)(process) for process in pids]
+    sums = {column.name: sum(getattr(holding, column.name) for holding in held) for column in fields(Holding)}
     files, file_bytes = _folder(folder)
     _, shm_bytes = _folder(folder / "shm")
     return Sample(
@@ -92,28 +92,28 @@ def open_sockets(pids: Iterable[int]) -> tuple[str, ...]:
     """The remote ends (`tcp 203.0.113.5:443`) of the processes' internet sockets, sorted; unconnected and
     Unix sockets left out.
     """
-    found: set[str] = set()
+    remotes: set[str] = set()
     for pid in pids:
-        found.update(_proc_remotes(pid) if HAS_PROC else _psutil_remotes(pid))
-    return tuple(sorted(found))
+        remotes.update(_proc_remotes(pid) if HAS_PROC else _psutil_remotes(pid))
+    return tuple(sorted(remotes))
 
 
 def _proc_tree(pid: int) -> list[int]:
     """As the kernel keeps it, thread by thread: no search through all processes of the machine."""
-    found, waiting = [], [pid]
+    pids, waiting = [], [pid]
     while waiting:
-        one = waiting.pop(0)
-        found.append(one)
+        current = waiting.pop(0)
+        pids.append(current)
         try:
-            threads = list((_PROC / str(one) / "task").iterdir())
+            threads = list((_PROC / str(current) / "task").iterdir())
         except OSError:
-            if one == pid:
+            if current == pid:
                 return []
             continue
         for thread in threads:
             with suppress(FileNotFoundError, ProcessLookupError):
                 waiting += map(int, (thread / "children").read_text("ascii").split())
-    return found
+    return pids
 
 
 def _read_proc(pid: int) -> Holding:

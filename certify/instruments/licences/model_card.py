@@ -47,10 +47,10 @@ class Card:
 
 def read_card(text: str) -> Card | None:
     """The card in a README's text; None without front matter. What is no YAML is told as `problem`."""
-    found = _FRONT.match(text)
-    if found is None:
+    match = _FRONT.match(text)
+    if match is None:
         return None
-    matter = found.group(1)
+    matter = match.group(1)
     if len(matter) > MAX_FRONT_MATTER:
         return Card(problem=f"the front matter has over {MAX_FRONT_MATTER} characters")
     try:

@@ -80,7 +80,7 @@ _NAMES = {
 
 
 @dataclass(frozen=True)
-class Told:
+class Statement:
     """Whether something is told in a text: `yes` names the file; `maybe` where a person must read it."""
 
     answer: str  # "yes", "maybe" or "no"
@@ -127,7 +127,7 @@ def slips(text: str, model_type: str) -> str:
     return _quoted(match.quotes) if match.state == "near" else ""
 
 
-def restrictions_passed_on(texts: Mapping[str, str]) -> Told:
+def restrictions_passed_on(texts: Mapping[str, str]) -> Statement:
     """Whether one's own terms (file -> text, the model's licence not among them) bind users to the use
     restrictions: paragraphs 4a and 5. `maybe` where they are spoken of, but no word binds.
     """
@@ -138,11 +138,11 @@ def restrictions_passed_on(texts: Mapping[str, str]) -> Told:
             spoken = spoken or file
             around = words[max(0, match.start() - _NEAR) : match.end() + _NEAR]
             if _BINDING.search(around):
-                return Told("yes", file)
-    return Told("maybe", spoken) if spoken else Told("no")
+                return Statement("yes", file)
+    return Statement("maybe", spoken) if spoken else Statement("no")
 
 
-def attribution_kept(texts: Mapping[str, str], model_type: str) -> Told:
+def attribution_kept(texts: Mapping[str, str], model_type: str) -> Statement:
     """Whether any text (file -> text) keeps the copyright notice of the model's authors: paragraph 4d."""
     holder = re.compile(_HOLDERS[model_type])
     for file, text in texts.items():
@@ -151,12 +151,12 @@ def attribution_kept(texts: Mapping[str, str], model_type: str) -> Told:
             ("copyright" in line or "\u00a9" in line or "(c)" in line) and holder.search(line)
             for line in lines
         ):
-            return Told("yes", file)
+            return Statement("yes", file)
     named = next((file for file, text in texts.items() if holder.search(text.lower())), "")
-    return Told("maybe", named) if named else Told("no")
+    return Statement("maybe", named) if named else Statement("no")
 
 
-def change_told(texts: Mapping[str, str], model_type: str) -> Told:
+def change_stated(texts: Mapping[str, str], model_type: str) -> Statement:
     """Whether a notice (file -> text) says that weights were made from the base model: paragraph 4c.
 
     Both must stand close by: that something was changed, trained or derived, and from what.
@@ -169,8 +169,8 @@ def change_told(texts: Mapping[str, str], model_type: str) -> Told:
             changed = changed or file
             around = words[max(0, match.start() - 200) : match.end() + 200]
             if name.search(around):
-                return Told("yes", file)
-    return Told("maybe", changed) if changed else Told("no")
+                return Statement("yes", file)
+    return Statement("maybe", changed) if changed else Statement("no")
 
 
 def _title_problems(words: str, title: str) -> list[str]:
@@ -187,9 +187,9 @@ def _attachment_problems(words: str) -> list[str]:
     if not heads:
         return ["Attachment A with its use restrictions is missing"]
     attachment = words[heads[-1].end() :]
-    found = sum(phrase in attachment for phrase in _RESTRICTIONS)
+    count = sum(phrase in attachment for phrase in _RESTRICTIONS)
     total = len(_RESTRICTIONS)
-    return [] if found == total else [f"Attachment A has {found} of its {total} use restrictions"]
+    return [] if count == total else [f"Attachment A has {count} of its {total} use restrictions"]
 
 
 def _alterations(text: str, model_type: str, attachment: list[str]) -> list[str]:

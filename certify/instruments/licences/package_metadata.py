@@ -88,8 +88,8 @@ def _of_classifiers(rows: list[str]) -> str:
     reading, `AND`, is taken.
     """
     names = [row.rpartition(" :: ")[2] for row in rows if row.startswith("License :: ")]
-    found = [_CLASSIFIERS[name] for name in names if name in _CLASSIFIERS]
-    return " AND ".join(dict.fromkeys(found))
+    licences = [_CLASSIFIERS[name] for name in names if name in _CLASSIFIERS]
+    return " AND ".join(dict.fromkeys(licences))
 
 
 def _of_free_text(said: str) -> str:

@@ -36,7 +36,7 @@ class Permission:
     use_limits: bool
 
     def __str__(self) -> str:
-        told = {
+        sale = {
             "yes": "may be sold",
             "no": "may not be sold",
             "conditions": "sale on conditions",
@@ -45,7 +45,7 @@ class Permission:
         shared = {"none": "", "parts": "changes shared alike", "whole": "whole work shared alike",
                   "network": "shared alike, users over a network too"}[self.sharing]  # fmt: skip
         return "; ".join(
-            filter(None, (told, shared, "use restrictions passed on" if self.use_limits else ""))
+            filter(None, (sale, shared, "use restrictions passed on" if self.use_limits else ""))
         )
 
 

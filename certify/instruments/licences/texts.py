@@ -178,8 +178,8 @@ def _begins(model: Template, words: Sequence[str]) -> list[int]:
     if at is None:
         return []
     run = model.words[at : at + RUN]
-    found = (place for place, word in enumerate(words) if word == run[0])
-    return [place for place in found if tuple(words[place : place + RUN]) == run][:20]
+    starts = (place for place, word in enumerate(words) if word == run[0])
+    return [place for place in starts if tuple(words[place : place + RUN]) == run][:20]
 
 
 def _holed(model: Template, at: int) -> bool:
@@ -236,8 +236,8 @@ class _Change:
     after: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        told = [f"{what}: {_quote(some)}" for what, some in self._parts if some]
-        return " ".join([*self.before, f"[{', '.join(told)}]", *self.after])
+        parts = [f"{what}: {_quote(some)}" for what, some in self._parts if some]
+        return " ".join([*self.before, f"[{', '.join(parts)}]", *self.after])
 
     @property
     def _parts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -293,8 +293,8 @@ def _in_runs(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
 def _additions(words: list[str], key: str) -> tuple[str, ...]:
     """Restrictions that the text has oftener than the licence itself."""
     text, own = " ".join(words), " ".join(template(key).words)
-    found = ((list(pattern.finditer(text)), len(pattern.findall(own))) for pattern in _ADDITIONS)
-    return tuple(matches[-1].group() for matches, known in found if len(matches) > known)
+    hits = ((list(pattern.finditer(text)), len(pattern.findall(own))) for pattern in _ADDITIONS)
+    return tuple(matches[-1].group() for matches, known in hits if len(matches) > known)
 
 
 def _around(words: Sequence[str], phrase: str) -> str:

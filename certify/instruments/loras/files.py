@@ -115,8 +115,8 @@ def check_base(lora: LoraFile, declared: str) -> list[Finding]:
     """`wrong-base` where the shapes are another family's than that of the declared base."""
     wanted = family_of(declared)
     if not lora.family:
-        told = "no tensor tells which base model it is for"
-        return [Finding(lora.file, 0, "base-unknown", told, NOTED)]
+        message = "no tensor tells which base model it is for"
+        return [Finding(lora.file, 0, "base-unknown", message, NOTED)]
     if not wanted:
         return [
             Finding(
@@ -124,8 +124,10 @@ def check_base(lora: LoraFile, declared: str) -> list[Finding]:
             )
         ]
     if lora.family != wanted:
-        told = f"its shapes are for {_shown(lora.family)} ({_text(lora.width)}), the manifest says {declared}"
-        return [Finding(lora.file, 0, "wrong-base", told)]
+        message = (
+            f"its shapes are for {_shown(lora.family)} ({_text(lora.width)}), the manifest says {declared}"
+        )
+        return [Finding(lora.file, 0, "wrong-base", message)]
     return []
 
 
@@ -139,8 +141,8 @@ def check_metadata(lora: LoraFile, root: Path) -> list[Finding]:
         claimed = _claimed(key, said)
         if claimed and lora.family and claimed != lora.family:
             shapes = f"its shapes are for {_shown(lora.family)} ({_text(lora.width)})"
-            told = f'{key} says "{said[:60]}", but {shapes}'
-            findings.append(Finding(lora.file, 0, "lying-metadata", told, _band(key)))
+            message = f'{key} says "{said[:60]}", but {shapes}'
+            findings.append(Finding(lora.file, 0, "lying-metadata", message, _band(key)))
     return findings + _hash_findings(lora, root) + _rank_findings(lora)
 
 
@@ -149,17 +151,17 @@ def check_privacy(lora: LoraFile) -> list[Finding]:
     findings = []
     for key in _CAPTIONS:
         if lora.metadata.get(key, "").strip() not in ("", "{}", "null", "None", "[]"):
-            told = f"{key} holds the captions or folder names of the training data"
-            findings.append(Finding(lora.file, 0, "captions", told))
+            message = f"{key} holds the captions or folder names of the training data"
+            findings.append(Finding(lora.file, 0, "captions", message))
     for key, value in lora.metadata.items():
         if key in _CAPTIONS:
             continue
         for rule, pattern in (("local-path", _LOCAL_PATH), ("mail", _MAIL)):
-            found = pattern.search(value[:100_000])
-            if found:
+            match = pattern.search(value[:100_000])
+            if match:
                 what = "a path" if rule == "local-path" else "a mail address"
-                told = f"{key[:40]} holds {what}: {found.group()[:60]}"
-                findings.append(Finding(lora.file, 0, rule, told))
+                message = f"{key[:40]} holds {what}: {match.group()[:60]}"
+                findings.append(Finding(lora.file, 0, rule, message))
     return findings
 
 
@@ -205,13 +207,13 @@ def _rank_findings(lora: LoraFile) -> list[Finding]:
     said = lora.metadata.get("ss_network_dim", "")
     if not said.isdecimal() or not lora.ranks or int(said[:9]) in lora.ranks:
         return []
-    found = ", ".join(map(str, sorted(lora.ranks)[:4]))
+    ranks = ", ".join(map(str, sorted(lora.ranks)[:4]))
     return [
         Finding(
             lora.file,
             0,
             "lying-metadata",
-            f"ss_network_dim says rank {said[:9]}, its tensors have {found}",
+            f"ss_network_dim says rank {said[:9]}, its tensors have {ranks}",
             SUSPICIOUS,
         )
     ]
@@ -227,13 +229,13 @@ def _style(header: SafetensorsHeader) -> str:
 def _width(header: SafetensorsHeader) -> int:
     """How wide the text is that it reads; 0 where no tensor tells."""
     for pattern in (_TEXT_INPUT, _ENCODER_INPUT):
-        found = {
+        widths = {
             shape[1]
             for name, (_, shape) in header.tensors.items()
             if len(shape) >= 2 and pattern.search(name)
         }
-        if found:
-            return max(found)
+        if widths:
+            return max(widths)
     return 0
 
 

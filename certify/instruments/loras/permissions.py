@@ -69,16 +69,16 @@ def check_permissions(
     if record.commercial is not None and commercial and not record.commercial & wanted:
         allowed = ", ".join(sorted(record.commercial)) or "nothing"
         needed = "Sell, for it goes with a paid plugin" if paid else "at least Image"
-        told = f"Civitai's allowCommercialUse is {allowed}; it needs {needed}"
-        findings.append(Finding(record.file, 0, "contradicts-licence", told))
+        message = f"Civitai's allowCommercialUse is {allowed}; it needs {needed}"
+        findings.append(Finding(record.file, 0, "contradicts-licence", message))
     if record.no_credit is False:
         findings.append(Finding(record.file, 0, "credit", "its author asks to be named", NOTED))
     if record.derivatives is False:
-        told = "its author allows no derivatives: it may not be merged or trained on"
-        findings.append(Finding(record.file, 0, "no-derivatives", told, SUSPICIOUS))
+        message = "its author allows no derivatives: it may not be merged or trained on"
+        findings.append(Finding(record.file, 0, "no-derivatives", message, SUSPICIOUS))
     if record.different_licence is False:
-        told = f"its author allows no other licence; {declared} must be the one it was given"
-        findings.append(Finding(record.file, 0, "same-licence", told, SUSPICIOUS))
+        message = f"its author allows no other licence; {declared} must be the one it was given"
+        findings.append(Finding(record.file, 0, "same-licence", message, SUSPICIOUS))
     return findings
 
 
@@ -87,15 +87,15 @@ def _metadata_findings(lora: LoraFile, declared: str, commercial: bool) -> list[
     if not said:
         return []
     if is_non_commercial(said) and commercial:
-        told = f'its metadata says "{lora.licence[:60]}", which forbids commercial use'
-        return [Finding(lora.file, 0, "contradicts-licence", told)]
+        message = f'its metadata says "{lora.licence[:60]}", which forbids commercial use'
+        return [Finding(lora.file, 0, "contradicts-licence", message)]
     names = {family(name).lower() for name in identifiers(declared)}
     if family(said).lower() in names or not names:
         return []
     # Free text ("see the model's page") is for a person; two identifiers that differ are not.
-    told = f'its metadata says "{lora.licence[:60]}", the manifest {declared}'
+    message = f'its metadata says "{lora.licence[:60]}", the manifest {declared}'
     unclear = bool(check_expression(said)) or said == OPENRAIL  # the name of a whole family
-    return [Finding(lora.file, 0, "contradicts-licence", told, SUSPICIOUS if unclear else CERTAIN)]
+    return [Finding(lora.file, 0, "contradicts-licence", message, SUSPICIOUS if unclear else CERTAIN)]
 
 
 def _tables(content: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ information).
 
 @dataclass(frozen=True)
 class Layer:
-    """`value` is the text found (at most 200 characters), `reason` says why it isn't `present`, `mend`
+    """`value` is the text found (at most 200 characters), `reason` says why it isn't `present`, `fix`
     what an author does about it, `warnings` what was read although it is not as the standard has it.
 
     `not-checkable-here` is said where a library or weights are lacking: never a pass, and never a fault.
@@ -27,7 +27,7 @@ class Layer:
     state: State
     value: str = ""
     reason: str = ""
-    mend: str = ""
+    fix: str = ""
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
 
@@ -38,12 +38,12 @@ def contradictions(layers: Mapping[str, Layer]) -> list[str]:
     """
     says = [name for name, layer in layers.items() if layer.state == "present" and name != "tool"]
     denies = [name for name, layer in layers.items() if layer.state == "contradictory"]
-    told = [f"{denied} denies what {says[0]} says: {layers[denied].reason}" for denied in denies if says]
+    messages = [f"{denied} denies what {says[0]} says: {layers[denied].reason}" for denied in denies if says]
     ids = {
         layers[name].facts[key]
         for name, key in (("aigc", "ProduceID"), ("disclosure", "identifier"))
         if name in layers and layers[name].facts.get(key)
     }
     if len(ids) > 1:
-        told.append(f"the content has two numbers: {', '.join(sorted(ids))}")
-    return told
+        messages.append(f"the content has two numbers: {', '.join(sorted(ids))}")
+    return messages

@@ -64,31 +64,31 @@ def invisible_layer(reading: MarkReading, name: str) -> Layer:
         "tiles": f"{reading.tiles.agreeing} of {reading.tiles.counted} agree",
         "found": where_found(reading) if reading.state == "present" else "",
     }
-    told = f"{reading.method}, {reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
+    summary = f"{reading.method}, {reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
     if reading.state == "present":
         partly = () if reading.whole else (why_not_whole(reading),)
-        return Layer("invisible", "present", f"{name} ({told})", warnings=partly, facts=facts)
+        return Layer("invisible", "present", f"{name} ({summary})", warnings=partly, facts=facts)
     if reading.state == "cannot-carry":
         return Layer("invisible", "cannot-carry", "", "it is too small or too flat for the mark", facts=facts)
-    return Layer("invisible", "absent", "", f"no known mark; the nearest is {name} ({told})", facts=facts)
+    return Layer("invisible", "absent", "", f"no known mark; the nearest is {name} ({summary})", facts=facts)
 
 
 def where_found(reading: MarkReading) -> str:
     """How the mark lies in the picture, in words; empty where it lies as it was written."""
     place = reading.place
-    told = []
+    changes = []
     if place.mirrored:
-        told.append("mirrored")
+        changes.append("mirrored")
     if place.resized:
-        told.append("resized")
+        changes.append("resized")
     if place.offset != (0, 0) or place.shift:
-        told.append(f"cropped (grid at {place.offset[1]}, {place.offset[0]})")
+        changes.append(f"cropped (grid at {place.offset[1]}, {place.offset[0]})")
     if place.turned:
-        told.append(f"rotated by {place.turned:g} degrees")
+        changes.append(f"rotated by {place.turned:g} degrees")
     if place.gain != 1:
-        told.append(f"brightness x {place.gain:.2f}")
+        changes.append(f"brightness x {place.gain:.2f}")
     if place.path == "float":
-        told.append("written on floats")
+        changes.append("written on floats")
     if reading.polarity == "inverted":
-        told.append("inverted")
-    return ", ".join(told)
+        changes.append("inverted")
+    return ", ".join(changes)

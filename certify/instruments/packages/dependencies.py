@@ -43,7 +43,7 @@ _HASH = re.compile(r"\s--hash[= ]\S+")
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredDependency:
     """One declared dependency: normalised `name`, and the requirement as it stands (PEP 508)."""
 
     name: str
@@ -59,7 +59,7 @@ class Declared:
 class Dependencies:
     """All that was read, with what is wrong in form; `files` are those that were read."""
 
-    declared: tuple[Declared, ...]
+    declared: tuple[DeclaredDependency, ...]
     findings: tuple[Finding, ...]
     files: tuple[str, ...]
 
@@ -87,7 +87,7 @@ def read_dependencies(root: Path, files: Iterable[str]) -> Dependencies:
     return Dependencies(tuple(reader.declared), tuple(reader.findings), tuple(reader.seen))
 
 
-def check_bounds(declared: Iterable[Declared]) -> list[Finding]:
+def check_bounds(declared: Iterable[DeclaredDependency]) -> list[Finding]:
     """`unbounded` for each requirement that lets any later version in."""
     return [
         Finding(row.file, row.line, "unbounded", f"{row} lets every later version in", SUSPICIOUS)
@@ -96,7 +96,7 @@ def check_bounds(declared: Iterable[Declared]) -> list[Finding]:
     ]
 
 
-def check_names(declared: Iterable[Declared]) -> list[Finding]:
+def check_names(declared: Iterable[DeclaredDependency]) -> list[Finding]:
     """`known-bad` for packages and releases that were reported as malicious, `lookalike` (band B) for a name
     one slip away from a well-known one.
     """
@@ -107,8 +107,8 @@ def check_names(declared: Iterable[Declared]) -> list[Finding]:
         if why:
             findings.append(Finding(row.file, row.line, "known-bad", f"{row}: {why}"))
         elif near:
-            told = f"{row.name} is one slip away from {near}"
-            findings.append(Finding(row.file, row.line, "lookalike", told, SUSPICIOUS))
+            message = f"{row.name} is one slip away from {near}"
+            findings.append(Finding(row.file, row.line, "lookalike", message, SUSPICIOUS))
     return findings
 
 
@@ -180,7 +180,7 @@ class _Reader:
     """Reads the files one after another, each once."""
 
     def __init__(self, root: Path, listed: frozenset[str]) -> None:
-        self.declared: list[Declared] = []
+        self.declared: list[DeclaredDependency] = []
         self.findings: list[Finding] = []
         self.seen: list[str] = []
         self._root = root
@@ -218,8 +218,8 @@ class _Reader:
 
     def finish(self) -> None:
         """Where pyproject.toml leaves dependencies to a setup script, one must have told them."""
-        told = {row.file for row in self.declared} | {row.file for row in self.findings}
-        if self._delegated and told.isdisjoint(("setup.py", "setup.cfg")):
+        files = {row.file for row in self.declared} | {row.file for row in self.findings}
+        if self._delegated and files.isdisjoint(("setup.py", "setup.cfg")):
             self._dynamic(self._delegated, 0, "dependencies are dynamic")
 
     def read_script(self, file: str) -> None:
@@ -294,7 +294,7 @@ class _Reader:
         if requirement.url:
             self._find(file, number, "direct-url", f"not from the index: {plain[:120]}")
         name = canonicalize_name(requirement.name)
-        row = Declared(name, requirement, file, number)
+        row = DeclaredDependency(name, requirement, file, number)
         if all((row.name, str(row)) != (other.name, str(other)) for other in self.declared):
             self.declared.append(row)
 

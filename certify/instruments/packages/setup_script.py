@@ -31,7 +31,7 @@ class Setup:
 
 
 @dataclass
-class _Found:
+class _SetupLists:
     requirements: list[tuple[str, int]] = field(default_factory=list)
     links: list[tuple[str, int]] = field(default_factory=list)
     computed: list[tuple[str, int]] = field(default_factory=list)
@@ -42,13 +42,13 @@ def read_setup_script(data: bytes, file: str) -> Setup:
     source = parse_source(data, file)
     if not isinstance(source, Source):
         return Setup(problem=source.message)
-    found = _Found()
+    lists = _SetupLists()
     values = dict(_constants(source.tree))
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and source.dotted(node.func) in _MAKERS:
             for keyword in node.keywords:
-                _take(keyword, values, found)
-    return Setup(tuple(found.requirements), tuple(found.links), tuple(found.computed))
+                _take(keyword, values, lists)
+    return Setup(tuple(lists.requirements), tuple(lists.links), tuple(lists.computed))
 
 
 def read_setup_config(text: str) -> Setup:
@@ -61,33 +61,33 @@ def read_setup_config(text: str) -> Setup:
     rows = [(name, parser.get("options", name, fallback="")) for name in LISTS]
     if parser.has_section("options.extras_require"):
         rows += parser.items("options.extras_require")
-    found = _Found()
+    lists = _SetupLists()
     for name, value in rows:
         for row in filter(None, map(str.strip, value.splitlines() if "\n" in value else value.split(";"))):
             if not row.startswith("file:"):
-                (found.links if name == "dependency_links" else found.requirements).append((row, 0))
-    return Setup(tuple(found.requirements), tuple(found.links))
+                (lists.links if name == "dependency_links" else lists.requirements).append((row, 0))
+    return Setup(tuple(lists.requirements), tuple(lists.links))
 
 
-def _take(keyword: ast.keyword, values: dict[str, ast.expr], found: _Found) -> None:
+def _take(keyword: ast.keyword, values: dict[str, ast.expr], lists: _SetupLists) -> None:
     if keyword.arg is None:
         inner = _resolved(keyword.value, values)
         if not isinstance(inner, ast.Dict):
-            found.computed.append(("**", keyword.value.lineno))
+            lists.computed.append(("**", keyword.value.lineno))
             return
         for key, value in zip(inner.keys, inner.values, strict=True):
             name = key.value if isinstance(key, ast.Constant) else None
             if isinstance(name, str):
-                _take(ast.keyword(name, value), values, found)
+                _take(ast.keyword(name, value), values, lists)
             else:
-                found.computed.append(("**", value.lineno))
+                lists.computed.append(("**", value.lineno))
     elif keyword.arg in (*LISTS, *_TABLES):
         try:
             rows = list(_rows(keyword.value, values))
         except ValueError:
-            found.computed.append((keyword.arg, keyword.value.lineno))
+            lists.computed.append((keyword.arg, keyword.value.lineno))
             return
-        (found.links if keyword.arg == "dependency_links" else found.requirements).extend(rows)
+        (lists.links if keyword.arg == "dependency_links" else lists.requirements).extend(rows)
 
 
 def _rows(node: ast.expr, values: dict[str, ast.expr], depth: int = 0) -> Iterator[tuple[str, int]]:

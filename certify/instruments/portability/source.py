@@ -52,8 +52,8 @@ def check_paths(files: Iterable[str]) -> list[Finding]:
             findings.extend(Finding(file, 0, rule, message) for rule, message in _name_faults(name))
             key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold())
             if key in spelled:
-                told = f'"{part}" and "{spelled[key]}" are one file on Windows and macOS'
-                findings.append(Finding(file, 0, "name-twin", told))
+                message = f'"{part}" and "{spelled[key]}" are one file on Windows and macOS'
+                findings.append(Finding(file, 0, "name-twin", message))
             spelled.setdefault(key, part)
     return findings
 
@@ -85,8 +85,8 @@ def _name_faults(name: str) -> Iterator[tuple[str, str]]:
 def _unencoded(source: Source) -> Iterator[Finding]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and _lacks_encoding(source, node):
-            told = 'text without an encoding is in the code page of the system; say encoding="utf-8"'
-            yield source.finding(node, "no-encoding", told)
+            message = 'text without an encoding is in the code page of the system; say encoding="utf-8"'
+            yield source.finding(node, "no-encoding", message)
 
 
 def _lacks_encoding(source: Source, call: ast.Call) -> bool:
@@ -128,8 +128,8 @@ def _foreign_imports(source: Source) -> Iterator[Finding]:
     for node in unguarded(source):
         for module in _modules(node) if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
             if module in _ONE_PLATFORM:
-                told = f'"{module}" is for {_ONE_PLATFORM[module]} alone; guard its import by sys.platform'
-                yield source.finding(node, "one-platform-import", told)
+                message = f'"{module}" is for {_ONE_PLATFORM[module]} alone; guard its import by sys.platform'
+                yield source.finding(node, "one-platform-import", message)
 
 
 def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inspection import Kind, check_weights, sniff
+from .inspection import FileFormat, check_weights, sniff
 from .safetensors import (
     MAX_HEADER_BYTES,
     SafetensorsHeader,
@@ -14,7 +14,7 @@ from .safetensors import (
 
 __all__ = [
     "MAX_HEADER_BYTES",
-    "Kind",
+    "FileFormat",
     "SafetensorsHeader",
     "WeightsError",
     "check_weights",

@@ -12,7 +12,7 @@ from typing import IO, Literal
 
 from .safetensors import MAX_HEADER_BYTES
 
-What = Literal["LoRA", "weights", ""]
+WeightsKind = Literal["LoRA", "weights", ""]
 
 # By the names of tensors: LoRA in the style of kohya, PEFT and diffusers, and LyCORIS.
 ADAPTER = r"lora_(?:up|down|[AB])\b|lora\.(?:up|down)\b|lora_linear_layer|\bhada_w[12]|\blokr_w[12]"
@@ -26,7 +26,7 @@ _GGUF = b"GGUF"
 _HEAD = 1 << 20
 
 
-def glance(stream: IO[bytes], size: int) -> What:
+def glance(stream: IO[bytes], size: int) -> WeightsKind:
     """What a file of `size` bytes holds. Pickles at large, numpy and the like are data as often as weights,
     and are no weights here. Raises OSError.
     """
@@ -54,6 +54,6 @@ def _first_member(head: bytes) -> bytes:
         return b""
 
 
-def _by_names(names: bytes) -> What:
-    plain = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), names)
+def _by_names(names: bytes) -> WeightsKind:
+    plain = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), names)
     return "LoRA" if _ADAPTER.search(plain) else "weights"

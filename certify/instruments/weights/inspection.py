@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from certify.instruments.files import magic
-from certify.instruments.files.unpacking import UNREADABLE, NotUnpacked, bounded, unpack
+from certify.instruments.files.unpacking import UNREADABLE, UnpackError, bounded, unpack
 from certify.instruments.findings import NOTED, Finding
 
 from . import formats
@@ -48,10 +48,10 @@ _WORDS = {
     "compressed": "a compressed file",
 }
 
-Kind = Literal["safetensors", "pickle", "zip", "tar", "compressed", "npy", "hdf5", "gguf", "other"]
+FileFormat = Literal["safetensors", "pickle", "zip", "tar", "compressed", "npy", "hdf5", "gguf", "other"]
 
 
-def sniff(path: Path) -> Kind:
+def sniff(path: Path) -> FileFormat:
     """What a file is by its bytes. A pickle stays a pickle with safetensors around it. Raises `OSError`."""
     with path.open("rb") as stream:
         return _sniff(stream)
@@ -59,15 +59,15 @@ def sniff(path: Path) -> Kind:
 
 def check_weights(root: Path, files: Iterable[str]) -> list[Finding]:
     """Findings of the weights files among `files` below `root`: those by their bytes and those by name."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for file in files:
         try:
-            about = list(_check(root / file, file))
-            worst = min((one.band for one in about), default=NOTED)
-            found += [one for one in about if one.band == worst]
+            rows = list(_check(root / file, file))
+            worst = min((row.band for row in rows), default=NOTED)
+            findings += [row for row in rows if row.band == worst]
         except OSError as error:
-            found.append(finding(file, "unreadable", error.strerror or str(error)))
-    return found
+            findings.append(finding(file, "unreadable", error.strerror or str(error)))
+    return findings
 
 
 def _check(path: Path, file: str) -> Iterator[Finding]:
@@ -82,7 +82,7 @@ def _check(path: Path, file: str) -> Iterator[Finding]:
         yield from _safetensors(path, file, kind)
 
 
-def _sniff(stream: IO[bytes]) -> Kind:
+def _sniff(stream: IO[bytes]) -> FileFormat:
     stream.seek(0)
     head = stream.read(_HEAD)
     size = stream.seek(0, io.SEEK_END)
@@ -118,7 +118,7 @@ def _is_zlib(head: bytes) -> bool:
     return head[:1] == b"\x78" and len(head) > 6 and int.from_bytes(head[:2], "big") % 31 == 0
 
 
-def _of_kind(stream: IO[bytes], size: int, file: str, kind: Kind, nested: int) -> Iterator[Finding]:
+def _of_kind(stream: IO[bytes], size: int, file: str, kind: FileFormat, nested: int) -> Iterator[Finding]:
     stream.seek(0)
     try:
         if kind == "pickle":
@@ -138,7 +138,7 @@ def _of_kind(stream: IO[bytes], size: int, file: str, kind: Kind, nested: int) -
             yield from _packed(stream, size, file, nested)
         elif kind == "other":
             yield from _other(stream, file)
-    except (formats.Broken, NotUnpacked) as error:
+    except (formats.FormatError, UnpackError) as error:
         yield finding(file, "not-scanned", str(error))
 
 
@@ -173,7 +173,7 @@ def _members(packed: zipfile.ZipFile, file: str, nested: int) -> Iterator[Findin
         return
     if len(set(names)) < len(names):
         yield finding(file, "not-scanned", "an archive with two members of one name")
-    top = next((found.group("top") for found in map(_TORCH_ARCHIVE.fullmatch, names) if found), None)
+    top = next((match.group("top") for match in map(_TORCH_ARCHIVE.fullmatch, names) if match), None)
     if top and any(name.startswith(f"{top}code/") for name in names):
         yield finding(file, "code-in-model", "a TorchScript archive")
     for info in infos:
@@ -208,7 +208,7 @@ def _member(packed: zipfile.ZipFile, info: zipfile.ZipInfo, file: str, nested: i
 def _packed(stream: IO[bytes], size: int, file: str, nested: int) -> Iterator[Finding]:
     """Tar archives and compressed files, whose content is looked at by the same rules."""
     if nested == 0:
-        raise NotUnpacked("archives lie too deep in one another")
+        raise UnpackError("archives lie too deep in one another")
     stream.seek(0)
     head = stream.read(_HEAD)
     kind = magic.archive(head) or "zlib"
@@ -229,14 +229,14 @@ def _tar(stream: IO[bytes], file: str, nested: int) -> Iterator[Finding]:
             for index, member in enumerate(bundle):
                 content = bundle.extractfile(member) if member.isreg() else None
                 if index > MAX_MEMBERS:
-                    raise NotUnpacked("it has too many members")
+                    raise UnpackError("it has too many members")
                 if content is not None:
                     data = bounded(content, MAX_READ)
                     yield from _of_kind(
                         io.BytesIO(data), len(data), file, _sniff(io.BytesIO(data)), nested - 1
                     )
     except UNREADABLE as error:
-        raise NotUnpacked(f"an archive that can't be read ({error})") from None
+        raise UnpackError(f"an archive that can't be read ({error})") from None
 
 
 def _other(stream: IO[bytes], file: str) -> Iterator[Finding]:
@@ -252,7 +252,7 @@ def _other(stream: IO[bytes], file: str) -> Iterator[Finding]:
         yield finding(file, "not-scanned", f"{_shown(head)} is no format that is known here")
 
 
-def _safetensors(path: Path, file: str, kind: Kind) -> Iterator[Finding]:
+def _safetensors(path: Path, file: str, kind: FileFormat) -> Iterator[Finding]:
     """What bears this name must be one, and nothing else."""
     if kind not in ("other", "safetensors"):
         yield finding(
@@ -264,8 +264,8 @@ def _safetensors(path: Path, file: str, kind: Kind) -> Iterator[Finding]:
     except WeightsError as error:
         with path.open("rb") as stream:
             pointer = stream.read(len(_LFS)) == _LFS
-        told = "this is a pointer of Git LFS, not the file it points to" if pointer else str(error)
-        yield finding(file, "not-safetensors", told)
+        reason = "this is a pointer of Git LFS, not the file it points to" if pointer else str(error)
+        yield finding(file, "not-safetensors", reason)
 
 
 def _is_text(head: bytes) -> bool:

@@ -12,7 +12,7 @@ import io
 import re
 from typing import IO
 
-from .pickle_machine import MAX_ARGUMENT, NotFollowed, Reading, Window, run
+from .pickle_machine import MAX_ARGUMENT, PickleTraceError, Reading, Window, run
 
 MAX_PICKLES = 1000  # in a row
 MAX_NESTED = 3
@@ -67,7 +67,7 @@ def read_pickles(stream: IO[bytes], size: int, nested: int = MAX_NESTED) -> Read
                 break
             if window.tell() == begin:
                 break
-    except NotFollowed as error:
+    except PickleTraceError as error:
         reading.error = str(error)
     return _with_nested(reading, nested)
 
@@ -94,7 +94,7 @@ def is_pickle(stream: IO[bytes], size: int) -> bool:
     try:
         run(window, reading, _FEW_STEPS if marked else _SOME_STEPS)
         ended, at_end = True, not window.left
-    except NotFollowed:
+    except PickleTraceError:
         ended = at_end = False
     stream.seek(at)
     named = any(all(map(_IDENTIFIER.fullmatch, name.rsplit(".", 1))) for name in reading.names)

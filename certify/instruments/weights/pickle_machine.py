@@ -31,7 +31,7 @@ _CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, 
 _POPS = {"POP": 1, "APPEND": 1, "SETITEM": 2}
 
 
-class NotFollowed(Exception):
+class PickleTraceError(Exception):
     """The program can't be followed to its end; the message says why."""
 
 
@@ -43,7 +43,7 @@ class Name:
 
 
 @dataclass
-class Made:
+class CallResult:
     """What a call would make."""
 
     of: Any
@@ -69,7 +69,7 @@ class Reading:
     nested: list[bytes] = field(default_factory=list)
 
 
-class Skipped(bytes):
+class SkippedArgument(bytes):
     """Stands for a long argument that was passed over: its length without its bytes."""
 
     length: int
@@ -90,7 +90,7 @@ class Window:
         if self.tell() + count > self._size:
             return b""
         self.skip(count)
-        skipped = Skipped()
+        skipped = SkippedArgument()
         skipped.length = count
         return skipped
 
@@ -102,7 +102,7 @@ class Window:
 
     def skip(self, count: int) -> None:
         if count < 0 or self.tell() + count > self._size:
-            raise NotFollowed("it ends inside an array")
+            raise PickleTraceError("it ends inside an array")
         self._stream.seek(count, io.SEEK_CUR)
 
     @property
@@ -113,7 +113,7 @@ class Window:
 def run(window: Window, reading: Reading, most: int = MAX_STEPS) -> Any:
     """Follows one pickle from its first instruction to STOP; gives what lies on the stack then.
 
-    Raises NotFollowed where it breaks off or has over `most` instructions; `reading` keeps what came before.
+    Raises PickleTraceError if it breaks off or has over `most` opcodes; `reading` keeps what came before.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the doubtful escapes of a text are not our output
@@ -126,14 +126,14 @@ def _follow(window: Window, reading: Reading, most: int) -> Any:
         for code, argument, _ in pickletools.genops(window):  # type: ignore[arg-type]
             reading.steps += 1
             if reading.steps > most:
-                raise NotFollowed(f"it has more than {most:,} instructions")
+                raise PickleTraceError(f"it has more than {most:,} instructions")
             if code.name == "STOP":
                 reading.built += machine.built
                 return machine.stack[-1] if machine.stack else None
             machine.step(code.name, argument)
     except (ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError, MemoryError) as error:
-        raise NotFollowed(f"it breaks off ({str(error)[:80] or type(error).__name__})") from None
-    raise NotFollowed("it has no end")
+        raise PickleTraceError(f"it breaks off ({str(error)[:80] or type(error).__name__})") from None
+    raise PickleTraceError("it has no end")
 
 
 class _Machine:
@@ -162,12 +162,12 @@ class _Machine:
         self.built = 1
         self.stack.append(Name(text))
 
-    def _call(self, made: Made) -> None:
+    def _call(self, made: CallResult) -> None:
         self._reading.calls += 1
         if made.of == Name(_NESTED) and isinstance(made.arguments, tuple) and len(made.arguments) == 1:
             data = made.arguments[0]
-            if isinstance(data, Skipped) or not isinstance(data, bytes):
-                raise NotFollowed("a pickle inside it is too large")
+            if isinstance(data, SkippedArgument) or not isinstance(data, bytes):
+                raise PickleTraceError("a pickle inside it is too large")
             self._reading.nested.append(data)
         self.stack.append(made)
 
@@ -193,29 +193,29 @@ class _Machine:
     def _inst(self, argument: str) -> None:
         arguments = self._from_mark()
         self._import(*argument.split(" ", 1))
-        self._call(Made(self.stack.pop(), tuple(arguments)))
+        self._call(CallResult(self.stack.pop(), tuple(arguments)))
 
     def _obj(self, _: Any) -> None:
         kind, *arguments = self._from_mark()
-        self._call(Made(kind, tuple(arguments)))
+        self._call(CallResult(kind, tuple(arguments)))
 
     def _reduce(self, _: Any) -> None:
         arguments, called = self.stack.pop(), self.stack.pop()
-        self._call(Made(called, arguments))
+        self._call(CallResult(called, arguments))
 
     _newobj = _reduce
 
     def _newobj_ex(self, _: Any) -> None:
         words, arguments, kind = self.stack.pop(), self.stack.pop(), self.stack.pop()
-        self._call(Made(kind, (arguments, words)))
+        self._call(CallResult(kind, (arguments, words)))
 
     def _build(self, _: Any) -> None:
         state = self.stack.pop()
         self._reading.calls += 1
         made = self.stack[-1]
         if isinstance(made, Name):
-            raise NotFollowed(f"it changes {made.text[:80]}, which it imports")
-        if isinstance(made, Made):
+            raise PickleTraceError(f"it changes {made.text[:80]}, which it imports")
+        if isinstance(made, CallResult):
             made.state = state
             if made.of == Name(_WRAPPER):
                 self._skip_array(state)
@@ -223,10 +223,10 @@ class _Machine:
     def _skip_array(self, state: Any) -> None:
         """Passes over the numbers that joblib writes into the stream behind the description of an array."""
         dtype, shape = state["dtype"], state["shape"]
-        code = dtype.arguments[0] if isinstance(dtype, Made) and dtype.of == Name("numpy.dtype") else ""
+        code = dtype.arguments[0] if isinstance(dtype, CallResult) and dtype.of == Name("numpy.dtype") else ""
         match = re.fullmatch(r"[<>=|]?([a-zA-Z])(\d+)", code)
         if not match or match.group(1) in "OV" or not all(isinstance(size, int) for size in shape):
-            raise NotFollowed("it holds an array of objects")
+            raise PickleTraceError("it holds an array of objects")
         if state.get("numpy_array_alignment_bytes") is not None:
             padding = self._window.read(1)
             self._window.skip(padding[0] if padding else 0)
@@ -235,7 +235,7 @@ class _Machine:
 
     def _ext1(self, _: Any) -> None:
         self._reading.names.add("copyreg.extension")
-        raise NotFollowed("it uses the registry of extensions")
+        raise PickleTraceError("it uses the registry of extensions")
 
     _ext2 = _ext4 = _ext1
 

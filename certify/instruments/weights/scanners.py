@@ -27,24 +27,24 @@ _PLAIN = ("safetensors", "other")
 
 def second_opinions(root: Path, files: Iterable[str]) -> tuple[list[Finding], list[str]]:
     """(findings, what was asked and what it could not read) for the files that are more than numbers."""
-    asked = [file for file in files if _is_asked_about(root / file)]
-    found: list[Finding] = []
-    told: list[str] = []
+    selected = [file for file in files if _is_asked_about(root / file)]
+    findings: list[Finding] = []
+    notes: list[str] = []
     for scanner, here, ask in (
         ("picklescan", _has_picklescan(), _picklescan),
         ("modelaudit", _modelaudit() is not None, _audit),
     ):
         if not here:
             continue
-        told.append(f"asked {scanner}")
-        dangers = ask([root / file for file in asked]) if asked else {}
-        told += [f"{scanner} could not read {file}" for file in asked if root / file not in dangers]
-        found += [
+        notes.append(f"asked {scanner}")
+        dangers = ask([root / file for file in selected]) if selected else {}
+        notes += [f"{scanner} could not read {file}" for file in selected if root / file not in dangers]
+        findings += [
             finding(file, "second-opinion", f"{scanner}: {danger}")
-            for file in asked
+            for file in selected
             for danger in dangers.get(root / file, [])
         ]
-    return found, told
+    return findings, notes
 
 
 def _is_asked_about(path: Path) -> bool:
@@ -73,7 +73,11 @@ def _picklescan(paths: list[Path]) -> dict[Path, list[str]]:
             result = scan_file_path(str(path))
         except Exception:  # whatever a hostile file makes of it
             continue
-        names = [f"{one.module}.{one.name}" for one in result.globals if one.safety is SafetyLevel.Dangerous]
+        names = [
+            f"{entry.module}.{entry.name}"
+            for entry in result.globals
+            if entry.safety is SafetyLevel.Dangerous
+        ]
         if names or not result.scan_err:
             dangers[path] = names
     return dangers
@@ -97,7 +101,9 @@ def _audit(paths: list[Path]) -> dict[Path, list[str]]:
             scanned = [path for path in paths if str(path) in report["file_metadata"]]
             issues = [issue for issue in report["issues"] if issue["severity"] == "critical"]
             return {
-                path: [str(one["message"])[:160] for one in issues if _is_about(str(one["location"]), path)]
+                path: [
+                    str(issue["message"])[:160] for issue in issues if _is_about(str(issue["location"]), path)
+                ]
                 for path in scanned
             }
         except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):

@@ -18,7 +18,7 @@ from typing import IO, Literal
 
 from certify.candidate.candidate import Candidate
 from certify.instruments.findings import CERTAIN, NOTED, SUSPICIOUS, Band, Finding
-from certify.instruments.weights.first_bytes import What, glance
+from certify.instruments.weights.first_bytes import WeightsKind, glance
 from certify.text import safe
 
 MAX_FILES = 20_000
@@ -141,7 +141,7 @@ def _below(path: Path, folder: Path) -> str | None:
     return None
 
 
-def _look(path: Path) -> tuple[What, str]:
+def _look(path: Path) -> tuple[WeightsKind, str]:
     """What a file holds and the SHA-256 of a LoRA; empty for what is no regular file or can't be read."""
     with suppress(OSError, ValueError), _regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size

@@ -71,7 +71,7 @@ def test_the_sdk_s_packet_without_a_provider_says_only_what_it_knows():
 def test_a_label_that_breaks_a_field_s_rule_is_malformed(changes, told):
     layer = read_aigc(label(**changes))
     assert (layer.state, told in layer.reason) == ("malformed", True), layer.reason
-    assert layer.mend
+    assert layer.fix
 
 
 @pytest.mark.parametrize("missing", ["Label", "ContentProducer", "ProduceID"])

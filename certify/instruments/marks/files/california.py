@@ -15,7 +15,7 @@ from certify.instruments.marks.layers import Layer
 
 FIELDS = ("provider", "system", "version", "time", "identifier")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
-_MEND = "Name marking.provider (name, system, version) in the configuration: the SDK then writes all four."
+_FIX = "Name marking.provider (name, system, version) in the configuration: the SDK then writes all four."
 
 
 def read_disclosure(texts: Mapping[str, str], others: Mapping[str, Layer] | None = None) -> Layer:
@@ -26,10 +26,10 @@ def read_disclosure(texts: Mapping[str, str], others: Mapping[str, Layer] | None
     try:
         packet = read_packet(texts)
     except PacketError as error:
-        return Layer("disclosure", "malformed", "", str(error), _MEND)
-    found = dict.fromkeys(FIELDS, "")
+        return Layer("disclosure", "malformed", "", str(error), _FIX)
+    fields = dict.fromkeys(FIELDS, "")
     if packet is not None:
-        found = {
+        fields = {
             "provider": packet.first(DC, "publisher"),
             "system": packet.first(IPTC, "AISystemUsed"),
             "version": packet.first(IPTC, "AISystemVersionUsed"),
@@ -37,20 +37,20 @@ def read_disclosure(texts: Mapping[str, str], others: Mapping[str, Layer] | None
             "identifier": packet.first(IPTC, "DigImageGUID"),
         }
     for name, value in _from_others(others or {}):
-        found[name] = found[name] or value
-    lacking = [name for name in FIELDS if not found[name]]
-    facts = {name: value[:200] for name, value in found.items() if value}
+        fields[name] = fields[name] or value
+    lacking = [name for name in FIELDS if not fields[name]]
+    facts = {name: value[:200] for name, value in fields.items() if value}
     if len(lacking) == len(FIELDS):
-        return Layer("disclosure", "absent", "", "none of the four fields is there", _MEND)
+        return Layer("disclosure", "absent", "", "none of the four fields is there", _FIX)
     if lacking:
-        return Layer("disclosure", "malformed", "", f"it lacks: {', '.join(lacking)}", _MEND, facts=facts)
-    if not _TIME.fullmatch(found["time"]):
-        told = f'the time "{found["time"][:40]}" is not ISO 8601 with a zone'
-        return Layer("disclosure", "malformed", "", told, _MEND, facts=facts)
+        return Layer("disclosure", "malformed", "", f"it lacks: {', '.join(lacking)}", _FIX, facts=facts)
+    if not _TIME.fullmatch(fields["time"]):
+        reason = f'the time "{fields["time"][:40]}" is not ISO 8601 with a zone'
+        return Layer("disclosure", "malformed", "", reason, _FIX, facts=facts)
     return Layer(
         "disclosure",
         "present",
-        f"{found['provider']}: {found['system']} {found['version']}"[:200],
+        f"{fields['provider']}: {fields['system']} {fields['version']}"[:200],
         facts=facts,
     )
 

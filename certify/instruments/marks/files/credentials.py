@@ -45,25 +45,27 @@ def judge_credentials(report: Mapping[str, Any], anchored: bool) -> Layer:
         for key in ("issuer", "signed", "label", "instance", "generator", "version", "state")
     }
     if serious := [code for code in failures if code != _UNTRUSTED]:
-        told, mend = _CAUSES.get(serious[0], (serious[0], _SIGN))
-        return Layer("credentials", "malformed", facts["issuer"], f"{told} ({serious[0]})", mend, facts=facts)
-    terms = [source_term(str(one.get("source_type", ""))) for one in report.get("actions", ())]
+        reason, fix = _CAUSES.get(serious[0], (serious[0], _SIGN))
+        return Layer(
+            "credentials", "malformed", facts["issuer"], f"{reason} ({serious[0]})", fix, facts=facts
+        )
+    terms = [source_term(str(action.get("source_type", ""))) for action in report.get("actions", ())]
     claimed = next((term for term in terms if term), "")
     if claimed in OTHER_TERMS:
-        told = f"it claims {claimed}, which does not say that the image is AI-generated"
-        return Layer("credentials", "contradictory", facts["issuer"], told, _SIGN, facts=facts)
+        reason = f"it claims {claimed}, which does not say that the image is AI-generated"
+        return Layer("credentials", "contradictory", facts["issuer"], reason, _SIGN, facts=facts)
     if claimed not in AI_TERMS:
-        told = "no action says by digitalSourceType that the image is AI-generated"
-        return Layer("credentials", "malformed", facts["issuer"], told, _SIGN, facts=facts)
+        reason = "no action says by digitalSourceType that the image is AI-generated"
+        return Layer("credentials", "malformed", facts["issuer"], reason, _SIGN, facts=facts)
     if report.get("state") == "Trusted" and not failures:
         return Layer("credentials", "present", facts["issuer"], facts=facts)
     if anchored:
-        told = "it is signed by nobody on the trust list"
+        reason = "it is signed by nobody on the trust list"
         return Layer(
-            "credentials", "malformed", facts["issuer"], told, "Use a certificate of the list.", facts=facts
+            "credentials", "malformed", facts["issuer"], reason, "Use a certificate of the list.", facts=facts
         )
-    told = "it is whole, but no trust list was given to say whose signature counts"
-    return Layer("credentials", "not-checkable-here", facts["issuer"], told, facts=facts)
+    reason = "it is whole, but no trust list was given to say whose signature counts"
+    return Layer("credentials", "not-checkable-here", facts["issuer"], reason, facts=facts)
 
 
 def replayed(layers: Iterable[Layer]) -> list[str]:

@@ -27,7 +27,7 @@ FIELDS = (
     "ReservedCode2",
 )
 NEEDED = ("Label", "ContentProducer", "ProduceID")
-_MEND = (
+_FIX = (
     'Write TC260:AIGC into the XMP: {"Label":"1","ContentProducer":"...","ProduceID":"...",...}, '
     "every value a string; the SDK does it where the configuration names marking.provider."
 )
@@ -55,8 +55,8 @@ def read_aigc(texts: Mapping[str, str]) -> Layer:
     if wrong:
         return _layer("malformed", text, "; ".join(wrong), warnings, facts)
     if table["Label"] in _UNSURE:
-        told = f'Label "{table["Label"]}" says that {_UNSURE[table["Label"]]}; who made it knows: "1"'
-        return _layer("contradictory", text, told, warnings, facts)
+        reason = f'Label "{table["Label"]}" says that {_UNSURE[table["Label"]]}; who made it knows: "1"'
+        return _layer("contradictory", text, reason, warnings, facts)
     return _layer("present", text, "", warnings, facts)
 
 
@@ -67,8 +67,8 @@ def _layer(
     warnings: tuple[str, ...] = (),
     facts: Mapping[str, str] | None = None,
 ) -> Layer:
-    mend = "" if state == "present" else _MEND
-    return Layer("aigc", state, value[:200], reason, mend, warnings, facts or {})
+    fix = "" if state == "present" else _FIX
+    return Layer("aigc", state, value[:200], reason, fix, warnings, facts or {})
 
 
 def _find(texts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
@@ -79,8 +79,8 @@ def _find(texts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
             return text, ()
         if fields := [name for name in packet.names(TC260) if name in FIELDS]:
             table = {name: packet.first(TC260, name) for name in fields}
-            told = "the fields stand in XMP one by one, where TC260:AIGC should hold them as JSON"
-            return json.dumps(table, ensure_ascii=False), (told,)
+            warning = "the fields stand in XMP one by one, where TC260:AIGC should hold them as JSON"
+            return json.dumps(table, ensure_ascii=False), (warning,)
     for key in (KEY, f"TC260:{KEY}"):
         if key in texts:
             return texts[key], (f'the label is a PNG text "{key}", where it belongs into XMP as TC260:AIGC',)

@@ -44,7 +44,7 @@ XMP = "http://ns.adobe.com/xap/1.0/"
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _TERM = re.compile(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/(\w{1,64})")
-_MEND = "Write Iptc4xmpExt:DigitalSourceType = http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia."
+_FIX = "Write Iptc4xmpExt:DigitalSourceType = http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia."
 
 
 class PacketError(ValueError):
@@ -63,14 +63,14 @@ class Packet:
     def values(self, namespace: str, name: str) -> list[str]:
         """XMP allows a property as an attribute, as an element's text, as an rdf:resource, or as a list."""
         wanted = f"{{{namespace}}}{name}"
-        found: list[str] = []
+        values: list[str] = []
         for about in self._about:
             if wanted in about.attrib:
-                found.append(about.attrib[wanted])
+                values.append(about.attrib[wanted])
             for element in about.findall(wanted):
                 items = [item.text or "" for item in element.iter(_RDF + "li")]
-                found += items or [element.attrib.get(_RDF + "resource") or element.text or ""]
-        return list(dict.fromkeys(value.strip()[:MAX_VALUE] for value in found))
+                values += items or [element.attrib.get(_RDF + "resource") or element.text or ""]
+        return list(dict.fromkeys(value.strip()[:MAX_VALUE] for value in values))
 
     def first(self, namespace: str, name: str) -> str:
         return next(iter(self.values(namespace, name)), "")
@@ -110,9 +110,9 @@ def xmp_source_type(texts: Mapping[str, str]) -> Layer:
     try:
         packet = read_packet(texts)
     except PacketError as error:
-        return Layer("iptc", "malformed", "", str(error), _MEND)
+        return Layer("iptc", "malformed", "", str(error), _FIX)
     if packet is None:
-        return Layer("iptc", "absent", "", "there is no XMP packet", _MEND)
+        return Layer("iptc", "absent", "", "there is no XMP packet", _FIX)
     return _judge([value[:200] for value in packet.values(IPTC, "DigitalSourceType")])
 
 
@@ -124,19 +124,19 @@ def source_term(address: str) -> str:
 
 def _judge(values: list[str]) -> Layer:
     if not values:
-        return Layer("iptc", "absent", "", "the XMP packet has no DigitalSourceType", _MEND)
+        return Layer("iptc", "absent", "", "the XMP packet has no DigitalSourceType", _FIX)
     if len(values) > 1:
-        told = f"DigitalSourceType is given twice: {values[0]}, {values[1]}"
-        return Layer("iptc", "contradictory", values[0], told, "Write it once.")
+        reason = f"DigitalSourceType is given twice: {values[0]}, {values[1]}"
+        return Layer("iptc", "contradictory", values[0], reason, "Write it once.")
     value, term = values[0], source_term(values[0])
     if term in AI_TERMS:
         return Layer("iptc", "present", value)
     if term in OTHER_TERMS:
         return Layer(
-            "iptc", "contradictory", value, f"{term} does not say that the image is AI-generated", _MEND
+            "iptc", "contradictory", value, f"{term} does not say that the image is AI-generated", _FIX
         )
-    told, mend = "this is not the address of an IPTC digital source type (letter case counts)", _MEND
+    reason, fix = "this is not the address of an IPTC digital source type (letter case counts)", _FIX
     near = {known.lower(): known for known in AI_TERMS}.get(value.rstrip("/").rpartition("/")[2].lower())
     if near:
-        mend = f"The term is {near}, in this letter case, and stands at the end of its address. {_MEND}"
-    return Layer("iptc", "malformed", value, told, mend)
+        fix = f"The term is {near}, in this letter case, and stands at the end of its address. {_FIX}"
+    return Layer("iptc", "malformed", value, reason, fix)

@@ -101,9 +101,9 @@ def _largest(blocks: Plane) -> Plane:
         square /= np.maximum(np.abs(square).max(axis=(-1, -2), keepdims=True), 1e-30)
     direction = square.sum(axis=-1)
     length = np.linalg.norm(direction, axis=-1)
-    found: Plane = np.linalg.norm(np.einsum("...ij,...j->...i", blocks, direction), axis=-1)
-    found /= np.maximum(length, 1e-30)
-    return found
+    largest: Plane = np.linalg.norm(np.einsum("...ij,...j->...i", blocks, direction), axis=-1)
+    largest /= np.maximum(length, 1e-30)
+    return largest
 
 
 def vote(bits_in_order: Bits, bits: int) -> Bits:

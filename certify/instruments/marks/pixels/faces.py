@@ -19,35 +19,35 @@ FALSE_RATE = 0.05
 """Of images without a face, at most this share is taken for one: 1 of 20 was measured, at 0.6."""
 PROVEN = 0.01
 
-Seen = Literal["face", "perhaps", "none"]
+FaceReading = Literal["face", "perhaps", "none"]
 
 
-def seen_in(faces: Sequence[Mapping[str, Any]]) -> Seen:
+def seen_in(faces: Sequence[Mapping[str, Any]]) -> FaceReading:
     """What one image shows: `face`, or `perhaps` where the detectors do not agree. A person decides
     about those.
     """
-    found: Seen = "none"
+    seen: FaceReading = "none"
     for face in faces:
         score, second = float(face.get("score", 0)), face.get("second")
         if score >= SURE or (score >= UNSURE and second is not None and float(second) >= SECOND_OPINION):
             return "face"
         if score >= UNSURE:
-            found = "perhaps"
-    return found
+            seen = "perhaps"
+    return seen
 
 
 @dataclass(frozen=True)
 class FaceDecision:
     """`shows`: proven at 1 %; `perhaps`: some image shows or may show one, which proves nothing; `none`."""
 
-    found: Literal["shows", "perhaps", "none"]
+    outcome: Literal["shows", "perhaps", "none"]
     faces: int
     perhaps: int
     images: int
     p_value: float
 
 
-def decide(images: Sequence[Seen]) -> FaceDecision:
+def decide(images: Sequence[FaceReading]) -> FaceDecision:
     """P(so many of N images are taken for faces | none shows one), with the rate of false ones at 5 %."""
     faces, perhaps = images.count("face"), images.count("perhaps")
     p_value = binomial_tail(faces, len(images), FALSE_RATE) if faces else 1.0

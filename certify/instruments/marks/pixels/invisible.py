@@ -20,7 +20,7 @@ from certify.instruments.marks.pixels import classic, luma, search
 from certify.instruments.marks.pixels.payloads import Bits, PayloadError, payload_bits
 from certify.instruments.marks.pixels.remark import left_by_a_faithful_marker
 from certify.instruments.marks.pixels.resample import resample, turn
-from certify.instruments.marks.pixels.search import Find, Place
+from certify.instruments.marks.pixels.search import Match, Place
 from certify.instruments.marks.pixels.statistics import P_THRESHOLD, combined
 from certify.instruments.marks.pixels.tiles import FAITHFUL, TileMap, tile_map
 from reference_engine.marking.luma import capacity
@@ -74,9 +74,10 @@ class MarkReading:
 
 def together(readings: Sequence[MarkReading]) -> list[MarkReading]:
     """The readings of one word in many pictures: doubtful ones are `present` where together they prove it."""
-    proven = combined(one.p_value for one in readings if one.doubtful) <= P_THRESHOLD
+    proven = combined(reading.p_value for reading in readings if reading.doubtful) <= P_THRESHOLD
     return [
-        replace(one, state="present", doubtful=False) if proven and one.doubtful else one for one in readings
+        replace(reading, state="present", doubtful=False) if proven and reading.doubtful else reading
+        for reading in readings
     ]
 
 
@@ -100,14 +101,14 @@ def read_mark(
     if method not in METHODS:
         raise PayloadError(f'no decoder for method "{method}"; there are {", ".join(METHODS)}')
     word = payload_bits(payload)
-    best: Find | None = None
+    best: Match | None = None
     p_value = 1.0
     stages = _stages(pixels, word, method, size, crops, turns)
     for stage in stages:
-        find = stage()
-        found = min(1.0, find.p_value * find.hypotheses * len(stages) * tried)
-        if best is None or found < p_value:
-            best, p_value = find, found
+        match = stage()
+        corrected = min(1.0, match.p_value * match.hypotheses * len(stages) * tried)
+        if best is None or corrected < p_value:
+            best, p_value = match, corrected
         if p_value <= P_THRESHOLD:
             break
     assert best is not None
@@ -136,7 +137,7 @@ def read_mark(
 
 
 def _tiles_of(
-    view: Pixels, word: Bits, method: str, find: Find, likely: bool
+    view: Pixels, word: Bits, method: str, match: Match, likely: bool
 ) -> tuple[TileMap, classic.Path, bool]:
     """Where the word is in a view, by which path, and whether inverted. The paths of a classic mark say
     nearly the same in warm pictures and differ in cold parts of them, so the one that is right all over may
@@ -144,11 +145,11 @@ def _tiles_of(
     worth it.
     """
     if method == luma.METHOD or not likely:
-        said, wanted, free = search.block_bits(view, word, method, find.place)
-        return tile_map(said ^ find.inverted == wanted, free), find.place.path, find.inverted
+        said, wanted, free = search.block_bits(view, word, method, match.place)
+        return tile_map(said ^ match.inverted == wanted, free), match.place.path, match.inverted
     return max(
-        (_tiles_by_path(view, word, method, replace(find.place, path=path)) for path in search.PATHS),
-        key=lambda found: found[0].share,
+        (_tiles_by_path(view, word, method, replace(match.place, path=path)) for path in search.PATHS),
+        key=lambda result: result[0].share,
     )
 
 
@@ -161,23 +162,23 @@ def _tiles_by_path(view: Pixels, word: Bits, method: str, place: Place) -> tuple
 
 def _stages(
     pixels: Pixels, word: Bits, method: str, size: tuple[int, int] | None, crops: bool, turns: bool
-) -> list[Callable[[], Find]]:
+) -> list[Callable[[], Match]]:
     """What may be tried, the cheapest first."""
     widths = (size[0],) if size else (pixels.shape[1], *USUAL_WIDTHS)
     steps = [width // 4 * 4 // search.BLOCK for width in widths]
-    aligned: list[Callable[[Pixels], Find]]
+    aligned: list[Callable[[Pixels], Match]]
     if method == luma.METHOD:
         aligned = [lambda view: search.aligned_luma(view, word, (1.0,))]
         aligned.append(lambda view: search.aligned_luma(view, word, luma.GAINS))
     else:
         aligned = [lambda view: search.aligned_classic(view, word, _classic(method))]
 
-    def grid(view: Pixels) -> Find:
+    def grid(view: Pixels) -> Match:
         if method == luma.METHOD:
             return search.grid_luma(view, word)
         return search.grid_classic(view, word, _classic(method), steps)
 
-    stages: list[Callable[[], Find]] = [partial(_over_views, pixels, size, way) for way in aligned]
+    stages: list[Callable[[], Match]] = [partial(_over_views, pixels, size, way) for way in aligned]
     if crops:
         stages.append(partial(_over_views, pixels, None, grid))
     if turns:
@@ -189,24 +190,24 @@ def _classic(method: str) -> classic.Method:
     return "dwtDct" if method == "dwtDct" else "dwtDctSvd"
 
 
-def _over_views(pixels: Pixels, size: tuple[int, int] | None, way: Callable[[Pixels], Find]) -> Find:
+def _over_views(pixels: Pixels, size: tuple[int, int] | None, way: Callable[[Pixels], Match]) -> Match:
     """As it is and mirrored; and the same brought back to its own size, where it has another."""
     sizes = [None, size] if size and _was_resized(pixels, size) else [None]
-    finds = []
+    matches = []
     for other, mirrored in product(sizes, (False, True)):
-        find = way(_view(pixels, mirrored, other))
-        place = replace(find.place, mirrored=mirrored, resized=other is not None)
-        finds.append(replace(find, place=place))
-    return search.best_of(finds)
+        match = way(_view(pixels, mirrored, other))
+        place = replace(match.place, mirrored=mirrored, resized=other is not None)
+        matches.append(replace(match, place=place))
+    return search.best_of(matches)
 
 
-def _over_turns(pixels: Pixels, way: Callable[[Pixels], Find]) -> Find:
+def _over_turns(pixels: Pixels, way: Callable[[Pixels], Match]) -> Match:
     """Turned back about the middle by up to 6 degrees."""
-    finds = []
+    matches = []
     for degrees in TURNS:
-        find = way(turn(pixels, -degrees))
-        finds.append(replace(find, place=replace(find.place, turned=degrees)))
-    return search.best_of(finds)
+        match = way(turn(pixels, -degrees))
+        matches.append(replace(match, place=replace(match.place, turned=degrees)))
+    return search.best_of(matches)
 
 
 def _was_resized(pixels: Pixels, size: tuple[int, int]) -> bool:

@@ -26,7 +26,7 @@ STILL, MOVING = 10.0, 16.0
 BOX_FILLED, LARGEST = 0.9, 0.35
 # A picture fits where its box differs from the median of all by less than this.
 FITS = 16.0
-_MEND = "Set marking.label in the configuration: the SDK draws it before the invisible mark, on every image."
+_FIX = "Set marking.label in the configuration: the SDK draws it before the invisible mark, on every image."
 
 
 def read_label(pictures: Sequence[Pixels]) -> Layer:
@@ -37,8 +37,8 @@ def read_label(pictures: Sequence[Pixels]) -> Layer:
     """
     same = [picture for picture in pictures if picture.shape == pictures[0].shape]
     if len(same) < PICTURES:
-        told = f"it takes {PICTURES} different pictures of one size to tell a label; there are {len(same)}"
-        return Layer("label", "not-checkable-here", "", told)
+        reason = f"it takes {PICTURES} different pictures of one size to tell a label; there are {len(same)}"
+        return Layer("label", "not-checkable-here", "", reason)
     lumas = np.stack([picture.astype(np.float64) @ (0.2126, 0.7152, 0.0722) for picture in same])
     # By quartiles, so that a few pictures without the label do not hide that the others have one.
     low, high = np.percentile(lumas, (25, 75), axis=0)
@@ -47,7 +47,7 @@ def read_label(pictures: Sequence[Pixels]) -> Layer:
         return Layer("label", "not-checkable-here", "", "the pictures hardly differ, so nothing stands out")
     box = _still_box(spread < STILL)
     if box is None:
-        return Layer("label", "absent", "", "nothing at an edge stays the same over the pictures", _MEND)
+        return Layer("label", "absent", "", "nothing at an edge stays the same over the pictures", _FIX)
     return _judge(lumas, box)
 
 
@@ -108,7 +108,7 @@ def _judge(lumas: Plane, box: tuple[int, int, int, int]) -> Layer:
     ground = np.percentile(usual, 10), np.percentile(usual, 90)
     if ground[1] - ground[0] < STILL:
         return Layer(
-            "label", "absent", "", "an edge stays the same over the pictures, but holds no glyphs", _MEND
+            "label", "absent", "", "an edge stays the same over the pictures, but holds no glyphs", _FIX
         )
     middle = (usual.min() + usual.max()) / 2
     bright = usual > middle
@@ -129,7 +129,7 @@ def _judge(lumas: Plane, box: tuple[int, int, int, int]) -> Layer:
         "malformed" if wrong else "present",
         value,
         "; ".join(wrong),
-        _MEND if wrong else "",
+        _FIX if wrong else "",
         facts=facts,
     )
 
@@ -145,9 +145,9 @@ def _tallest(ink: NDArray[np.bool_]) -> int:
     return max(heights, default=0)
 
 
-def _contrast(one: float, other: float) -> float:
+def _contrast(first: float, second: float) -> float:
     """WCAG 2.2's contrast ratio of two grey levels, 0 to 255."""
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 

@@ -68,10 +68,10 @@ def phasors(samples: Plane, gain: float = 1.0) -> Phasors:
 def sum_words(grid: Phasors, bits: int) -> NDArray[np.complex128]:
     """The blocks' phasors (rows, columns) summed for each bit of the word."""
     where = places(grid.shape[0], grid.shape[1], bits).ravel()
-    found: NDArray[np.complex128] = np.bincount(where, grid.real.ravel(), bits) + 1j * np.bincount(
+    sums: NDArray[np.complex128] = np.bincount(where, grid.real.ravel(), bits) + 1j * np.bincount(
         where, grid.imag.ravel(), bits
     )
-    return found
+    return sums
 
 
 def apart(sums: NDArray[np.complex128]) -> NDArray[np.complex128]:
@@ -84,15 +84,15 @@ def apart(sums: NDArray[np.complex128]) -> NDArray[np.complex128]:
 
 def axis_of(sums: NDArray[np.complex128]) -> NDArray[np.float64]:
     """The phase along which the sums (..., bits) lie, up to half a turn; that half is the polarity."""
-    found: NDArray[np.float64] = np.angle(-(sums**2).sum(axis=-1)) / 2
-    return found
+    axis: NDArray[np.float64] = np.angle(-(sums**2).sum(axis=-1)) / 2
+    return axis
 
 
 def votes(sums: NDArray[np.complex128]) -> NDArray[np.float64]:
     """What the blocks say of each bit, (..., bits): above 0 for bit 1, in one of the two polarities."""
     sums = apart(sums)
-    found: NDArray[np.float64] = -(sums * np.exp(-1j * axis_of(sums))[..., None]).imag
-    return found
+    bit_votes: NDArray[np.float64] = -(sums * np.exp(-1j * axis_of(sums))[..., None]).imag
+    return bit_votes
 
 
 def block_bits(points: Phasors, bits: int) -> Bits:

@@ -19,9 +19,11 @@ def judge_bits(name: str, words: Sequence[Sequence[int]], wanted: npt.NDArray[np
     right = [int((np.array(word, bool) == wanted).sum()) for word in words]
     best = int(np.argmax(right))
     p_value = corrected(right[best], bits, len(words))
-    told = f"{name}, {right[best]} of {bits} bits, p = {p_value:.2g}"
+    summary = f"{name}, {right[best]} of {bits} bits, p = {p_value:.2g}"
     facts = {"bits": f"{right[best]} of {bits}", "p-value": f"{p_value:.2g}"}
     if p_value <= P_THRESHOLD:
-        found = "mirrored" if best else ""
-        return Layer("invisible", "present", f"the named word ({told})", facts={**facts, "found": found})
-    return Layer("invisible", "absent", "", f"not the named word ({told})", facts=facts)
+        orientation = "mirrored" if best else ""
+        return Layer(
+            "invisible", "present", f"the named word ({summary})", facts={**facts, "found": orientation}
+        )
+    return Layer("invisible", "absent", "", f"not the named word ({summary})", facts=facts)

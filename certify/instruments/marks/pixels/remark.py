@@ -54,8 +54,8 @@ def _quantised(band: classic.Plane, wanted: Bits, method: classic.Method) -> cla
 
 
 def _step_of(values: classic.Plane, bits: Bits) -> classic.Plane:
-    found: classic.Plane = (values // classic.SCALE + 0.25 + 0.5 * bits) * classic.SCALE
-    return found
+    quantised: classic.Plane = (values // classic.SCALE + 0.25 + 0.5 * bits) * classic.SCALE
+    return quantised
 
 
 def _largest_value(blocks: classic.Plane, bits: Bits) -> classic.Plane:
@@ -71,5 +71,5 @@ def _largest_singular(blocks: classic.Plane, bits: Bits) -> classic.Plane:
     """dwtDctSvd: the largest singular value; the block's DCT is orthonormal and changes none."""
     left, values, right = np.linalg.svd(blocks.reshape(-1, 4, 4))
     values[:, 0] = _step_of(values[:, 0], bits)
-    found: classic.Plane = ((left * values[:, None, :]) @ right).reshape(-1, 16)
-    return found
+    marked: classic.Plane = ((left * values[:, None, :]) @ right).reshape(-1, 16)
+    return marked

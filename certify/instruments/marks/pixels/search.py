@@ -40,7 +40,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Find:
+class Match:
     """The best of `hypotheses`: `k` of the `n` bits that were counted agree, `inverted` where all were
     turned round; `p_value` is the chance of that by one hypothesis, `strength` (0 to 1) says how clear the
     bits were.
@@ -58,14 +58,14 @@ class Find:
         return binomial_tail(self.k, self.n)
 
 
-def best_of(finds: Iterable[Find]) -> Find:
+def best_of(matches: Iterable[Match]) -> Match:
     """The likeliest one, the clearer of two; it answers for what all of them tried."""
-    rows = list(finds)
-    best = min(rows, key=lambda find: (find.p_value, -find.strength))
-    return replace(best, hypotheses=sum(find.hypotheses for find in rows))
+    rows = list(matches)
+    best = min(rows, key=lambda match: (match.p_value, -match.strength))
+    return replace(best, hypotheses=sum(match.hypotheses for match in rows))
 
 
-def aligned_classic(pixels: Pixels, word: Bits, method: classic.Method) -> Find:
+def aligned_classic(pixels: Pixels, word: Bits, method: classic.Method) -> Match:
     """In place, by both paths."""
     step = pixels.shape[1] // 4 * 4 // BLOCK
     band = classic.band_of(classic.u_plane(pixels))
@@ -75,7 +75,7 @@ def aligned_classic(pixels: Pixels, word: Bits, method: classic.Method) -> Find:
     return _compare(np.stack(votes), word, False, lambda row, _: Place(path=PATHS[row], row_step=step))
 
 
-def grid_classic(pixels: Pixels, word: Bits, method: classic.Method, row_steps: Sequence[int]) -> Find:
+def grid_classic(pixels: Pixels, word: Bits, method: classic.Method, row_steps: Sequence[int]) -> Match:
     """At every place of the grid and every first bit: what a crop leaves. `row_steps`: blocks in a row of the
     whole picture, where one of them is right.
     """
@@ -92,14 +92,14 @@ def grid_classic(pixels: Pixels, word: Bits, method: classic.Method, row_steps: 
     return _compare(np.stack(votes), word, True, lambda row, shift: replace(tried[row], shift=shift))
 
 
-def aligned_luma(pixels: Pixels, word: Bits, gains: Sequence[float]) -> Find:
+def aligned_luma(pixels: Pixels, word: Bits, gains: Sequence[float]) -> Match:
     """In place, and made brighter or darker by one of `gains`."""
     grid = luma.samples_everywhere(luma.luma_of(pixels))[::BLOCK, ::BLOCK]
     sums = np.stack([luma.sum_words(luma.phasors(grid, gain), word.size) for gain in gains])
     return _compare(luma.votes(sums), word, False, lambda row, _: Place(gain=gains[row]))
 
 
-def grid_luma(pixels: Pixels, word: Bits) -> Find:
+def grid_luma(pixels: Pixels, word: Bits) -> Match:
     """At every place of the grid and every first bit: what a crop leaves, whatever the size was."""
     points = luma.phasors(luma.samples_everywhere(luma.luma_of(pixels)))
     offsets = list(product(range(BLOCK), range(BLOCK)))
@@ -126,13 +126,13 @@ def _votes(values: classic.Plane, row_step: int, bits: int) -> NDArray[np.float6
     rows, columns = values.shape
     where = ((row_step * np.arange(rows)[:, None] + np.arange(columns)[None]) % bits).ravel()
     said = np.bincount(where, classic.clearness(values).ravel(), bits)
-    found: NDArray[np.float64] = said / np.maximum(np.bincount(where, minlength=bits), 1)
-    return found
+    votes: NDArray[np.float64] = said / np.maximum(np.bincount(where, minlength=bits), 1)
+    return votes
 
 
 def _compare(
     votes: NDArray[np.float64], word: Bits, cyclic: bool, place: Callable[[int, int], Place]
-) -> Find:
+) -> Match:
     """The likeliest of the votes (m, n) in either polarity, at every cyclic shift where asked, over all bits
     or over the clearest alone. Which are clearest the picture says, and not the word: so a coin stays a coin.
     """
@@ -143,7 +143,7 @@ def _compare(
     signs = np.where(votes > 0, 1.0, -1.0)
     clearest = np.argsort(np.argsort(-np.abs(votes), axis=1, kind="stable"), axis=1)
     strength = np.abs(votes).mean(axis=1)
-    finds = []
+    matches = []
     for share in CLEAREST:
         counted = round(share * n)
         same = (signs * (clearest < counted)) @ wanted.T
@@ -151,7 +151,7 @@ def _compare(
         rows, columns = np.nonzero(np.abs(same) == most)
         best = int(strength[rows].argmax())
         row, column = int(rows[best]), int(columns[best])
-        find = Find(
+        match = Match(
             k=round((counted + float(most)) / 2),
             n=counted,
             inverted=bool(same[row, column] < 0),
@@ -159,5 +159,5 @@ def _compare(
             hypotheses=POLARITIES * same.size,
             strength=float(strength[row]),
         )
-        finds.append(find)
-    return best_of(finds)
+        matches.append(match)
+    return best_of(matches)

@@ -107,8 +107,8 @@ def sequential(marked: Sequence[bool], good: float = 0.99, bad: float = 0.9, err
     """
     lower, upper = log(error / (1 - error)), log((1 - error) / error)
     total = 0.0
-    for number, one in enumerate(marked, start=1):
-        total += log(good / bad) if one else log((1 - good) / (1 - bad))
+    for number, is_marked in enumerate(marked, start=1):
+        total += log(good / bad) if is_marked else log((1 - good) / (1 - bad))
         if total <= lower:
             return Decision("bad", number)
         if total >= upper:
@@ -120,5 +120,5 @@ def sequential(marked: Sequence[bool], good: float = 0.99, bad: float = 0.9, err
 class Decision:
     """What a sequential test says, and after how many images."""
 
-    found: Literal["good", "bad", "open"]
+    outcome: Literal["good", "bad", "open"]
     after: int
