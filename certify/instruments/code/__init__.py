@@ -1,7 +1,7 @@
-"""Code that a store doesn't let in: static rules over syntax trees, texts and bytes; nothing of it is run.
+"""Static rules for code that a store rejects: over syntax trees, texts and bytes. No code is run.
 
-They see what is written down, through aliases, pieced names and encodings. What code does when it runs is for
-the jail to tell: band A is proved by being there, band B waits for that.
+The rules see what the source says, through aliases, names put together from pieces, and encodings. The jail
+reports what the code does at run time. A finding of band A is proof by itself; band B waits for the run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     install_hooks.check,
     trojan_source.check,
 )
-# A weaker rule falls silent where the stronger one has spoken of the same line.
+# A weaker rule reports nothing on a line that the stronger rule has reported.
 _STRONGER = {
     "credentials-named": "credentials",
     "start-up-named": "start-up",
@@ -67,10 +67,10 @@ def _findings(source: Source, declared: Set[str], layers: int) -> Iterator[Findi
         if finding is not None:
             yield finding
         if layers == 0 and code:
-            yield view.finding("not-reviewable", place, "texts of code lie too deep in one another")
+            yield view.finding("not-reviewable", place, "texts with code are nested too deep")
             continue
         inner = parse_source(code, source.file) if code else None
         if isinstance(inner, Source):
             yield from payloads.moved(list(_findings(inner, declared, layers - 1)), view, place)
     if view.is_exhausted:
-        yield view.finding("not-reviewable", 1, "its texts and paths take too much to work out")
+        yield view.finding("not-reviewable", 1, "its texts and paths are too costly to evaluate")

@@ -1,4 +1,4 @@
-"""Scripts for the browser: a light reading by patterns, for no parser of JavaScript is at hand."""
+"""Browser scripts, checked by regular expressions: there is no JavaScript parser here."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .decoding import peel
 from .rules import RULES
 
 SUFFIXES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".html", ".htm", ".vue", ".svelte")
-MAX_SCRIPT = 16 << 20  # bundles and pages with their pictures inside are larger than sources
+MAX_SCRIPT = 16 << 20  # bundles and pages with their images inside are larger than sources
 
 _COMMENT = re.compile(r"(?:^|(?<=[\s;{}]))//[^\n]*")
-_EACH = 50  # findings of one rule and file
+_EACH = 50  # findings of a rule in a file
 _EVAL = re.compile(r"(?<![\w.$])(eval|(?:new\s+)?Function)\s*\(\s*(?!\s*[\"']return this)")
 _HIDDEN = re.compile(
     r"(?<![\w.$])(?:eval|Function)\s*\(\s*(?:window\.)?(?:atob|unescape|decodeURIComponent|String\.fromCharCode)\s*\("
@@ -35,7 +35,7 @@ _CODE = re.compile(rb"\b(function|document|window|eval|fetch|XMLHttpRequest|requ
 
 
 def check_script(text: str, file: str, declared: Set[str]) -> list[Finding]:
-    """Findings of one script, sorted; `declared` are the hosts that its manifest declares."""
+    """Findings of a script, sorted; `declared` are the hosts that its manifest declares."""
     return sorted(set(_findings(text[:MAX_SCRIPT], file, declared)))
 
 
@@ -58,7 +58,7 @@ def _findings(text: str, file: str, declared: Set[str]) -> Iterator[Finding]:
         if under is not None and under != match.group(1).encode() and len(_CODE.findall(under[:20_000])) > 2:
             yield finding("encoded-code", match.start(), "a script")
     if len(scrambled := _SCRAMBLED.findall(code)) > 20:
-        yield finding("encoded-code", code.find(scrambled[0]), "names that a scrambler made")
+        yield finding("encoded-code", code.find(scrambled[0]), "names made by an obfuscator")
     for match in islice(_CALL.finditer(code), _EACH):
         address = next(filter(None, match.groups()), "")
         for host in hosts.named_in(address):
@@ -71,7 +71,7 @@ def _findings(text: str, file: str, declared: Set[str]) -> Iterator[Finding]:
 
 
 def _without_blocks(text: str) -> str:
-    """Without `/* ... */`, but for the ends of their lines; in one pass, for a hostile script opens many."""
+    """The text without `/* ... */`; line breaks stay. A single pass: a hostile script opens many comments."""
     kept, at = [], 0
     while (begin := text.find("/*", at)) >= 0 and (end := text.find("*/", begin + 2)) >= 0:
         kept += [text[at:begin], "\n" * text.count("\n", begin, end)]

@@ -1,8 +1,8 @@
-"""Looks through the hand-kept `packages.json`: `python -m certify.instruments.data.names [LIST...]`.
+"""Checks the hand-kept `packages.json`: `python -m certify.instruments.data.names [LIST...]`.
 
-LIST is a file with the names that an index has, one a line; what follows a blank, `=` or `,` is left out. A
-popular name that no LIST has is told, since a look-alike of what nobody can install protects nobody; so is a
-reported name that a LIST has. Nothing is fetched. Exits with 1 where the file is out of form.
+LIST is a file with the names of an index, a name per line; text after a blank, `=` or `,` is ignored. The
+output lists each popular name that is on no LIST, which needs no protection, and
+each malicious name that is on a LIST. Nothing is fetched. Exits with 1 if the file is not well-formed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TABLE = Path(__file__).parent / "packages.json"
 
 
 def mistakes(table: dict[str, Any]) -> list[str]:
-    """What is out of form; names are normalised (PEP 503), sorted, and on one list alone."""
+    """Errors of form; names must be normalised (PEP 503), sorted, and on a single list."""
     problems = [
         f"about.{key} is missing" for key in ("popular", "bad", "read") if not table["about"].get(key)
     ]

@@ -1,4 +1,4 @@
-"""Compressed data unpacked within bounds, whatever it says of itself."""
+"""Unpacks compressed data within bounds, whatever sizes it declares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from typing import IO, Any
 
-# What the standard library's readers of archives raise at a hostile one.
+# Exceptions of the standard library's archive readers on hostile archives.
 UNREADABLE = (
     *(ValueError, OSError, EOFError, RuntimeError, NotImplementedError, KeyError, IndexError, OverflowError),
     *(MemoryError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError),
@@ -22,9 +22,9 @@ class UnpackError(ValueError):
 
 
 def unpack(kind: str, data: bytes, limit: int) -> bytes:
-    """What `data` holds, which is compressed as `gzip`, `zlib`, `bzip2` or `xz`; at most `limit` bytes.
+    """The content of `data`, which is compressed as `gzip`, `zlib`, `bzip2` or `xz`; at most `limit` bytes.
 
-    Raises UnpackError where it is broken, goes on after its end, or holds more.
+    Raises UnpackError if it is damaged, has trailing data, or holds more.
     """
     makers: dict[str, Any] = {
         "gzip": lambda: zlib.decompressobj(31),
@@ -41,7 +41,7 @@ def unpack(kind: str, data: bytes, limit: int) -> bytes:
             rest = getattr(machine, "unconsumed_tail", b"")
             more = machine.decompress(rest, limit + 1 - len(whole))
             if not more:
-                raise UnpackError("it ends before its end")
+                raise UnpackError("it is truncated")
             whole += more
     except (zlib.error, lzma.LZMAError, OSError, EOFError, MemoryError) as error:
         raise UnpackError(f"it is broken ({error})") from None
@@ -53,7 +53,7 @@ def unpack(kind: str, data: bytes, limit: int) -> bytes:
 
 
 def bounded(stream: IO[bytes], limit: int) -> bytes:
-    """All of a stream; raises UnpackError where that is more than `limit` bytes."""
+    """All bytes of a stream; raises UnpackError if there are more than `limit`."""
     data = stream.read(limit + 1)
     if len(data) > limit:
         raise UnpackError(f"it has over {limit >> 20} MiB")

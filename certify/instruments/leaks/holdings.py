@@ -1,6 +1,6 @@
-"""What a process tree holds, by name, seen from outside: descriptors, threads, processes and files.
+"""The resources of a process tree by name, seen from outside: descriptors, threads, processes and files.
 
-Numbers in names are replaced by `#`, so that things made the same way are counted as one.
+Numbers in names are replaced by `#`, so that similar resources are counted together.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VARYING = re.compile(r"(?<=tmp)[a-z0-9_]{8}|[0-9a-f]{8,}|\d+")
 
 
 def names_held(pid: int, folder: Path) -> dict[str, Counter[str]]:
-    """By resource (`fds`, `threads`, `children`, `files`) how often each name is there; Linux alone."""
+    """For each resource (`fds`, `threads`, `children`, `files`) the count of each name; Linux only."""
     pids = tree(pid) if HAS_PROC else []
     return {
         "fds": Counter(_same(target) for process in pids for target in _targets(process)),
@@ -30,7 +30,7 @@ def names_held(pid: int, folder: Path) -> dict[str, Counter[str]]:
 
 
 def grown(before: Counter[str], after: Counter[str], most: int = 3) -> list[tuple[str, int]]:
-    """The names that there are more of, most first."""
+    """The names whose count grew, largest growth first."""
     return (after - before).most_common(most)
 
 
@@ -59,7 +59,7 @@ def _threads(pid: int) -> list[str]:
 def _command(pid: int) -> str:
     try:
         words = (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        return words.strip() or "a zombie: nobody has waited for it"
+        return words.strip() or "a zombie: its parent has not waited for it"
     except OSError:
         return "gone"
 

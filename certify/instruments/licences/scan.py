@@ -1,4 +1,4 @@
-"""Licences that lie about in a tree: texts, SPDX tags in sources, and the front matter of model cards."""
+"""Licences in a file tree: texts, SPDX tags in sources, and the front matter of model cards."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TAG_LINES = 4096  # bytes; REUSE asks for the tag in the header of a file
 
 @dataclass(frozen=True)
 class FileLicence:
-    """A licence that a file names or holds: `licences` are those whose text it is alike (best first), or the
+    """A licence that a file names or holds: `licences` are those with a similar text (best first), or the
     expression of its tag; `score` is 1 for a tag.
     """
 
@@ -60,7 +60,7 @@ def is_licence_name(file: str) -> bool:
 
 
 def scan(root: Path, files: Iterable[str]) -> list[FileLicence]:
-    """Every licence text and tag below `root`; a file that holds neither is left out."""
+    """Every licence text and tag below `root`; a file with neither is left out."""
     licences = []
     for file in files:
         if is_licence_name(file):
@@ -93,5 +93,5 @@ def _tag_of(path: Path) -> str:
     except OSError:
         return ""
     expression = _TAIL.sub("", tag[1].decode("utf-8", "replace")).strip() if tag else ""
-    # A string in a program that writes tags names no licence.
+    # A string in a program that writes tags is not a licence.
     return expression if expression and not check_expression(expression) else ""

@@ -1,4 +1,4 @@
-"""All layers of one image together."""
+"""All layers of an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from certify.instruments.marks.pixels.payloads import KNOWN, KnownMark
 
 @dataclass(frozen=True)
 class Survey:
-    """`layers` by name; `reading` and `mark` are the likeliest of the invisible marks looked for."""
+    """`layers` by name; `reading` and `mark` are the likeliest invisible mark."""
 
     layers: Mapping[str, Layer]
     reading: MarkReading
@@ -35,7 +35,9 @@ def survey(
     marks: Sequence[KnownMark] = KNOWN,
     size: tuple[int, int] | None = None,
 ) -> Survey:
-    """Of RGB `pixels` and the texts of its file. `credentials` were read apart; `size` as in `read_mark`."""
+    """Surveys RGB `pixels` and the texts of the file. `credentials` are read separately; `size` as in
+    `read_mark`.
+    """
     readings = [
         (read_mark(pixels, mark.payload, mark.method, size, crops=True, tried=len(marks)), mark)
         for mark in marks
@@ -49,14 +51,14 @@ def survey(
     }
     layers["disclosure"] = read_disclosure(texts, layers)
     layers["label"] = Layer(
-        "label", "not-checkable-here", "", "a label is told by several different pictures"
+        "label", "not-checkable-here", "", "a label can only be detected in several different images"
     )
     layers["tool"] = read_tool(texts)
     return Survey(layers, reading, mark, tuple(contradictions(layers)))
 
 
 def invisible_layer(reading: MarkReading, name: str) -> Layer:
-    """A reading in the words of layers."""
+    """The layer of a reading."""
     facts = {
         "bits": f"{reading.k} of {reading.n}",
         "p-value": f"{reading.p_value:.2g}",
@@ -74,7 +76,7 @@ def invisible_layer(reading: MarkReading, name: str) -> Layer:
 
 
 def where_found(reading: MarkReading) -> str:
-    """How the mark lies in the picture, in words; empty where it lies as it was written."""
+    """The edits after which the mark was read, in words; empty if there are none."""
     place = reading.place
     changes = []
     if place.mirrored:

@@ -1,6 +1,6 @@
-"""`setup.py` and `setup.cfg`, read without running anything: what a package declares there in plain values.
+"""`setup.py` and `setup.cfg`, read without running anything: the literal values that a package declares.
 
-Keywords: setuptools' user guide, "Keywords". What is put together by code is named, and not guessed.
+Keywords: setuptools' user guide, "Keywords". Computed values are named, never guessed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from certify.instruments.code.source import Source, parse_source
 
-# What a requirement may stand in; the last were dropped by setuptools, but older ones still obey them.
+# Keywords with requirements; setuptools dropped the last, but older versions still support them.
 LISTS = ("install_requires", "setup_requires", "tests_require", "dependency_links")
 _TABLES = ("extras_require",)
 _MAKERS = ("setuptools.setup", "distutils.core.setup", "setuptools.core.setup")
@@ -20,8 +20,8 @@ _MAKERS = ("setuptools.setup", "distutils.core.setup", "setuptools.core.setup")
 
 @dataclass(frozen=True)
 class Setup:
-    """`requirements` and `links` with their lines; `computed` names the keywords whose values only running
-    the script would tell.
+    """`requirements` and `links` with their lines; `computed` names the keywords whose values need a run
+    of the script.
     """
 
     requirements: tuple[tuple[str, int], ...] = ()
@@ -38,7 +38,7 @@ class _SetupLists:
 
 
 def read_setup_script(data: bytes, file: str) -> Setup:
-    """What the calls of `setup()` declare; `problem` says why a script can't be read."""
+    """The declarations in calls of `setup()`; `problem` says why a script can't be read."""
     source = parse_source(data, file)
     if not isinstance(source, Source):
         return Setup(problem=source.message)
@@ -52,7 +52,7 @@ def read_setup_script(data: bytes, file: str) -> Setup:
 
 
 def read_setup_config(text: str) -> Setup:
-    """`[options] install_requires` and the like; `file:` names a file that is read by itself."""
+    """`[options] install_requires` and related options; `file:` names a file that is read separately."""
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(text)
@@ -91,7 +91,7 @@ def _take(keyword: ast.keyword, values: dict[str, ast.expr], lists: _SetupLists)
 
 
 def _rows(node: ast.expr, values: dict[str, ast.expr], depth: int = 0) -> Iterator[tuple[str, int]]:
-    """The texts of a list, of a table of lists, of sums of lists. Raises ValueError for everything else."""
+    """The texts of a list, of a table of lists, of sums of lists. Raises ValueError for anything else."""
     node = _resolved(node, values)
     if depth > 8:
         raise ValueError
@@ -117,7 +117,7 @@ def _resolved(node: ast.expr, values: dict[str, ast.expr]) -> ast.expr:
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """The names that are bound once in the whole script, by a plain assignment, and not changed in place."""
+    """The names that are bound once in the script, by a plain assignment, and never changed in place."""
     touched: dict[str, int] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):

@@ -1,4 +1,4 @@
-"""Weight files, by their bytes and never by their names: pickles run code when loaded, safetensors don't."""
+"""Weight files, judged by their bytes, not names: pickles run code when loaded, safetensors don't."""
 
 from __future__ import annotations
 

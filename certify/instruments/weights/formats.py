@@ -1,4 +1,4 @@
-"""Model formats that are not pickles, and what each can hide: code, paths to other files, lengths that lie.
+"""Model formats that are not pickles, and what each can hide: code, paths to other files, false lengths.
 
 NPY: numpy.lib.format. GGUF: ggml docs/gguf.md. ONNX: onnx.proto3 (ModelProto.graph = 7; GraphProto.node = 1,
 initializer = 5; NodeProto.op_type = 4, domain = 7; TensorProto.external_data = 13). Keras: its Lambda layers
@@ -51,11 +51,11 @@ _OWN_DOMAINS = (
 
 
 class FormatError(Exception):
-    """The file is not what its format asks; the message says why."""
+    """The file violates its format; the message says why."""
 
 
 def npy_pickle_at(stream: IO[bytes]) -> int | None:
-    """Where the pickle of an array of objects begins in an NPY file; None for an array of numbers."""
+    """The offset of the pickle of an object array in an NPY file; None for an array of numbers."""
     head = stream.read(12)
     if len(head) < 10:
         raise FormatError("the array ends inside its header")
@@ -71,7 +71,7 @@ def npy_pickle_at(stream: IO[bytes]) -> int | None:
 
 
 def hdf5(file: str, stream: IO[bytes]) -> Iterator[Finding]:
-    """A Keras model in HDF5: its configuration is text among the attributes."""
+    """A Keras model in HDF5: its configuration is text in the attributes."""
     before = b""
     while block := stream.read(_STEP):
         window = before + block
@@ -112,7 +112,7 @@ class _Reader:
         self.fields += 1
         raw = self.stream.read(width)
         if len(raw) < width or self.fields > MAX_FIELDS:
-            raise FormatError("the header goes on past the file")
+            raise FormatError("the header is longer than the file")
         return int.from_bytes(raw, "little")
 
     def skip(self, count: int) -> None:
@@ -123,17 +123,17 @@ class _Reader:
     def text(self) -> str:
         length = self.number(8)
         if length > MAX_TEXT or self.stream.tell() + length > self.size:
-            raise FormatError("a text is longer than it may be")
+            raise FormatError("a text exceeds the limit")
         return self.stream.read(length).decode("utf-8", "replace")
 
     def value(self, kind: int, depth: int = 0) -> str:
-        """The text of a value; empty for what is no text."""
+        """The text of a value; empty if it is not a text."""
         if kind == _STRING:
             return self.text()
         if kind == _ARRAY:
             inner, count = self.number(4), self.number(8)
             if depth > 2 or count > MAX_ENTRIES:
-                raise FormatError("an array is larger or deeper than it may be")
+                raise FormatError("an array exceeds the limits of size or depth")
             if inner in _WIDTHS:
                 self.skip(_WIDTHS[inner] * count)
                 return ""
@@ -141,13 +141,13 @@ class _Reader:
                 self.value(inner, depth + 1)
             return ""
         if kind not in _WIDTHS:
-            raise FormatError(f"there is no kind of value {kind}")
+            raise FormatError(f"unknown value type {kind}")
         self.skip(_WIDTHS[kind])
         return ""
 
 
 def gguf(file: str, stream: IO[bytes], size: int) -> Iterator[Finding]:
-    """Header within bounds, tensors inside the file, no template that reaches into Python."""
+    """Header within bounds, tensors inside the file, no template that accesses Python internals."""
     reader = _Reader(stream, size)
     reader.skip(4)
     version, tensors, entries = reader.number(4), reader.number(8), reader.number(8)
@@ -165,14 +165,14 @@ def gguf(file: str, stream: IO[bytes], size: int) -> Iterator[Finding]:
             raise FormatError("a tensor has too many dimensions")
         reader.skip(8 * dimensions + 4)
         if reader.number(8) > size:
-            raise FormatError("a tensor lies outside of the file")
+            raise FormatError("a tensor is outside the file")
 
 
-# ONNX: protocol buffers, as far as is asked.
+# ONNX: protocol buffers, only the fields that are needed.
 
 
 def onnx(file: str, data: bytes) -> Iterator[Finding]:
-    """Paths to other files, operators of Python, and domains that need native code of their own."""
+    """Paths to other files, Python operators, and domains that need custom native code."""
     budget = [MAX_FIELDS]
     reported: set[str] = set()
     for graph in _messages(data, 7, budget):
@@ -215,7 +215,7 @@ def _messages(data: bytes, wanted: int, budget: list[int]) -> Iterator[bytes]:
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         else:
-            raise FormatError("it is no protocol buffer")
+            raise FormatError("it is not a protocol buffer")
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -224,4 +224,4 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             return value, at + index + 1
-    raise FormatError("it is no protocol buffer")
+    raise FormatError("it is not a protocol buffer")

@@ -1,7 +1,7 @@
-"""A machine that follows the instructions of a pickle and only keeps book of the names that it reaches.
+"""An abstract pickle machine: it follows the opcodes of a pickle and only records the names that it imports.
 
-It has a stack, a memo, and no power to do anything. Instructions: CPython, Lib/pickletools.py. Arrays that
-joblib writes into the stream: joblib/numpy_pickle.py.
+It has a stack and a memo, and calls nothing. Opcodes: CPython, Lib/pickletools.py. Arrays that joblib writes
+into the stream: joblib/numpy_pickle.py.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class PickleTraceError(Exception):
 
 @dataclass(frozen=True)
 class Name:
-    """Something imported."""
+    """An imported name."""
 
     text: str
 
 
 @dataclass
 class CallResult:
-    """What a call would make."""
+    """The result of a call that was not made."""
 
     of: Any
     arguments: Any
@@ -57,7 +57,7 @@ class _Mark:
 
 @dataclass
 class Reading:
-    """What pickles in a row reach; `error` tells why they could not be followed to the end, if so."""
+    """The names in consecutive pickles; `error` says why they could not be followed to the end."""
 
     names: set[str] = field(default_factory=set)
     pickles: int = 0
@@ -70,7 +70,7 @@ class Reading:
 
 
 class SkippedArgument(bytes):
-    """Stands for a long argument that was passed over: its length without its bytes."""
+    """A placeholder for a long argument: its length without its bytes."""
 
     length: int
 
@@ -111,12 +111,12 @@ class Window:
 
 
 def run(window: Window, reading: Reading, most: int = MAX_STEPS) -> Any:
-    """Follows one pickle from its first instruction to STOP; gives what lies on the stack then.
+    """Follows a pickle from its first opcode to STOP; returns the top of the stack.
 
     Raises PickleTraceError if it breaks off or has over `most` opcodes; `reading` keeps what came before.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the doubtful escapes of a text are not our output
+        warnings.simplefilter("ignore")  # warnings about escapes in a text are not our output
         return _follow(window, reading, most)
 
 
@@ -126,7 +126,7 @@ def _follow(window: Window, reading: Reading, most: int) -> Any:
         for code, argument, _ in pickletools.genops(window):  # type: ignore[arg-type]
             reading.steps += 1
             if reading.steps > most:
-                raise PickleTraceError(f"it has more than {most:,} instructions")
+                raise PickleTraceError(f"it has more than {most:,} opcodes")
             if code.name == "STOP":
                 reading.built += machine.built
                 return machine.stack[-1] if machine.stack else None
@@ -137,7 +137,7 @@ def _follow(window: Window, reading: Reading, most: int) -> Any:
 
 
 class _Machine:
-    """A stack, a memo, and no power to do anything."""
+    """A stack and a memo; nothing is imported or called."""
 
     def __init__(self, window: Window, reading: Reading) -> None:
         self.stack: list[Any] = []
@@ -157,7 +157,7 @@ class _Machine:
 
     def _import(self, module: Any, name: Any) -> None:
         known = isinstance(module, str) and isinstance(name, str)
-        text = f"{module}.{name}" if known else "a name that it computes"
+        text = f"{module}.{name}" if known else "a computed name"
         self._reading.names.add(text)
         self.built = 1
         self.stack.append(Name(text))
@@ -181,7 +181,7 @@ class _Machine:
         del self.stack[at:]
         return items
 
-    # Instructions, by the names that pickletools gives them.
+    # Opcodes, by their names in pickletools.
 
     def _global(self, argument: str) -> None:
         self._import(*argument.split(" ", 1))
@@ -221,7 +221,7 @@ class _Machine:
                 self._skip_array(state)
 
     def _skip_array(self, state: Any) -> None:
-        """Passes over the numbers that joblib writes into the stream behind the description of an array."""
+        """Skips the numbers that joblib writes into the stream after the description of an array."""
         dtype, shape = state["dtype"], state["shape"]
         code = dtype.arguments[0] if isinstance(dtype, CallResult) and dtype.of == Name("numpy.dtype") else ""
         match = re.fullmatch(r"[<>=|]?([a-zA-Z])(\d+)", code)
@@ -235,7 +235,7 @@ class _Machine:
 
     def _ext1(self, _: Any) -> None:
         self._reading.names.add("copyreg.extension")
-        raise PickleTraceError("it uses the registry of extensions")
+        raise PickleTraceError("it uses the extension registry")
 
     _ext2 = _ext4 = _ext1
 
@@ -312,6 +312,6 @@ class _Machine:
 
 
 def _small(items: list[Any]) -> dict[str, Any]:
-    """The entries of a short table that have texts as keys: enough for the states that are looked at."""
+    """The entries of a short table with text keys: enough for the states that are read."""
     pairs = zip(items[0:128:2], items[1:128:2], strict=False)
     return {key: value for key, value in pairs if isinstance(key, str)}

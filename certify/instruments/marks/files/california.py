@@ -1,8 +1,7 @@
 """The latent disclosure of California: Business and Professions Code 22757.3(b), as of SB 942 and AB 853.
 
-Four things, directly or by a link: the provider's name, the system's name and version, time and date, an
-identifier of its own. The law names no carrier; they are looked for in XMP, in the AIGC label and in
-content credentials.
+Four items, directly or by a link: the provider's name, the system's name and version, time and date, a unique
+identifier. The law names no carrier, so the reader searches XMP, the AIGC label and content credentials.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def read_disclosure(texts: Mapping[str, str], others: Mapping[str, Layer] | None
     lacking = [name for name in FIELDS if not fields[name]]
     facts = {name: value[:200] for name, value in fields.items() if value}
     if len(lacking) == len(FIELDS):
-        return Layer("disclosure", "absent", "", "none of the four fields is there", _FIX)
+        return Layer("disclosure", "absent", "", "none of the four fields is present", _FIX)
     if lacking:
         return Layer("disclosure", "malformed", "", f"it lacks: {', '.join(lacking)}", _FIX, facts=facts)
     if not _TIME.fullmatch(fields["time"]):
@@ -65,11 +64,11 @@ _CARRIED = {
         "identifier": "instance",
     },
 }
-"""Layer -> field -> the fact of that layer which says the same."""
+"""Layer -> field -> the corresponding fact of that layer."""
 
 
 def _from_others(others: Mapping[str, Layer]) -> list[tuple[str, str]]:
-    """What valid other layers say of the same things."""
+    """The values of valid other layers for the same fields."""
     return [
         (field, others[name].facts.get(key, ""))
         for name, keys in _CARRIED.items()

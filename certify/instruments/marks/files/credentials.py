@@ -1,8 +1,8 @@
-"""C2PA content credentials, judged: a signature says who claims something, and what is claimed is read as
-well.
+"""Judges C2PA content credentials: the signature shows who makes a claim, and the claim itself is read
+too.
 
-The report comes from `certify.decoders.credentials`. "Trusted" alone says nothing of AI: a manifest that
-claims a camera is trusted just the same. Names of issuers are no evidence, for anyone can write them into a
+The report comes from `certify.decoders.credentials`. "Trusted" alone says nothing about AI: a manifest that
+claims a camera is trusted too. Names of issuers are no evidence, because anyone can write them into a
 certificate.
 """
 
@@ -17,23 +17,23 @@ from certify.instruments.marks.layers import Layer
 
 _CAUSES = {
     "assertion.dataHash.mismatch": (
-        "the file is not the one that was signed: something was written after signing, or the manifest "
-        "is another's",
+        "the signed file was different: something was written after signing, or the manifest "
+        "belongs to another image",
         "Sign last of all: metadata and pixels first.",
     ),
     "claimSignature.mismatch": ("the manifest was altered after it was signed", "Sign again."),
-    "signingCredential.expired": ("the certificate has run out", "Sign with a valid certificate."),
+    "signingCredential.expired": ("the certificate has expired", "Sign with a valid certificate."),
 }
 _UNTRUSTED = "signingCredential.untrusted"
 _SIGN = "Sign with marking.credentials; the first action is c2pa.created with a digitalSourceType."
 
 
 def judge_credentials(report: Mapping[str, Any], anchored: bool) -> Layer:
-    """One image's report; `anchored` where a trust list was given.
+    """Judges the report of an image; `anchored` if there is a trust list.
 
     `present`: whole, signed under a trust anchor, and claiming AI-generated media. `contradictory`: whole,
-    and claiming other media. `malformed`: broken, or signed by nobody on the list. `not-checkable-here`:
-    whole, but there is no list to say whom to trust.
+    and claiming other media. `malformed`: broken, or not signed by anyone on the list. `not-checkable-here`:
+    whole, but without a list of trusted signers.
     """
     if not report.get("found"):
         return Layer("credentials", "absent", "", "there is no C2PA manifest", _SIGN)
@@ -60,15 +60,15 @@ def judge_credentials(report: Mapping[str, Any], anchored: bool) -> Layer:
     if report.get("state") == "Trusted" and not failures:
         return Layer("credentials", "present", facts["issuer"], facts=facts)
     if anchored:
-        reason = "it is signed by nobody on the trust list"
+        reason = "the signer is not on the trust list"
         return Layer(
             "credentials", "malformed", facts["issuer"], reason, "Use a certificate of the list.", facts=facts
         )
-    reason = "it is whole, but no trust list was given to say whose signature counts"
+    reason = "it is whole, but there is no trust list to check the signer"
     return Layer("credentials", "not-checkable-here", facts["issuer"], reason, facts=facts)
 
 
 def replayed(layers: Iterable[Layer]) -> list[str]:
-    """Manifests that more than one image carries: each image has its own, so one of them was taken over."""
+    """Manifests that several images carry: each image has its own, so at least one was copied."""
     labels = Counter(layer.facts["label"] for layer in layers if layer.facts.get("label"))
     return [label for label, count in labels.items() if count > 1]

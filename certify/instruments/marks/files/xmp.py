@@ -52,8 +52,8 @@ class PacketError(ValueError):
 
 
 class Packet:
-    """An XMP packet, parsed: `values` gives what a property of the image holds. What is said within a
-    structure, of an ingredient for instance, is not said of the image.
+    """An XMP packet, parsed: `values` gives the values of a property of the image. Values inside a
+    structure, such as an ingredient, do not count for the image.
     """
 
     def __init__(self, root: ElementTree.Element) -> None:
@@ -83,7 +83,7 @@ class Packet:
 
 
 def read_packet(texts: Mapping[str, str]) -> Packet | None:
-    """The packet among an image's texts; None where there is none.
+    """The packet among an image's texts; None if there is none.
 
     Packets over 64 KiB and document types (entity bombs) are refused. Raises PacketError.
     """
@@ -104,8 +104,8 @@ def xmp_source_type(texts: Mapping[str, str]) -> Layer:
     """The digital source type among an image's texts, judged.
 
     `present`: a term of AI-generated media, as an http or https address in IPTC's own letter case. `absent`:
-    no packet or no such property. `malformed`: a packet that cannot be read, or a value that is no address of
-    a term. `contradictory`: a term of other media, or terms that differ.
+    no packet or no such property. `malformed`: a packet that cannot be read, or a value that is not the
+    address of a term. `contradictory`: a term of other media, or terms that differ.
     """
     try:
         packet = read_packet(texts)
@@ -117,7 +117,7 @@ def xmp_source_type(texts: Mapping[str, str]) -> Layer:
 
 
 def source_term(address: str) -> str:
-    """The term that an address of a digital source type names; empty where it is none."""
+    """The term that an address of a digital source type names; empty if it is no such address."""
     match = _TERM.fullmatch(address)
     return match.group(1) if match else ""
 
@@ -138,5 +138,5 @@ def _judge(values: list[str]) -> Layer:
     reason, fix = "this is not the address of an IPTC digital source type (letter case counts)", _FIX
     near = {known.lower(): known for known in AI_TERMS}.get(value.rstrip("/").rpartition("/")[2].lower())
     if near:
-        fix = f"The term is {near}, in this letter case, and stands at the end of its address. {_FIX}"
+        fix = f"The term is {near}, in this letter case, at the end of its address. {_FIX}"
     return Layer("iptc", "malformed", value, reason, fix)

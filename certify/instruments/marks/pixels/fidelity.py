@@ -1,4 +1,4 @@
-"""How much a mark changes a picture, where the same picture without it can be had."""
+"""How much a mark changes an image, if the unmarked image is available."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def psnr(image: Pixels, other: Pixels) -> float:
-    """Peak signal-to-noise ratio in dB over all channels; infinite for equal pictures."""
+    """Peak signal-to-noise ratio in dB over all channels; infinite for equal images."""
     error = float(((image.astype(np.float64) - other) ** 2).mean())
     return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
 

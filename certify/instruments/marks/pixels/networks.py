@@ -1,4 +1,4 @@
-"""Marks that a network reads: the bits it told of a picture, as it is and mirrored, against a named word."""
+"""Marks of neural networks: the decoded bits of an image and of its mirror image, against a named word."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from certify.instruments.marks.pixels.statistics import P_THRESHOLD, corrected
 
 
 def judge_bits(name: str, words: Sequence[Sequence[int]], wanted: npt.NDArray[np.bool_]) -> Layer:
-    """Present where the best of the `words` (the first is the picture's as it is) agrees with `wanted` by
-    more than chance, corrected for how many were tried.
+    """Present where the best of the `words` (the first without mirroring) agrees with `wanted` by
+    more than chance, corrected for their number.
     """
     bits = int(wanted.size)
     right = [int((np.array(word, bool) == wanted).sum()) for word in words]

@@ -1,7 +1,7 @@
-"""What a faithful marker would have left: a picture is marked once more, and read again.
+"""The bits that a faithful marker leaves: an image is marked again, and read again.
 
 The classic marks do not hold everywhere: where colours change fast or the mark is clipped, some blocks say
-otherwise however well they were marked. Which ones depends on the picture, and marking it again tells.
+another bit however well they were marked. These blocks depend on the image, and marking it again shows them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from certify.instruments.marks.pixels import classic
 from certify.instruments.marks.pixels.payloads import Bits
 
-# What a step of U is in blue and green, as OpenCV turns YUV into BGR; red has no part in U.
+# A step of U in blue and green, in OpenCV's conversion from YUV to BGR; red does not depend on U.
 BLUE, GREEN = 2.032, -0.395
 
 
 def left_by_a_faithful_marker(
     pixels: NDArray[np.uint8], wanted: Bits, method: classic.Method, path: classic.Path = "uint8"
 ) -> Bits:
-    """What each block says (rows, columns) once `method` wrote `wanted` there, by `path`."""
+    """The bit of each block (rows, columns) after `method` wrote `wanted` there, by `path`."""
     return classic.block_bits(classic.u_plane(_marked_again(pixels, wanted, method, path), path), method)
 
 
@@ -27,7 +27,7 @@ def _marked_again(
     pixels: NDArray[np.uint8], wanted: Bits, method: classic.Method, path: classic.Path = "uint8"
 ) -> NDArray[np.uint8]:
     """RGB `pixels` with the bits of `wanted` (rows, columns) in their blocks, as invisible-watermark writes
-    them but for its rounding of planes that the mark does not touch.
+    them, except for its rounding of planes that the mark does not change.
     """
     band = classic.band_of(classic.u_plane(pixels, path))
     change = _quantised(band, wanted, method) - band
