@@ -184,4 +184,4 @@ def test_layers_that_deny_each_other_are_told():
         "aigc": Layer("aigc", "present", facts={"ProduceID": "1"}),
         "disclosure": Layer("disclosure", "present", facts={"identifier": "2"}),
     }
-    assert contradictions(numbers) == ["the content has two numbers: 1, 2"]
+    assert contradictions(numbers) == ["the content has two identifiers: 1, 2"]
