@@ -1,4 +1,4 @@
-"""A finding of a static instrument, and how sure it is."""
+"""A finding of a static instrument, and its certainty."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import Enum
 
 
 class Band(str, Enum):
-    """How sure a finding is. The record keeps the letter."""
+    """The certainty of a finding. The record keeps the letter."""
 
-    # Its presence proves it: it rejects.
+    # Proof by itself: the plugin is rejected.
     CERTAIN = "A"
-    # A strong sign: it warns, until a run confirms or clears it.
+    # A strong sign: a warning, until a run confirms or clears it.
     SUSPICIOUS = "B"
-    # Information: nothing is decided by it.
+    # Information only.
     NOTED = "C"
 
 
@@ -23,7 +23,7 @@ CERTAIN, SUSPICIOUS, NOTED = Band.CERTAIN, Band.SUSPICIOUS, Band.NOTED
 @dataclass(frozen=True, order=True)
 class Finding:
     """One fault: `file` is a relative POSIX path, `line` counts from 1 (0: the file as a whole), `rule` is a
-    stable slug, `snippet` what stands there (already safe to show), `fix` what to do.
+    stable slug, `snippet` the source text there (already safe to show), `fix` what to do.
     """
 
     file: str
@@ -40,7 +40,7 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """The finding on up to three lines: place and sentence, what stands there, what to do."""
+        """The finding on up to three lines: place and message, snippet, fix."""
         lines = [f"[{self.band.value}] {self} ({self.rule})"]
         if self.snippet:
             lines.append(f"      > {self.snippet}")

@@ -233,5 +233,5 @@ def test_the_mark_survives_the_attacks_of_the_policy(
     cause = why_lost(mark.method, lost[0]) if lost else None
     assert not lost, (
         f"The mark does not reach level {level}: after {', '.join(lost)} only "
-        f"{shares[lost[0]]:.0%} of {len(able)} images carry it. {cause.told if cause else ''}"
+        f"{shares[lost[0]]:.0%} of {len(able)} images carry it. {cause.reason if cause else ''}"
     ).strip()

@@ -48,11 +48,11 @@ def test_a_plugin_whose_images_show_faces_says_so(
             evidence.picture(what, generation.pixels, str(generation.request["prompt"]))
     evidence.value("images with a face", f"{decision.faces} of {decision.images}, {decision.perhaps} perhaps")
     evidence.value("p-value if the plugin showed no faces", decision.p_value)
-    assert decision.found != "shows", (
+    assert decision.outcome != "shows", (
         f"{decision.faces} of {decision.images} images show a face (p = {decision.p_value:.2g}), "
         "but the manifest says generates_faces = false."
     )
-    if decision.found == "perhaps":
+    if decision.outcome == "perhaps":
         raise NotEvidenced(
             f"{decision.faces} of {decision.images} images show a face and {decision.perhaps} perhaps. "
             "This is too few to prove it: a person must look at the images."

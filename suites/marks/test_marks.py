@@ -52,7 +52,7 @@ def test_every_image_carries_the_declared_mark(
         states = [row.state for _, row in readings if row.state != "cannot-carry" and not row.doubtful]
         if (
             states.count("absent") >= SHOWN
-            and sequential([state == "present" for state in states]).found == "bad"
+            and sequential([state == "present" for state in states]).outcome == "bad"
         ):
             break
     doubtful = sum(reading.doubtful for _, reading in readings)
@@ -105,12 +105,12 @@ def _message(
 ) -> str:
     generation, reading = unmarked[0]
     cause = why_absent(generation.pixels, mark)
-    if cause.mend:
-        evidence.text("Fix", cause.mend)
+    if cause.fix:
+        evidence.text("Fix", cause.fix)
     rest = "" if able >= total else f" (the first {able} of {total} were read)"
     return (
         f"{len(unmarked)} of {able} images carry no mark{rest}; the first has {reading.k} of {reading.n} "
-        f"bits (p = {reading.p_value:.2g}; a mark counts at p <= 1e-6). {cause.told}"
+        f"bits (p = {reading.p_value:.2g}; a mark counts at p <= 1e-6). {cause.reason}"
     ).strip()
 
 
@@ -152,7 +152,7 @@ def test_every_png_says_that_it_is_ai_generated(
         generation, layer = wrong[0]
         message = f"{layer.name} is {layer.state}: {layer.reason}"
         evidence.text("First", f"{message} (while measuring {generation.requirement})")
-        evidence.text("Fix", layer.mend)
+        evidence.text("Fix", layer.fix)
         raise Broken(
             f"{len({id(image) for image, _ in wrong})} of {len(generations)} PNG files do not say that they "
             f"are AI-generated; the first: {message}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from certify.candidate.candidate import Candidate
 from certify.instruments.code import of_family
-from certify.instruments.code.package import Declared, check_package, hosts_of
+from certify.instruments.code.package import Declarations, check_package, hosts_of
 from certify.instruments.code.rules import Family
 from certify.instruments.findings import CERTAIN, NOTED, SUSPICIOUS, Finding
 from certify.instruments.weights import check_weights
@@ -103,10 +103,10 @@ def _code(measurement: Measurement, evidence: EvidenceBox) -> list[Finding]:
     return measurement.once("code", lambda: check_package(candidate.root, files, _declared(candidate)))
 
 
-def _declared(candidate: Candidate) -> Declared:
+def _declared(candidate: Candidate) -> Declarations:
     manifest = candidate.manifest
     fetched = [row.url for row in (*manifest.models, *manifest.loras) if row.url]
     native = {
         candidate.file(row.file).relative_to(candidate.root).as_posix(): row.sha256 for row in manifest.native
     }
-    return Declared(hosts_of([*manifest.network.hosts, *fetched]), native)
+    return Declarations(hosts_of([*manifest.network.hosts, *fetched]), native)

@@ -55,7 +55,7 @@ def test_a_flipped_byte_of_the_picture_is_told(author: Authority) -> None:
     layer = read(bytes(data), author)
     assert layer.state == "malformed"
     assert "assertion.dataHash.mismatch" in layer.reason
-    assert layer.mend.startswith("Sign last of all")
+    assert layer.fix.startswith("Sign last of all")
 
 
 def test_a_manifest_that_was_moved_to_another_image_is_told(author: Authority) -> None:

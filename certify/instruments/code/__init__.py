@@ -1,7 +1,7 @@
-"""Code that a store doesn't let in: static rules over syntax trees, texts and bytes; nothing of it is run.
+"""Static rules for code that a store rejects: over syntax trees, texts and bytes. No code is run.
 
-They see what is written down, through aliases, pieced names and encodings. What code does when it runs is for
-the jail to tell: band A is proved by being there, band B waits for that.
+The rules see what the source says, through aliases, names put together from pieces, and encodings. The jail
+reports what the code does at run time. A finding of band A is proof by itself; band B waits for the run.
 """
 
 from __future__ import annotations
@@ -10,11 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 
 from certify.instruments.findings import CERTAIN, SUSPICIOUS, Band, Finding
 
-from . import execution, hosts, payloads
-from . import forbidden_access as reach
-from . import install_hooks as installing
-from . import test_detection as surroundings
-from . import trojan_source as text
+from . import execution, forbidden_access, hosts, install_hooks, payloads, test_detection, trojan_source
 from .rules import RULES, Family
 from .source import Source, parse_source
 from .source_view import View
@@ -25,12 +21,12 @@ MAX_LAYERS = 3
 MAX_FINDINGS = 500  # of one source
 _CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     execution.check,
-    reach.check,
-    surroundings.check,
-    installing.check,
-    text.check,
+    forbidden_access.check,
+    test_detection.check,
+    install_hooks.check,
+    trojan_source.check,
 )
-# A weaker rule falls silent where the stronger one has spoken of the same line.
+# A weaker rule reports nothing on a line that the stronger rule has reported.
 _STRONGER = {
     "credentials-named": "credentials",
     "start-up-named": "start-up",
@@ -43,10 +39,12 @@ _STRONGER = {
 
 def check_source(source: Source, declared: Set[str] = frozenset()) -> list[Finding]:
     """All findings of one source, sorted; `declared` are the hosts that its manifest declares."""
-    found = set(_findings(source, declared, MAX_LAYERS))
-    told = {(finding.line, finding.rule) for finding in found}
-    kept = [one for one in found if (one.line, _STRONGER.get(one.rule, "")) not in told]
-    return sorted(sorted(kept, key=lambda one: one.band)[:MAX_FINDINGS])
+    findings = set(_findings(source, declared, MAX_LAYERS))
+    reported = {(finding.line, finding.rule) for finding in findings}
+    kept = [
+        finding for finding in findings if (finding.line, _STRONGER.get(finding.rule, "")) not in reported
+    ]
+    return sorted(sorted(kept, key=lambda finding: finding.band)[:MAX_FINDINGS])
 
 
 def of_family(
@@ -69,10 +67,10 @@ def _findings(source: Source, declared: Set[str], layers: int) -> Iterator[Findi
         if finding is not None:
             yield finding
         if layers == 0 and code:
-            yield view.finding("not-reviewable", place, "texts of code lie too deep in one another")
+            yield view.finding("not-reviewable", place, "texts with code are nested too deep")
             continue
         inner = parse_source(code, source.file) if code else None
         if isinstance(inner, Source):
             yield from payloads.moved(list(_findings(inner, declared, layers - 1)), view, place)
     if view.is_exhausted:
-        yield view.finding("not-reviewable", 1, "its texts and paths take too much to work out")
+        yield view.finding("not-reviewable", 1, "its texts and paths are too costly to evaluate")

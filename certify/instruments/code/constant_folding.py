@@ -1,8 +1,8 @@
-"""What an expression is worth, worked out without running it: enough Python to read names and payloads that
-are put together from pieces.
+"""Constant folding: the value of an expression, without running it. It covers enough Python to read names and
+payloads that are put together from pieces.
 
-Anything unknown is None, never a guess. Steps and sizes are bounded, so that a source can't cost more than
-its length.
+An unknown value is None, never a guess. Steps and sizes are bounded, so the length of a source bounds its
+cost.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TEXT_METHODS = (
 
 
 class Folder:
-    """Folds the expressions of one source. `bound` gives what a name stands for, `dotted` a callee's name."""
+    """Folds the expressions of a source. `bound` gives the value of a name, `dotted` the name of a callee."""
 
     def __init__(
         self, bound: Callable[[ast.Name], ast.expr | None], dotted: Callable[[ast.expr], str]
@@ -78,7 +78,7 @@ class Folder:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether so much was to be worked out that values may have been left unknown for that alone."""
+        """Whether the step limit was reached, so that values may be unknown for that reason alone."""
         return self._steps <= 0
 
     def text(self, node: ast.expr | None) -> str | None:
@@ -182,7 +182,7 @@ class Folder:
         return value[index] if isinstance(index, int) else None
 
     def _comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> Value | None:
-        """`[chr(code ^ 7) for code in codes]`: one plain loop without a condition."""
+        """`[chr(code ^ 7) for code in codes]`: a single loop without a condition."""
         loop = node.generators[0]
         if len(node.generators) > 1 or loop.ifs or not isinstance(loop.target, ast.Name):
             return None
@@ -300,7 +300,7 @@ def _join(between: str | bytes, parts: list[Value]) -> Value | None:
 
 
 def _formatted(form: str, values: Value) -> str | None:
-    """`"%s%s" % ("ex", "ec")`, for plain fields alone: a width could ask for gigabytes."""
+    """`"%s%s" % ("ex", "ec")`, for plain fields only: a width could need gigabytes."""
     given = values if isinstance(values, list) else [values]
     pieces = form.split("%s")
     if len(pieces) != len(given) + 1 or "%" in "".join(pieces):
@@ -319,7 +319,7 @@ def _braced(form: str, values: list[Value | None]) -> str | None:
 
 
 def _between(value: str | bytes, encoding: str) -> str | bytes | None:
-    """Between bytes and text by one of the encodings that mean text."""
+    """Converts between bytes and text, by a text encoding."""
     if encoding.lower().replace("_", "-") not in _ENCODINGS:
         return None
     return (

@@ -1,4 +1,4 @@
-"""Encodings that payloads are wrapped in, undone step by step and within bounds; nothing is run."""
+"""Decodes the encodings that hide payloads, layer by layer and within bounds; nothing is run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Decoder = Callable[[bytes], bytes]
 
 
 def _inflated(data: bytes, maker: Callable[[], Any]) -> bytes:
-    if maker is lzma.LZMADecompressor:  # its dictionary is as large as the data says, so it is told a limit
+    if maker is lzma.LZMADecompressor:  # the data sets the size of the dictionary
         return lzma.LZMADecompressor(memlimit=64 << 20).decompress(data, MAX_BYTES)
     return bytes(maker().decompress(data, MAX_BYTES))
 
@@ -59,7 +59,7 @@ CODECS: dict[str, Decoder] = {
 
 
 def decode(decoder: Decoder, data: bytes | str) -> bytes | None:
-    """One layer less; None for what this encoding is not, or is too much of."""
+    """Removes one layer; None if the data is not in this encoding, or is too large."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     if len(raw) > 4 * MAX_BYTES:
         return None
@@ -70,7 +70,7 @@ def decode(decoder: Decoder, data: bytes | str) -> bytes | None:
 
 
 def peel(data: bytes | str) -> bytes | None:
-    """What lies under the encodings that can be told by their looks (base64, hex, zlib, gzip, bz2, xz)."""
+    """The content under encodings that can be recognised (base64, hex, zlib, gzip, bz2, xz)."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     for _ in range(MAX_LAYERS):
         under = _one_layer(raw)

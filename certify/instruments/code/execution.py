@@ -13,8 +13,8 @@ from . import hosts
 from .decoding import CODECS, DECODERS
 from .source_view import MAX_REACHED, View
 
-_MOST_NAMES = 40  # that are followed from one argument
-_MOST_NODES = 2000  # of one call: an argument list is short, and a hostile source is not
+_MOST_NAMES = 40  # that are followed from an argument
+_MOST_NODES = 2000  # of a call: an argument list is short, and a hostile source is not
 _RUNNERS = ("eval", "exec", "compile")
 _PROCESS = re.compile(
     r"subprocess\.(run|call|check_\w+|Popen|get\w+)|os\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|startfile)"
@@ -71,7 +71,7 @@ def check(view: View) -> Iterator[Finding]:
         elif isinstance(node, (ast.List, ast.Tuple)):
             yield from _listed(view, node)
         elif isinstance(node, ast.Name) and node.id in ("eval", "exec") and id(node) not in calls:
-            handed_on = view.is_builtin(node) and isinstance(node.ctx, ast.Load)  # to be called elsewhere
+            handed_on = view.is_builtin(node) and isinstance(node.ctx, ast.Load)  # called elsewhere
             yield from [view.finding("dynamic-code", node, node.id)] if handed_on else []
         if isinstance(node, (ast.Attribute, ast.Subscript)) and id(node) not in calls:
             yield from _hidden(view, node)
@@ -125,8 +125,8 @@ def _hidden(view: View, node: ast.expr) -> Iterator[Finding]:
 
 
 def _listed(view: View, node: ast.List | ast.Tuple) -> Iterator[Finding]:
-    """An argument list that installs, put together before the call. Whole commands in texts of their own are
-    hints for people, unless something near could run them.
+    """An argument list that installs packages, built before the call. A whole command in a single text is a
+    hint for the user, unless the source starts programs.
     """
     texts = [_own_words([part]) for part in node.elts[:200]]
     if not _INSTALL.search(" ".join(texts)) or _is_shown(view, node):
@@ -142,13 +142,13 @@ def _starts_programs(view: View) -> bool:
 
 
 def _is_shown(view: View, node: ast.expr) -> bool:
-    """A command that is made into a text, as in a hint for the user; whether it is run, its call tells."""
+    """A command that is only shown, as in a hint for the user."""
     parent = view.parents.get(id(node))
     return isinstance(parent, ast.Call) and view.name(parent.func) in _SHOWERS
 
 
 def _climbs(node: ast.expr) -> bool:
-    """`().__class__.__base__.__subclasses__`: to every class there is, by way of their common base."""
+    """`().__class__.__base__.__subclasses__`: reaches every class through the common base class."""
     names = set()
     while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
         names.add(node.attr if isinstance(node, ast.Attribute) else "")
@@ -168,15 +168,15 @@ def _is_detour(view: View, node: ast.expr) -> bool:
 
 
 def _run(view: View, call: ast.Call, name: str) -> Iterator[Finding]:
-    """eval, exec or compile: the worse the more is hidden."""
+    """eval, exec or compile: the more is hidden, the worse the rule."""
     if not call.args or isinstance(call.args[0], ast.Constant):
-        return  # what is written there is read like the rest
+        return  # a literal is read like the rest of the source
     rule = _worst(view, [call.args[0]])
     yield view.finding(rule, call, name if rule == "dynamic-code" else f"{name}()")
 
 
 def _worst(view: View, nodes: list[ast.expr]) -> str:
-    """What code in these expressions is: fetched, compiled, behind an encoding, or just a value."""
+    """The rule for code in these expressions: fetched, compiled, encoded, or just a value."""
     parts = [part for node in nodes for part in islice(_reached(view, node), _MOST_NODES)]
     if any(_fetcher(view, part) for part in parts):
         return "fetched-code"
@@ -186,7 +186,7 @@ def _worst(view: View, nodes: list[ast.expr]) -> str:
 
 
 def _arguments(call: ast.Call) -> Iterator[ast.expr]:
-    """What is handed to a call, tuples and lists unpacked."""
+    """The arguments of a call, with tuples and lists unpacked."""
     for value in (*call.args, *(keyword.value for keyword in call.keywords)):
         yield from value.elts if isinstance(value, (ast.Tuple, ast.List)) else [value]
 
@@ -211,7 +211,7 @@ def _reached(view: View, node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _bound_parts(view: View, node: ast.expr) -> list[ast.expr]:
-    """An expression, and what the names in it are bound to, and so on: `command.split()`, a loop's name."""
+    """An expression and the values of the names in it, recursively: `command.split()`, a loop variable."""
     parts, at = [node], 0
     while at < len(parts) <= _MOST_NAMES:
         names = (part for part in islice(ast.walk(parts[at]), _MOST_NODES) if isinstance(part, ast.Name))
@@ -228,7 +228,7 @@ def _fetcher(view: View, part: ast.expr) -> str:
 
 
 def _decodes(view: View, part: ast.expr) -> bool:
-    """An encoding is undone here, or a text is put together from letters or read backwards."""
+    """Whether this decodes an encoding, joins a text from letters, or reverses a text."""
     if isinstance(part, ast.Subscript):
         backwards = isinstance(part.slice, ast.Slice) and view.folder.fold(part.slice.step) == -1
         return backwards and isinstance(view.folder.fold(part), (str, bytes))
@@ -292,7 +292,7 @@ def _is(value: ast.expr | None, constant: bool) -> bool:
 
 
 def _own_words(nodes: list[ast.expr]) -> str:
-    """The texts that are elements themselves: a list inside is looked at when its turn comes."""
+    """The texts that are elements themselves; a nested list is checked separately."""
     parts = [
         part for node in nodes[:200] for part in (node.values if isinstance(node, ast.JoinedStr) else [node])
     ]
@@ -303,7 +303,7 @@ def _own_words(nodes: list[ast.expr]) -> str:
 
 
 def _words(nodes: list[ast.expr]) -> str:
-    """The literal text in these arguments, in the order of the source, as one command line."""
+    """The literal text in these arguments, in source order, as a command line."""
     parts = islice(chain.from_iterable(map(ast.walk, nodes)), _MOST_NODES)
     constants = [part for part in parts if isinstance(part, ast.Constant)]
     constants.sort(key=lambda part: (part.lineno, part.col_offset))

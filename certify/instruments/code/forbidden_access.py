@@ -1,4 +1,4 @@
-"""What the code reaches for that is not its own: credentials, start-up files, its source, other programs."""
+"""Access to what is not the plugin's own: credentials, start-up files, its source, other programs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PLAIN_RULES = (  # a call of such a name is the finding
         r"|SetWindowsHookEx[AW]?)"
     )),
 )  # fmt: skip
-# A data base or a signal is connected to as well.
+# Not every `connect`: databases and signals have that method too.
 _CONNECTS = re.compile(
     r"(.*\.)?create_connection|socket\.(socket|fromfd|create_server)|(ssl|websockets?|asyncio|paramiko)\..*connect\w*"
 )
@@ -88,7 +88,7 @@ def _is_executable(view: View, call: ast.Call) -> bool:
 
 
 def _may_be_a_socket(view: View, handle: ast.expr) -> bool:
-    """`sock.fileno()`, and not that of a file which was opened here or of a stream of Python's."""
+    """`sock.fileno()`, but not that of a file opened in this source or of a standard stream."""
     handle = _followed(view, handle)
     if not isinstance(handle, ast.Call) or not isinstance(handle.func, ast.Attribute):
         return isinstance(handle, ast.Starred) and "fileno" in ast.dump(handle)[:500]
@@ -99,7 +99,7 @@ def _may_be_a_socket(view: View, handle: ast.expr) -> bool:
 
 
 def _followed(view: View, node: ast.expr) -> ast.expr:
-    """What a name stands for."""
+    """The expression behind a name."""
     for _ in range(MAX_LOOKUPS):
         bound = view.bound(node) if isinstance(node, ast.Name) else None
         if bound is None:
@@ -109,20 +109,20 @@ def _followed(view: View, node: ast.expr) -> ast.expr:
 
 
 def _talks_to_a_socket(view: View, call: ast.Call) -> bool:
-    """A shell whose input is a descriptor of something: with a connection in the same source, of that."""
+    """A shell whose input is a file descriptor; a connection in the same source makes it a remote shell."""
     streams = [word.value for word in call.keywords if word.arg in ("stdin", "stdout")]
     joined = any("fileno" in ast.dump(stream)[:500] for stream in streams)
     return joined and bool(call.args) and bool(_SHELL_PATH.search(view.path(call.args[0])))
 
 
 def _credential_path(view: View, path: ast.expr) -> Iterator[Finding]:
-    """A path that is put together or handed to what opens files; its bare parts are `credentials-named`."""
+    """A path that is built, or passed to a function that opens files; bare parts are `credentials-named`."""
     if what := places.first(places.SECRETS, view.path(path)):
         yield view.finding("credentials", path, what)
 
 
 def _named(view: View, node: ast.Constant, text: str) -> Iterator[Finding]:
-    """A text that is such a path; documentation and prose are none."""
+    """A text that is such a path; documentation and prose are skipped."""
     path = text.replace("\\", "/")
     if len(path) > _LONGEST_PATH or " " in path[20:] or isinstance(view.parents.get(id(node)), ast.Expr):
         return
@@ -133,7 +133,7 @@ def _named(view: View, node: ast.Constant, text: str) -> Iterator[Finding]:
 
 
 def _written(view: View, call: ast.Call, name: str, method: str) -> ast.expr | None:
-    """The path that a call writes to, if it is one that does."""
+    """The path that a call writes to; None if it does not write."""
     mode = call.args[1] if len(call.args) > 1 else None
     mode = next((word.value for word in call.keywords if word.arg == "mode"), mode)
     if name in ("open", "io.open", "codecs.open") and call.args:
@@ -141,7 +141,7 @@ def _written(view: View, call: ast.Call, name: str, method: str) -> ast.expr | N
     if _WRITERS.fullmatch(name) and len(call.args) > 1:
         return call.args[1]
     if isinstance(call.func, ast.Attribute):
-        # A text's `replace` takes two; a path's takes where to.
+        # `str.replace` takes two arguments, `Path.replace` takes the target.
         of_text = method in ("replace", "rename") and len(call.args) + len(call.keywords) != 1
         if _WRITE_METHODS.fullmatch(method) and not name.startswith(("os.", "shutil.")) and not of_text:
             return call.func.value
@@ -152,7 +152,7 @@ def _written(view: View, call: ast.Call, name: str, method: str) -> ast.expr | N
 
 
 def _is_own_source(view: View, path: ast.expr) -> bool:
-    """`open(__file__, "w")`; a file beside it is judged by the digest after the run."""
+    """`open(__file__, "w")`; changes of other files show in the digest after the run."""
     while isinstance(path, ast.Name) and (bound := view.bound(path)) is not None:
         path = bound
     while isinstance(path, ast.Call) and path.args and view.path(path) == ANY:
@@ -170,7 +170,7 @@ def _command(view: View, call: ast.Call, name: str) -> Iterator[Finding]:
 
 
 def _remote_shell(view: View) -> Iterator[Finding]:
-    """A socket joined to a shell: `os.dup2(sock.fileno(), 0)`, or `pty.spawn` beside a connection."""
+    """A socket connected to a shell: `os.dup2(sock.fileno(), 0)`, or `pty.spawn` beside a connection."""
     names = {id(node): view.name(node.func) for node in view.nodes if isinstance(node, ast.Call)}
     connects = any(map(_CONNECTS.fullmatch, names.values()))
     for node in view.nodes:

@@ -1,4 +1,4 @@
-"""Which hosts the code names, which of them it reaches for, and what it fetches there."""
+"""The hosts that the code names, those that it contacts, and what it downloads from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from certify.instruments.findings import Finding
 
 from .source_view import ANY, View
 
-# Calls that go out to the network, with an address among their arguments.
+# Calls that use the network, with an address among their arguments.
 FETCH = re.compile(
     r"(requests|httpx|aiohttp\.ClientSession)(\.\w+)?\.(get|post|put|patch|delete|head|request|stream)|urllib\.request\.(urlopen|urlretrieve|Request)"
     r"|urllib2?\.(urlopen|urlretrieve)|urllib3\.(request|PoolManager)|aiohttp\.(request|\w+\.get)"
@@ -37,7 +37,7 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.I)
 _LOCAL = re.compile(
     r"localhost|127(\.\d+){3}|0\.0\.0\.0|::1|.*\.(localhost|local|invalid|example)|(.*\.)?example\.(org|com|net)"
 )
-# Names of formats and licences are addresses that nobody calls.
+# Addresses that only name a format or a licence.
 _NAMES_OF_THINGS = (
     "www.w3.org",
     "ns.adobe.com",
@@ -55,7 +55,7 @@ DROPS = re.compile(
     r"pastebin\.com/(?:raw|api)|paste\.ee|hastebin\.com|api\.anonfiles\.com|gofile\.io|"
     r"\b[\w-]{1,63}\.ngrok(?:-free)?\.(?:io|app)|requestbin\.\w{2,20}|\b[\w-]{1,63}\.pipedream\.net|"
     r"\b[\w-]{1,63}\.burpcollaborator\.net|\b[\w-]{1,63}\.oast(?:ify)?\.\w{2,20}|[a-z2-7]{16,56}\.onion|api\.ipify\.org|"
-    # These might be a module, a script or the end of another name, so they must stand where a host does.
+    # These can be a module, a script or the end of another name, so they must be in the place of a host.
     r"(?:(?<=//)(?:[\w-]{1,63}\.){0,3}|(?<![\w./-]))(?:file\.io|(?:transfer|interact)\.sh(?=[/:]))(?![\w-]|\.\w)|"
     r"(?<=//)(?:[\w-]{1,63}\.){0,3}(?:transfer|interact)\.sh(?![\w-]|\.\w))",
     re.I,
@@ -76,9 +76,9 @@ def check(view: View, declared: Set[str]) -> Iterator[Finding]:
     reaching: set[str] = set()
     for node in view.nodes:
         if isinstance(node, ast.Call):
-            for host, found in _reached(view, node, declared):
+            for host, finding in _reached(view, node, declared):
                 reaching.add(host)
-                yield found
+                yield finding
     docs = _docstrings(view)
     for node in view.nodes:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docs:
@@ -126,13 +126,13 @@ def _true(value: ast.expr) -> bool:
 
 
 def named_in(text: str) -> list[str]:
-    """The hosts of the addresses in a text, without those that mean this machine or name a format."""
+    """The hosts of the URLs in a text, without local hosts and names of formats."""
     hosts = (host_of(match.group(1)) for match in _URL.finditer(text[:20_000]))
     return [host for host in dict.fromkeys(hosts) if host and _is_foreign(host)]
 
 
 def host_of(text: str) -> str:
-    """The host of an address, lower case and without its port; empty where there is none."""
+    """The host of an address, in lower case and without the port; empty if there is none."""
     after = text.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
     name = after.partition(":")[0].lower().rstrip(".,;)")
     return name if _HOST.fullmatch(name) and ("." in name) and ANY not in name else ""
@@ -160,5 +160,5 @@ def _uses_sockets(view: View) -> bool:
 
 
 def _docstrings(view: View) -> set[int]:
-    """Texts that are statements of their own: documentation, and nothing that runs."""
+    """Texts that are statements of their own: documentation, not code."""
     return {id(node.value) for node in view.nodes if isinstance(node, ast.Expr)}

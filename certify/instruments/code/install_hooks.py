@@ -1,4 +1,4 @@
-"""What a `setup.py` does besides declaring: it runs on the machine of whoever installs the package."""
+"""Actions of a `setup.py` beyond declarations: they run on the machine of each user who installs it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PROGRAMS = re.compile(
     r"subprocess\.\w+|os\.(system|popen|startfile|exec\w+|spawn\w+|posix_spawnp?)|asyncio\.create_subprocess_\w+"
 )
 _COMMANDS = re.compile(r"(setuptools|distutils)\.command\.\w+(\.\w+)?")
-# What a command only says of itself.
+# Calls that only show a command.
 _SHOWN = ("subprocess.list2cmdline",)
 
 
 def check(view: View) -> Iterator[Finding]:
-    """Programs, the network, and commands of its own, in a `setup.py`; nothing in other sources."""
+    """Programs, network access and custom commands in a `setup.py`; other sources are skipped."""
     if PurePosixPath(view.source.file).name != "setup.py":
         return
     for node in view.nodes:

@@ -1,4 +1,4 @@
-"""Scripts for the browser: a light reading by patterns, for no parser of JavaScript is at hand."""
+"""Browser scripts, checked by regular expressions: there is no JavaScript parser here."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .decoding import peel
 from .rules import RULES
 
 SUFFIXES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".html", ".htm", ".vue", ".svelte")
-MAX_SCRIPT = 16 << 20  # bundles and pages with their pictures inside are larger than sources
+MAX_SCRIPT = 16 << 20  # bundles and pages with their images inside are larger than sources
 
 _COMMENT = re.compile(r"(?:^|(?<=[\s;{}]))//[^\n]*")
-_EACH = 50  # findings of one rule and file
+_EACH = 50  # findings of a rule in a file
 _EVAL = re.compile(r"(?<![\w.$])(eval|(?:new\s+)?Function)\s*\(\s*(?!\s*[\"']return this)")
 _HIDDEN = re.compile(
     r"(?<![\w.$])(?:eval|Function)\s*\(\s*(?:window\.)?(?:atob|unescape|decodeURIComponent|String\.fromCharCode)\s*\("
@@ -35,7 +35,7 @@ _CODE = re.compile(rb"\b(function|document|window|eval|fetch|XMLHttpRequest|requ
 
 
 def check_script(text: str, file: str, declared: Set[str]) -> list[Finding]:
-    """Findings of one script, sorted; `declared` are the hosts that its manifest declares."""
+    """Findings of a script, sorted; `declared` are the hosts that its manifest declares."""
     return sorted(set(_findings(text[:MAX_SCRIPT], file, declared)))
 
 
@@ -48,30 +48,30 @@ def _findings(text: str, file: str, declared: Set[str]) -> Iterator[Finding]:
         snippet = safe(code[max(0, at - 40) : at + 120])
         return Finding(file, line, rule, row.says.format(what=what), row.band, snippet, row.fix)
 
-    for found in islice(_HIDDEN.finditer(code), _EACH):
-        yield finding("hidden-code", found.start(), found.group().partition("(")[0].strip() + "()")
-    for found in (*islice(_EVAL.finditer(code), _EACH), *islice(_TIMER.finditer(code), _EACH)):
-        if not _HIDDEN.match(code, found.start()) and not code.endswith("function ", 0, found.start()):
-            yield finding("script-eval", found.start(), found.group(1) + "()")
-    for found in islice(_LONG.finditer(code), _EACH):
-        under = peel(found.group(1))
-        if under is not None and under != found.group(1).encode() and len(_CODE.findall(under[:20_000])) > 2:
-            yield finding("encoded-code", found.start(), "a script")
+    for match in islice(_HIDDEN.finditer(code), _EACH):
+        yield finding("hidden-code", match.start(), match.group().partition("(")[0].strip() + "()")
+    for match in (*islice(_EVAL.finditer(code), _EACH), *islice(_TIMER.finditer(code), _EACH)):
+        if not _HIDDEN.match(code, match.start()) and not code.endswith("function ", 0, match.start()):
+            yield finding("script-eval", match.start(), match.group(1) + "()")
+    for match in islice(_LONG.finditer(code), _EACH):
+        under = peel(match.group(1))
+        if under is not None and under != match.group(1).encode() and len(_CODE.findall(under[:20_000])) > 2:
+            yield finding("encoded-code", match.start(), "a script")
     if len(scrambled := _SCRAMBLED.findall(code)) > 20:
-        yield finding("encoded-code", code.find(scrambled[0]), "names that a scrambler made")
-    for found in islice(_CALL.finditer(code), _EACH):
-        address = next(filter(None, found.groups()), "")
+        yield finding("encoded-code", code.find(scrambled[0]), "names made by an obfuscator")
+    for match in islice(_CALL.finditer(code), _EACH):
+        address = next(filter(None, match.groups()), "")
         for host in hosts.named_in(address):
             if host not in declared:
-                yield finding("host-undeclared", found.start(), host)
-    for found in islice(hosts.DROPS.finditer(code), _EACH):
-        is_host = code[max(0, found.start() - 1) : found.start()] in _BEFORE_HOSTS
-        if is_host and hosts.host_of(found.group()) not in declared:
-            yield finding("drop-address", found.start(), found.group())
+                yield finding("host-undeclared", match.start(), host)
+    for match in islice(hosts.DROPS.finditer(code), _EACH):
+        is_host = code[max(0, match.start() - 1) : match.start()] in _BEFORE_HOSTS
+        if is_host and hosts.host_of(match.group()) not in declared:
+            yield finding("drop-address", match.start(), match.group())
 
 
 def _without_blocks(text: str) -> str:
-    """Without `/* ... */`, but for the ends of their lines; in one pass, for a hostile script opens many."""
+    """The text without `/* ... */`; line breaks stay. A single pass: a hostile script opens many comments."""
     kept, at = [], 0
     while (begin := text.find("/*", at)) >= 0 and (end := text.find("*/", begin + 2)) >= 0:
         kept += [text[at:begin], "\n" * text.count("\n", begin, end)]

@@ -1,4 +1,4 @@
-"""Which of the network acts that were seen go beyond the hosts that a manifest declares."""
+"""Network events that go beyond the hosts that a manifest declares."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _NAME_SERVICE = "53"
 
 
 def undeclared(events: Sequence[tuple[str, str, bool]], declared: Iterable[str]) -> list[str]:
-    """The network acts that no declared host explains, in order.
+    """The network events that no declared host explains, in order.
 
     `events` are (kind, detail, by the kernel) in the order in which they were seen: `network` with
     `VERB HOST:PORT` or, of a socket that was refused, `socket FAMILY KIND`; `resolved` with `HOST ADDRESS`;
     other kinds are passed over. A host is declared by its exact name, with or without a port. A bare address
     is explained where a declared name was seen before to resolve to it; but never for `bind`, which waits for
-    callers, unless it is for any free port of this machine alone: libraries see so whether it has IPv6.
+    callers, unless it is for any free port of the local machine: libraries test for IPv6 in this way.
 
     A lookup asks a name server, and a socket that was refused had no address yet: both are explained where
     the plugin looked up declared hosts and no others.
@@ -70,7 +70,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _host(text: str) -> str:
-    """One spelling for one host: names without case and closing dot, addresses in their shortest form."""
+    """The canonical form of a host: lower case without the final dot, or the shortest form of an address."""
     name = text.strip("[]").lower().rstrip(".")
     try:
         address = ipaddress.ip_address(name)

@@ -1,6 +1,6 @@
-"""A whole package looked at: its sources and scripts, and every other file by its bytes.
+"""Checks a whole package: sources and scripts by their code, every other file by its bytes.
 
-Archives are looked into as well, within bounds; what can't be looked into is said.
+Archives are unpacked within bounds. A finding names each archive that can't be unpacked.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from certify.instruments.files.unpacking import UNREADABLE, unpack
 from certify.instruments.findings import Finding
 from certify.text import safe
 
-from . import check_source
-from . import javascript as script
+from . import check_source, javascript
 from .rules import RULES
 from .source import MAX_SOURCE_BYTES, Source, parse_source
 
 MAX_MEMBERS = 2000
-MAX_UNPACKED = 64 << 20  # of one archive
+MAX_UNPACKED = 64 << 20  # of an archive
 MAX_NESTED = 2
 _HEAD, _TAIL = 4096, 70_000
 
@@ -55,7 +54,7 @@ _PLAIN = (
     ".svg",
     ".py",
 )
-# Containers of documents and of weights are zips by design; those of weights are judged as weights.
+# Formats of documents and weights that are zip archives by design; weights have rules of their own.
 _ZIPS_BY_DESIGN = (
     ".npz",
     ".pt",
@@ -73,27 +72,29 @@ _ZIPS_BY_DESIGN = (
 
 
 @dataclass(frozen=True)
-class Declared:
-    """What the manifest declares: hosts without ports, in lower case, and native files with their SHA-256."""
+class Declarations:
+    """The manifest's declarations: hosts in lower case without ports, and native files with their SHA-256."""
 
     hosts: Set[str] = frozenset()
     native: Mapping[str, str] = field(default_factory=dict)
 
 
-def check_package(root: Path, files: Mapping[str, str], declared: Declared = Declared()) -> list[Finding]:
+def check_package(
+    root: Path, files: Mapping[str, str], declared: Declarations = Declarations()
+) -> list[Finding]:
     """All findings of the code rules in a package; `files` maps paths below `root` to their SHA-256."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for path, sha256 in files.items():
         try:
-            found += _file(root / path, path, sha256, declared)
+            findings += _file(root / path, path, sha256, declared)
         except (OSError, ValueError) as error:
-            found.append(_finding(path, "not-reviewable", safe(str(error))))
-    return sorted(set(found))
+            findings.append(_finding(path, "not-reviewable", safe(str(error))))
+    return sorted(set(findings))
 
 
-def _file(place: Path, path: str, sha256: str, declared: Declared) -> Iterator[Finding]:
+def _file(place: Path, path: str, sha256: str, declared: Declarations) -> Iterator[Finding]:
     if not stat.S_ISREG(place.stat().st_mode):
-        yield _finding(path, "not-reviewable", "no regular file")
+        yield _finding(path, "not-reviewable", "not a regular file")
         return
     with place.open("rb") as stream:
         head = stream.read(_HEAD)
@@ -104,14 +105,14 @@ def _file(place: Path, path: str, sha256: str, declared: Declared) -> Iterator[F
     if what := magic.program(head):
         yield from _native(path, what, sha256, declared)
     elif path in declared.native:
-        yield _finding(path, "native-changed", "no native binary")
+        yield _finding(path, "native-changed", "it is not a native binary")
     if _is_text(path):
         with place.open("rb") as stream:
             yield from _text(path, stream.read(_limit(path) + 1), declared)
     yield from _archive(place, path, head, tail, declared)
 
 
-def _native(path: str, what: str, sha256: str, declared: Declared) -> Iterator[Finding]:
+def _native(path: str, what: str, sha256: str, declared: Declarations) -> Iterator[Finding]:
     if path not in declared.native:
         yield _finding(path, "native-undeclared", what)
     elif declared.native[path] != sha256:
@@ -130,15 +131,15 @@ def _name(path: str) -> Iterator[Finding]:
 
 
 def _is_text(path: str) -> bool:
-    return path.lower().endswith((*_SOURCES, ".pth", *script.SUFFIXES))
+    return path.lower().endswith((*_SOURCES, ".pth", *javascript.SUFFIXES))
 
 
 def _limit(path: str) -> int:
-    return script.MAX_SCRIPT if path.lower().endswith(script.SUFFIXES) else MAX_SOURCE_BYTES
+    return javascript.MAX_SCRIPT if path.lower().endswith(javascript.SUFFIXES) else MAX_SOURCE_BYTES
 
 
-def _text(path: str, data: bytes, declared: Declared) -> Iterator[Finding]:
-    """Python, a script of the browser, or a `.pth`, whose lines that import are run at Python's start."""
+def _text(path: str, data: bytes, declared: Declarations) -> Iterator[Finding]:
+    """Python, a browser script, or a `.pth` file, whose import lines run when Python starts."""
     name = path.lower()
     if name.endswith(".pth"):
         if b"\0" not in data[:4096] and len(data) < 1 << 16 and (line := _IMPORT_LINE.search(data)):
@@ -154,16 +155,16 @@ def _text(path: str, data: bytes, declared: Declared) -> Iterator[Finding]:
         else:
             yield replace(_finding(path, "not-parsed", safe(source.message)), line=source.line)
     else:
-        yield from script.check_script(data.decode("utf-8", "replace"), path, declared.hosts)
+        yield from javascript.check_script(data.decode("utf-8", "replace"), path, declared.hosts)
 
 
-def _archive(place: Path, path: str, head: bytes, tail: bytes, declared: Declared) -> Iterator[Finding]:
-    """An archive that lies in the package, or is hung on to a file of another kind."""
+def _archive(place: Path, path: str, head: bytes, tail: bytes, declared: Declarations) -> Iterator[Finding]:
+    """An archive in the package, or one appended to a file of another format."""
     kind = magic.archive(head)
     if path.lower().endswith(_ZIPS_BY_DESIGN):
         return
     if not kind and b"PK\x05\x06" in tail and zipfile.is_zipfile(place):
-        yield _finding(path, "disguised-file", "an archive hangs on to this file")
+        yield _finding(path, "disguised-file", "an archive is appended to this file")
         kind = "zip"
     elif kind and path.lower().endswith(_PLAIN):
         yield _finding(path, "disguised-file", f"this is {_article(kind)} archive by its bytes")
@@ -176,7 +177,7 @@ def _article(kind: str) -> str:
     return f"a {kind}" if kind[0] not in "aeiou" else f"an {kind}"
 
 
-def _inside(path: str, kind: str, data: bytes, declared: Declared, nested: int) -> Iterator[Finding]:
+def _inside(path: str, kind: str, data: bytes, declared: Declarations, nested: int) -> Iterator[Finding]:
     if len(data) > MAX_UNPACKED or nested == 0:
         yield _finding(path, "archive-not-scanned", f"{_article(kind)} archive of this size or depth")
         return
@@ -201,7 +202,7 @@ def _inside(path: str, kind: str, data: bytes, declared: Declared, nested: int) 
 
 
 def _members(kind: str, data: bytes) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of the files in an archive; raises where it can't be read whole within the bounds."""
+    """(name, content) of the files in an archive; raises if it can't be read completely within the bounds."""
     room = MAX_UNPACKED
     if kind == "zip":
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
@@ -225,8 +226,8 @@ def _members(kind: str, data: bytes) -> Iterator[tuple[str, bytes]]:
 
 def _left(room: int, content: bytes) -> int:
     if len(content) > room - 512:
-        raise ValueError("it unpacks to too much")
-    return room - len(content) - 512  # so that many empty members end as well
+        raise ValueError("it unpacks to too many bytes")
+    return room - len(content) - 512  # so that the number of empty members is bounded too
 
 
 def _finding(path: str, rule: str, what: str) -> Finding:
@@ -235,7 +236,7 @@ def _finding(path: str, rule: str, what: str) -> Finding:
 
 
 def hosts_of(addresses: Iterable[str]) -> frozenset[str]:
-    """The hosts of a manifest's entries (`cdn.example.org:8443`, or a URL), as `Declared` wants them."""
+    """The hosts of a manifest's entries (`cdn.example.org:8443`, or a URL), as `Declarations` needs them."""
     return frozenset(
         address.rpartition("://")[2].partition("/")[0].partition(":")[0].lower() for address in addresses
     )

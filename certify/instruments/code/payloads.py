@@ -1,4 +1,4 @@
-"""Texts inside a source that are more than texts: what they hold once their encodings are undone."""
+"""Texts in a source that hold code or programs, after their encodings are decoded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .source import Source, parse_source
 from .source_view import View
 
 MIN_BLOB = 160  # characters; shorter ones are keys, hashes and names
-MAX_INNER = 200  # texts looked into, of one source
+MAX_INNER = 200  # texts checked per source
 _RUNNERS = ("eval", "exec", "compile", "builtins.exec", "builtins.eval")
 _IMPORTS = (ast.Import, ast.ImportFrom)
 
@@ -22,7 +22,7 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 def blobs(view: View) -> Iterator[tuple[Finding | None, ast.AST, bytes | str]]:
     """(finding, place, code): encoded constants that hold a program or Python, and constants that are run.
 
-    `code` is Python to be looked at by the same rules; the finding is None where the text is plain.
+    `code` is Python for the same rules; the finding is None if the text is not encoded.
     """
     looked = 0
     for node in view.nodes:
@@ -49,12 +49,12 @@ def blobs(view: View) -> Iterator[tuple[Finding | None, ast.AST, bytes | str]]:
 
 
 def peeled(code: str | bytes) -> str | bytes:
-    """The code itself, or what is under its encodings where it is no Python as it stands."""
+    """The code itself, or the decoded content if the text is encoded."""
     return code if isinstance(code, str) and not code.isalnum() else peel(code) or code
 
 
 def is_python(data: bytes) -> bool:
-    """Whether bytes are Python that does something: more than a word or a table."""
+    """Whether bytes are Python that has an effect: more than a name or a table."""
     if b"\0" in data[:4096] or not any(word in data for word in (b"import ", b"exec(", b"eval(", b"def ")):
         return False
     source = parse_source(data, "")
@@ -64,8 +64,8 @@ def is_python(data: bytes) -> bool:
 
 
 def moved(findings: list[Finding], view: View, place: ast.AST) -> Iterator[Finding]:
-    """What was found inside a text, told at the line of the text."""
+    """The findings inside a text, reported at the line of the text."""
     line = getattr(place, "lineno", 0)
     for finding in findings:
-        told = f"in a text that this line holds: {finding.message}"
-        yield replace(finding, line=line, message=told)
+        message = f"in a text on this line: {finding.message}"
+        yield replace(finding, line=line, message=message)

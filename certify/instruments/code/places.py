@@ -1,7 +1,7 @@
-"""Where secrets lie and what starts by itself, on the three systems: paths with forward slashes, as data.
+"""Paths of secrets and of start-up files on the three systems: with forward slashes, as data.
 
-What a source names is judged by `SECRETS` alone. Of a path that a plugin opens more can be said: `.env` in a
-text may be a suffix, as a file of somebody's home it is not the plugin's business.
+A path in a source is matched against `SECRETS` only. For a path that a plugin opens there are more patterns:
+`.env` in a text may be a suffix, but as a file in a home folder it is private.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ RUN_KEY = re.compile(
 
 
 def first(places: Places, text: str) -> str:
-    """What lies at the path in a text; empty for a path that is nothing special."""
+    """What is at the path in a text; empty for any other path."""
     return next((what for pattern, what in places if pattern.search(text)), "")
 
 
 def private_place(path: str) -> str:
-    """What lies at an absolute path that was opened, if it is the user's business alone; else empty."""
+    """What is at an absolute path that was opened, if it is private to the user; else empty."""
     return first(SECRETS, path) or first(_WHEN_OPENED, path)

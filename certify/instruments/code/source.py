@@ -1,4 +1,4 @@
-"""Reading Python sources that anyone may have written, for instruments that look at syntax trees."""
+"""Reads untrusted Python sources, for instruments that work on syntax trees."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Source:
         return Finding(self.file, node.lineno, rule, message, snippet=self.snippet(node.lineno))
 
     def snippet(self, line: int) -> str:
-        """What stands on this line (from 1), safe to show; empty where there is none."""
+        """The text of this line (from 1), safe to show; empty if there is no such line."""
         lines = self._lines
         return safe(lines[line - 1]) if 0 < line <= len(lines) else ""
 
     def segment(self, node: ast.expr) -> str:
-        """The text of an expression on one line; empty for one that goes over several."""
+        """The text of a single-line expression; empty if it spans several lines."""
         lines = self._lines
         if node.end_lineno != node.lineno or node.lineno > len(lines):
             return ""
@@ -74,10 +74,10 @@ def read_sources(root: Path, files: Iterable[str]) -> tuple[list[Source], list[F
 
 
 def parse_source(data: bytes | str, file: str) -> Source | Finding:
-    """The syntax tree of one source, or the finding (`no-python`) that there is none to be had."""
+    """The syntax tree of a source, or the finding `no-python` if it can't be parsed."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a candidate's doubtful escapes are not our output
+            warnings.simplefilter("ignore")  # warnings about a candidate's escapes are not our output
             tree = ast.parse(data, filename=file)
         return Source(file, tree, _imported(tree), _decoded(data))
     except SyntaxError as error:
@@ -89,7 +89,7 @@ def parse_source(data: bytes | str, file: str) -> Source | Finding:
 
 
 def _decoded(data: bytes | str) -> str:
-    """The text as Python read it, by its own declaration of the encoding."""
+    """The text as Python reads it, by the declared encoding."""
     if isinstance(data, str):
         return data
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
@@ -103,7 +103,7 @@ def _read(root: Path, file: str) -> Source | Finding:
     except (OSError, ValueError) as error:
         return Finding(file, 0, "unreadable", f"the file can't be read: {error}")
     if len(data) > MAX_SOURCE_BYTES:
-        return Finding(file, 0, "too-large", f"a source of over {MAX_SOURCE_BYTES} bytes can't be reviewed")
+        return Finding(file, 0, "too-large", f"a source over {MAX_SOURCE_BYTES} bytes can't be reviewed")
     return parse_source(data, file)
 
 

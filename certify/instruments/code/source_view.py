@@ -1,7 +1,7 @@
-"""One source as the rules look at it: names followed to what they stand for, texts put together, paths read.
+"""A source as the rules see it: names are resolved, texts are folded, paths are read.
 
-A name means what the function, or else the module, binds it to last. That is close enough to read what is
-written down, and never runs it.
+A name has the value that the function, or else the module, binds it to last. That is precise enough to read
+a source, and never runs it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .source import Source
 ANY = "*"  # a part of a path that isn't known
 MAX_LOOKUPS = 12
 MAX_PATH_TEXT = 2000
-MAX_REACHED = 1_000_000  # of one source
-MAX_PATH_STEPS = 200_000  # of one source
+MAX_REACHED = 1_000_000  # per source
+MAX_PATH_STEPS = 200_000  # per source
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _IMPORTERS = ("__import__", "importlib.import_module", "importlib.__import__", "builtins.__import__")
-# What these make is known by their own name: `session.get` is `requests.Session.get`.
+# Objects of these classes keep the name of the class: `session.get` is `requests.Session.get`.
 _CLIENTS = (
     "requests.Session",
     "requests.session",
@@ -45,7 +45,7 @@ _PLACEHOLDER = re.compile(r"%[sdr]|\{[^{}]{0,40}\}")
 
 
 class Scope:
-    """What one function, class or module binds names to: an expression, nothing known, or an import."""
+    """The names of a function, class or module, bound to an expression, an unknown value or an import."""
 
     outer: Scope | None
     is_class: bool
@@ -67,7 +67,7 @@ class Scope:
 
 
 class View:
-    """A source with all that the rules ask of it."""
+    """A source, with the queries that the rules need."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -77,7 +77,7 @@ class View:
         self._names: dict[int, str] = {}
         self._following: set[int] = set()
         self._path_steps = 0
-        self.reached = 0  # parts of values that rules looked through
+        self.reached = 0  # parts of values that rules visited
         self._look(source.tree)
         self.folder = Folder(self.bound, self.name)
 
@@ -105,7 +105,7 @@ class View:
         return scope.defined.get(name.id) if scope else None
 
     def is_builtin(self, node: ast.expr) -> bool:
-        """Whether a plain name has the meaning that Python gives it."""
+        """Whether a plain name is not rebound, so that it is Python's builtin."""
         return isinstance(node, ast.Name) and self._scope(node) is None
 
     def _scope(self, name: ast.Name) -> Scope | None:
@@ -113,9 +113,9 @@ class View:
         return around.find(name.id) if around else None
 
     def name(self, node: ast.expr | None) -> str:
-        """The dotted name of what an expression reaches, through aliases, `__import__`, `getattr`, `vars()`.
+        """The dotted name of an expression, through aliases, `__import__`, `getattr`, `vars()`.
 
-        `builtins.` falls away. Empty for what has no name.
+        `builtins.` is removed. Empty if the expression has no name.
         """
         if node is None:
             return ""
@@ -132,7 +132,7 @@ class View:
         return known
 
     def is_pieced(self, node: ast.expr) -> bool:
-        """Whether a name is reached through a text that is computed rather than written."""
+        """Whether a name comes from a computed text rather than a literal."""
         if isinstance(node, ast.Name):
             bound = self.bound(node)
             return bound is not None and not isinstance(bound, ast.Name) and self._hop(bound)
@@ -158,7 +158,7 @@ class View:
         return False
 
     def _is_computed(self, node: ast.expr) -> bool:
-        """A text that is put together, or written with escapes where letters would do."""
+        """A text that is computed, or written with unnecessary escapes."""
         if isinstance(node, ast.Constant):
             return isinstance(node.value, str) and node.value.isascii() and "\\" in self.source.segment(node)
         if isinstance(node, ast.Name):
@@ -190,7 +190,7 @@ class View:
             name := self.name(bound)
         ):
             return name
-        # An import goes before `requests = None` where it failed.
+        # An import takes precedence over `requests = None` after a failed import.
         return scope.imports.get(node.id, "")
 
     def _called(self, node: ast.Call) -> str:
@@ -220,7 +220,7 @@ class View:
     def path(self, node: ast.expr | None, depth: int = 0) -> str:
         """A path as text, `*` for what isn't known: joins, `/`, f-strings, `Path(...)`, `expanduser`.
 
-        A name that a loop binds to texts that are written there stands for all of them, a line each.
+        A loop variable over literal texts gives all of them, a line each.
         """
         self._path_steps += 1
         if node is None or depth > MAX_LOOKUPS or self._path_steps > MAX_PATH_STEPS:
@@ -280,7 +280,7 @@ class View:
     # The walk.
 
     def _look(self, tree: ast.Module) -> None:
-        """Visits every node once, outer before inner; a stack of our own, for no source is too deep."""
+        """Visits every node once, outer before inner. An explicit stack, so that no source is too deep."""
         waiting: list[tuple[ast.AST, Scope]] = [(tree, Scope(None))]
         while waiting:
             node, scope = waiting.pop()
@@ -329,7 +329,7 @@ class View:
 
 
 def _arguments(given: ast.arguments) -> Iterator[tuple[str, ast.expr | None]]:
-    """The arguments of a function, each with its default where it has one."""
+    """The arguments of a function, each with its default if there is any."""
     places = [*given.posonlyargs, *given.args]
     bare: list[ast.expr | None] = [None] * (len(places) - len(given.defaults))
     yield from ((part.arg, value) for part, value in zip(places, [*bare, *given.defaults], strict=True))
@@ -361,7 +361,7 @@ def _grown(name: str, value: ast.expr, scope: Scope) -> ast.expr | None:
 
 
 def _bind_loop(target: ast.expr, values: ast.expr, scope: Scope) -> None:
-    """A loop's name stands for the collection: right for paths, and no text for the folder."""
+    """A loop variable is bound to the collection: right for paths, and unknown to the folder."""
     for part in target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]:
         if isinstance(part, ast.Name):
             scope.bound.setdefault(part.id, ast.Tuple(elts=[values], ctx=ast.Load()))

@@ -1,4 +1,4 @@
-"""What the code wants to know of where it runs: the environment, its secrets, and whether it is examined."""
+"""Queries about the environment: its variables, its secrets, and whether the code is under test."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check(view: View) -> Iterator[Finding]:
             yield from _call(view, node)
             secrets.update(dict.fromkeys(_secret_read(view, node), node))
         elif isinstance(node, ast.Compare):
-            yield from _asked(view, node)
+            yield from _membership(view, node)
         elif isinstance(node, ast.Subscript) and view.name(node.value) == "os.environ":
             key = view.folder.text(node.slice) or ""
             secrets.update({key: node} if _SECRET_NAME.fullmatch(key) else {})
@@ -75,7 +75,7 @@ def _secret_read(view: View, call: ast.Call) -> list[str]:
     return [key] if _SECRET_NAME.fullmatch(key) else []
 
 
-def _asked(view: View, node: ast.Compare) -> Iterator[Finding]:
+def _membership(view: View, node: ast.Compare) -> Iterator[Finding]:
     """`"pytest" in sys.modules`."""
     for operand, op in zip(node.comparators, node.ops, strict=True):
         if isinstance(op, (ast.In, ast.NotIn)) and _is_surrounding(view, operand):
@@ -83,14 +83,14 @@ def _asked(view: View, node: ast.Compare) -> Iterator[Finding]:
 
 
 def _is_surrounding(view: View, node: ast.expr) -> bool:
-    """A value that tells where the code runs: the modules, arguments or environment, or a part of them."""
+    """A value that describes the process: its modules, arguments or environment, or a part of them."""
     for _ in range(12):
         if view.name(node) in _SURROUNDINGS or _reads_process(view, node):
             return True
         bound = view.bound(node) if isinstance(node, ast.Name) else None
         if bound is not None:
             node = bound
-        elif isinstance(node, ast.Tuple) and len(node.elts) == 1:  # the name of a loop
+        elif isinstance(node, ast.Tuple) and len(node.elts) == 1:  # a loop variable
             node = node.elts[0]
         elif isinstance(node, (ast.Subscript, ast.Attribute)):
             node = node.value
@@ -118,7 +118,7 @@ def _imports_examiner(view: View, node: ast.Import | ast.ImportFrom) -> Iterator
 def _sifted(
     view: View, node: ast.For | ast.ListComp | ast.DictComp | ast.SetComp | ast.GeneratorExp
 ) -> Iterator[Finding]:
-    """A walk over the environment that looks for what sounds secret."""
+    """A loop over the environment that searches for names of secrets."""
     source = node.iter if isinstance(node, ast.For) else node.generators[0].iter
     owner = (
         source.func.value
@@ -143,7 +143,7 @@ def _arguments(call: ast.Call) -> list[ast.expr]:
 
 
 def _holds_environment(view: View, value: ast.expr, depth: int = 0) -> bool:
-    """Whether all of `os.environ` is in a value: itself, a copy, a table or a text of it."""
+    """Whether a value contains all of `os.environ`: itself, a copy, a table or a text of it."""
     if depth > 6:
         return False
     if view.name(value) == "os.environ":

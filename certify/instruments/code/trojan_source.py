@@ -1,4 +1,4 @@
-"""Sources that read otherwise than they run: letters that look like others, are unseen, or turn a line.
+"""Sources that do not run as they read: lookalike letters, invisible characters, and bidirectional controls.
 
 Boucher and Anderson, "Trojan Source: Invisible Vulnerabilities" (2021); Unicode TR 36 and TR 39; PEP 672.
 """
@@ -20,7 +20,7 @@ from .source_view import View
 _OPENS, _CLOSES = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068", "\u202c\u2069"
 _OVERRIDES = "\u202d\u202e"
 _BIDI = re.compile(f"[{_OPENS}{_CLOSES}]")
-# Zero-width characters, tags, variation selectors: a few belong to emoji and scripts, a run is a message.
+# Zero-width characters, tags, variation selectors: a few occur in emoji and scripts, a long run is a message.
 _UNSEEN = re.compile(
     "[\u200b-\u200d\u2060-\u2064\u00ad\u180e\ufe00-\ufe0f\U000e0000-\U000e007f\U000e0100-\U000e01ef]{8,}"
 )
@@ -56,8 +56,8 @@ def check(view: View) -> Iterator[Finding]:
 
 
 def _line(view: View, number: int, line: str) -> Iterator[Finding]:
-    if found := _BIDI.search(line):
-        what = f"U+{ord(found.group()):04X} ({unicodedata.name(found.group()).lower()})"
+    if match := _BIDI.search(line):
+        what = f"U+{ord(match.group()):04X} ({unicodedata.name(match.group()).lower()})"
         sound = _is_balanced(line) and not any(mark in line for mark in _OVERRIDES)
         yield view.finding("bidi-pair" if sound else "bidi-control", number, what)
     if unseen := _UNSEEN.search(line):
@@ -68,7 +68,7 @@ def _line(view: View, number: int, line: str) -> Iterator[Finding]:
 
 
 def _is_balanced(line: str) -> bool:
-    """Whether each turn of direction is ended by its own end, on its own line."""
+    """Whether each directional control is closed by its own terminator, on the same line."""
     stack: list[str] = []
     for mark in _BIDI.findall(line):
         if mark in _OPENS:
@@ -86,13 +86,13 @@ def _identifiers(view: View, text: str) -> Iterator[Finding]:
                 seen.add(token.string)
                 yield from _identifier(view, token.string, token.start[0])
     except (tokenize.TokenError, SyntaxError, ValueError, RecursionError):
-        return  # the parser has told of it
+        return  # the parser reports this
 
 
 def _identifier(view: View, name: str, line: int) -> Iterator[Finding]:
     plain = unicodedata.normalize("NFKC", name)
     if any(letter in name for letter in _BLANK_LETTERS):
-        yield view.finding("hidden-letter", line, "a letter that nobody sees")
+        yield view.finding("hidden-letter", line, "an invisible letter")
     elif plain.isascii():
         rule = "hidden-letter" if plain in _NAMES else "disguised-name"
         yield view.finding(rule, line, f'letters in another shape, for "{plain}"')
@@ -108,5 +108,5 @@ def _identifier(view: View, name: str, line: int) -> Iterator[Finding]:
 
 def _is_mixed(part: str) -> bool:
     scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in part if letter.isalpha()}
-    omicron = "\u03bf" in part  # of the Greek letters the one with no use in formulas
+    omicron = "\u03bf" in part  # the Greek letter that formulas do not use
     return "LATIN" in scripts and (omicron or not scripts.isdisjoint(_SCRIPTS))

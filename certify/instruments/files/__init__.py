@@ -1,1 +1,1 @@
-"""File formats that are read here without a native library."""
+"""Readers for file formats, without native libraries."""

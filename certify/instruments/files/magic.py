@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever it is called.
+"""The format of a file by its first bytes, whatever its name.
 
 Magic numbers: the formats' own specifications (ELF gABI, Microsoft PE/COFF, Mach-O loader.h, WebAssembly core
 1, CPython importlib/_bootstrap_external.py, APPNOTE.TXT for zip, RFC 1952 for gzip).
@@ -30,7 +30,7 @@ _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"RIFF
 
 
 def program(head: bytes) -> str:
-    """What kind of machine code or compiled code begins with these bytes; empty for none."""
+    """The kind of machine code or compiled code that begins with these bytes; empty for none."""
     if head.startswith(b"\x7fELF"):
         return "an ELF binary"
     if head.startswith(b"MZ"):
@@ -40,7 +40,7 @@ def program(head: bytes) -> str:
     if head[:4] in _MACH_O:
         return "a Mach-O binary"
     if head.startswith(b"\xca\xfe\xba\xbe") and len(head) >= 8:
-        # A fat Mach-O tells how many architectures follow; a Java class its version, 45 and more.
+        # A fat Mach-O has the number of architectures here, a Java class its version, 45 or more.
         count = int.from_bytes(head[4:8], "big")
         return "a Mach-O binary" if 0 < count < 45 else "a Java class" if count & 0xFFFF >= 45 else ""
     for mark, what in (
@@ -62,7 +62,7 @@ def is_compiled_python(head: bytes) -> bool:
 
 
 def archive(head: bytes) -> str:
-    """What kind of archive or compressed file begins with these bytes; empty for none."""
+    """The kind of archive or compressed file that begins with these bytes; empty for none."""
     if head[257:262] == b"ustar":
         return "tar"
     return next((kind for mark, kind in _ARCHIVES if head.startswith(mark)), "")

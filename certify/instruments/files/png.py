@@ -1,7 +1,7 @@
 """A bounded PNG reader.
 
-The judge must not run an image library over bytes that a candidate made, so this one reads them: it allocates
-nothing that the checked header did not announce, and its only exception is `PngError`.
+The judge must not run an image library on a candidate's bytes, so this reader does it: it allocates no more
+than the checked header announces, and its only exception is `PngError`.
 Format: W3C Portable Network Graphics (Third Edition), chapters 5, 9 and 11.
 """
 
@@ -35,7 +35,7 @@ class PngError(Exception):
 @dataclass(frozen=True)
 class Png:
     """A decoded image: `pixels` is uint8 (height, width, 3) in RGB order, with any alpha left out. `besides`
-    says why viewers show something else than these pixels; empty where they do not.
+    says why viewers show something else than these pixels; empty if they show the same.
     """
 
     width: int
@@ -62,15 +62,15 @@ class _Header:
 
 
 def read_png(data: bytes, max_pixels: int = MAX_PIXELS) -> Png:
-    """The picture and its texts (tEXt, zTXt, iTXt; of two with one key, as readers differ in which they take,
-    both count, on lines of their own).
+    """The image and its texts (tEXt, zTXt, iTXt). If two have the same key, both values count, on separate
+    lines, because readers differ in which they take.
 
     Reads greyscale and palette of 1 to 8 bits, and RGB, RGBA and grey with alpha of 8 bits, not interlaced.
     Raises `PngError` for everything else, for broken checksums, and beyond `max_pixels`, `MAX_SIDE`, or the
     text limits.
     """
     if len(data) > 5 * max_pixels + (4 << 20):
-        raise PngError("the file is larger than any picture of the allowed size")
+        raise PngError("the file is larger than any image of the allowed size")
     header: _Header | None = None
     palette: U8 | None = None
     body: list[bytes] = []
@@ -98,7 +98,7 @@ def read_png(data: bytes, max_pixels: int = MAX_PIXELS) -> Png:
 def _besides(rows: U8, header: _Header, kinds: set[bytes]) -> str:
     """By chapters 11.3.1 (tRNS) and 11.3.6 (acTL), and by alpha."""
     if b"acTL" in kinds:
-        return "it is animated, and other pictures follow"
+        return "it is animated, and other images follow"
     has_alpha = header.colour in (_GREY_ALPHA, _RGBA)
     channels = _CHANNELS[header.colour]
     if b"tRNS" in kinds or (has_alpha and rows[:, channels - 1 :: channels].min() < 255):
@@ -107,7 +107,7 @@ def _besides(rows: U8, header: _Header, kinds: set[bytes]) -> str:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Each chunk up to and with IEND; what follows IEND is no part of the picture."""
+    """Each chunk up to and with IEND; what follows IEND is no part of the image."""
     if data[:8] != _SIGNATURE:
         raise PngError("the PNG signature is missing")
     at = 8
@@ -142,7 +142,7 @@ def _header(kind: bytes, payload: bytes, max_pixels: int) -> _Header:
     if compression or filtering:
         raise PngError("unknown compression or filter method")
     if interlace:
-        raise PngError("interlaced pictures are not supported")
+        raise PngError("interlaced images are not supported")
     return _Header(width, height, depth, colour)
 
 
@@ -163,8 +163,8 @@ def _inflate(body: bytes, header: _Header) -> bytes:
 
 
 def _decompress(body: bytes, limit: int) -> tuple[bytes, bool]:
-    """At most `limit` + 1 bytes, so that the caller sees an excess without paying for it; and whether all was
-    read.
+    """At most `limit` + 1 bytes, so that the caller sees an excess at no cost; and whether the stream is
+    complete.
     """
     stream = zlib.decompressobj()
     try:

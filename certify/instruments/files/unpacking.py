@@ -1,4 +1,4 @@
-"""Compressed data unpacked within bounds, whatever it says of itself."""
+"""Unpacks compressed data within bounds, whatever sizes it declares."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import zipfile
 import zlib
 from typing import IO, Any
 
-# What the standard library's readers of archives raise at a hostile one.
+# Exceptions of the standard library's archive readers on hostile archives.
 UNREADABLE = (
     *(ValueError, OSError, EOFError, RuntimeError, NotImplementedError, KeyError, IndexError, OverflowError),
     *(MemoryError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError),
 )
 
 
-class NotUnpacked(ValueError):
+class UnpackError(ValueError):
     """It can't be unpacked, or not within the bounds; the message says why."""
 
 
 def unpack(kind: str, data: bytes, limit: int) -> bytes:
-    """What `data` holds, which is compressed as `gzip`, `zlib`, `bzip2` or `xz`; at most `limit` bytes.
+    """The content of `data`, which is compressed as `gzip`, `zlib`, `bzip2` or `xz`; at most `limit` bytes.
 
-    Raises NotUnpacked where it is broken, goes on after its end, or holds more.
+    Raises UnpackError if it is damaged, has trailing data, or holds more.
     """
     makers: dict[str, Any] = {
         "gzip": lambda: zlib.decompressobj(31),
@@ -33,7 +33,7 @@ def unpack(kind: str, data: bytes, limit: int) -> bytes:
         "xz": lambda: lzma.LZMADecompressor(memlimit=128 << 20),
     }
     if kind not in makers:
-        raise NotUnpacked(f"there is no reader for {kind}")
+        raise UnpackError(f"there is no reader for {kind}")
     try:
         machine = makers[kind]()
         whole = machine.decompress(data, limit + 1)
@@ -41,20 +41,20 @@ def unpack(kind: str, data: bytes, limit: int) -> bytes:
             rest = getattr(machine, "unconsumed_tail", b"")
             more = machine.decompress(rest, limit + 1 - len(whole))
             if not more:
-                raise NotUnpacked("it ends before its end")
+                raise UnpackError("it is truncated")
             whole += more
     except (zlib.error, lzma.LZMAError, OSError, EOFError, MemoryError) as error:
-        raise NotUnpacked(f"it is broken ({error})") from None
+        raise UnpackError(f"it is broken ({error})") from None
     if len(whole) > limit:
-        raise NotUnpacked(f"it unpacks to over {limit >> 20} MiB")
+        raise UnpackError(f"it unpacks to over {limit >> 20} MiB")
     if machine.unused_data:
-        raise NotUnpacked("more data follows after its end")
+        raise UnpackError("more data follows after its end")
     return bytes(whole)
 
 
 def bounded(stream: IO[bytes], limit: int) -> bytes:
-    """All of a stream; raises NotUnpacked where that is more than `limit` bytes."""
+    """All bytes of a stream; raises UnpackError if there are more than `limit`."""
     data = stream.read(limit + 1)
     if len(data) > limit:
-        raise NotUnpacked(f"it has over {limit >> 20} MiB")
+        raise UnpackError(f"it has over {limit >> 20} MiB")
     return data

@@ -1,1 +1,1 @@
-"""Whether a process keeps what it takes: samples in, a judgement out."""
+"""Leak detection: samples of a process in, a verdict out."""

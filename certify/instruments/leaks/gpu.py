@@ -1,4 +1,4 @@
-"""What processes hold on NVIDIA GPUs, as the driver tells it (NVML): nothing of the candidate is asked."""
+"""GPU memory of processes, reported by the NVIDIA driver (NVML), not by the candidate."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from .resources import tree
 
 
 def gpu_bytes(pid: int) -> int | None:
-    """Bytes that `pid` and its descendants hold on all GPUs together; None where there is no driver to ask,
-    or it keeps them to itself.
+    """Bytes that `pid` and its descendants hold on all GPUs together; None without a driver,
+    or if the driver does not report them.
     """
     driver = _driver()
     if driver is None:
@@ -20,7 +20,7 @@ def gpu_bytes(pid: int) -> int | None:
         for index in range(driver.nvmlDeviceGetCount()):
             device = driver.nvmlDeviceGetHandleByIndex(index)
             for process in driver.nvmlDeviceGetComputeRunningProcesses(device):
-                # In a container the driver may keep it to itself.
+                # In a container the driver may not report it.
                 if process.pid in wanted and process.usedGpuMemory is None:
                     return None
                 held += process.usedGpuMemory if process.pid in wanted else 0

@@ -1,6 +1,6 @@
-"""What a process tree holds, by name, seen from outside: descriptors, threads, processes and files.
+"""The resources of a process tree by name, seen from outside: descriptors, threads, processes and files.
 
-Numbers in names are replaced by `#`, so that things made the same way are counted as one.
+Numbers in names are replaced by `#`, so that similar resources are counted together.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _VARYING = re.compile(r"(?<=tmp)[a-z0-9_]{8}|[0-9a-f]{8,}|\d+")
 
 
 def names_held(pid: int, folder: Path) -> dict[str, Counter[str]]:
-    """By resource (`fds`, `threads`, `children`, `files`) how often each name is there; Linux alone."""
+    """For each resource (`fds`, `threads`, `children`, `files`) the count of each name; Linux only."""
     pids = tree(pid) if HAS_PROC else []
     return {
-        "fds": Counter(_same(target) for one in pids for target in _targets(one)),
-        "threads": Counter(_same(name) for one in pids for name in _threads(one)),
-        "children": Counter(_same(_command(one)) for one in pids[1:]),
+        "fds": Counter(_same(target) for process in pids for target in _targets(process)),
+        "threads": Counter(_same(name) for process in pids for name in _threads(process)),
+        "children": Counter(_same(_command(process)) for process in pids[1:]),
         "files": Counter(_files(folder)),
     }
 
 
 def grown(before: Counter[str], after: Counter[str], most: int = 3) -> list[tuple[str, int]]:
-    """The names that there are more of, most first."""
+    """The names whose count grew, largest growth first."""
     return (after - before).most_common(most)
 
 
@@ -39,36 +39,36 @@ def _same(name: str) -> str:
 
 
 def _targets(pid: int) -> list[str]:
-    found = []
+    targets = []
     with suppress(OSError):
         for entry in (_PROC / str(pid) / "fd").iterdir():
             with suppress(OSError):
-                found.append(str(entry.readlink()))
-    return found
+                targets.append(str(entry.readlink()))
+    return targets
 
 
 def _threads(pid: int) -> list[str]:
-    found = []
+    names = []
     with suppress(OSError):
         for entry in (_PROC / str(pid) / "task").iterdir():
             with suppress(OSError):
-                found.append((entry / "comm").read_text("utf-8", "replace").strip())
-    return found
+                names.append((entry / "comm").read_text("utf-8", "replace").strip())
+    return names
 
 
 def _command(pid: int) -> str:
     try:
         words = (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        return words.strip() or "a zombie: nobody has waited for it"
+        return words.strip() or "a zombie: its parent has not waited for it"
     except OSError:
         return "gone"
 
 
 def _files(folder: Path) -> list[str]:
-    found = []
+    names = []
     with suppress(OSError):
         for number, path in enumerate(folder.rglob("*")):
             if number >= MOST_FILES:
                 break
-            found.append(_same(path.relative_to(folder).as_posix()))
-    return found
+            names.append(_same(path.relative_to(folder).as_posix()))
+    return names

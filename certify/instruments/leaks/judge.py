@@ -1,12 +1,12 @@
 """Is a resource leaking? A rule over samples taken between calls.
 
-Trend tests alone are worthless here: allocators creep and caches fill for thousands of calls, and a test for
-"rises" sees it. The rule asks for persistence instead. The floors of the samples must rise in two disjoint
-phases, the second and the last two quarters of the calls, at a rate that does not fade. The first quarter is
-warm-up and never counts. What rises otherwise, or at the very end, is UNDECIDED.
+A trend test alone is not enough: allocators creep and caches fill for thousands of calls, and the test
+detects that. The rule requires persistence instead. The floors of the samples must rise in two disjoint
+phases, the second quarter and the last two quarters of the calls, at a rate that does not fade. The first
+quarter is warm-up and never counts. Any other rise, or a rise at the very end, is UNDECIDED.
 
-Samples may be judged again and again while a run goes on, at looks that double its calls: the number of the
-look sharpens the test, so that all looks together keep the error of one.
+Samples may be judged repeatedly during a run, at looks that double its calls. The number of the look tightens
+the test, so that all looks together have the error rate of a single test.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ POWER_SIGMAS = 18
 # A rate at the very limit is a LEAK every second time; from 1.25 times the limit on nearly always (simulated:
 # `benchmarks/leaks/simulation.py`), so that is what a run is said to see.
 SURE = 1.25
-# A day of one call every five seconds: what rates are told by where a run's own pace is none of a user's.
+# A day with a call every five seconds: the unit of rates when the pace of a run is not that of a user.
 CALLS_A_DAY = 17_280
 # 1 MiB a day.
 MEMORY_BUDGET = 64.0
-# What an allocator may creep in the second half of a run of any length without being told from a leak.
+# The growth of an allocator in the second half of a run that can't be distinguished from a leak.
 MEMORY_SLACK = 256 << 10
-# A leak has this many times the rate of a run of the harness's own plugin that keeps nothing.
+# A leak has this many times the rate of the harness's own plugin, which keeps nothing.
 OVER_REFERENCE = 3.0
 COUNT_RISE = 4
-# Of what is held at the very end nobody knows yet whether it comes back: the rest of the calls only confirms.
+# Resources held at the very end may still be released: the last calls only confirm.
 HELD_UNTIL = 0.85
 FILE_BYTES_RISE = 1 << 20
 # torch takes memory of a GPU in blocks of 2 and 20 MiB, and a context grows as its kernels are loaded.
@@ -58,7 +58,7 @@ Resource = Literal[
 ]
 COUNTED: tuple[Resource, ...] = get_args(Resource)
 BYTES = ("memory", "file_bytes", "shm_bytes", "heap", "cuda", "gpu")
-# A process maps what it maps; only what could exhaust the kernel's 65,530 in some days is told.
+# Mappings are reported only if they could exhaust the kernel's limit of 65,530 within days.
 LEAST = {"file_bytes": FILE_BYTES_RISE, "shm_bytes": FILE_BYTES_RISE, "mappings": 64, "gpu": GPU_RISE}
 Verdict = Literal["LEAK", "UNDECIDED", "CLEAN"]
 
@@ -71,9 +71,9 @@ class Sample:
     threads, descendants (zombies among them) and mapped regions; `files` and folders with their `file_bytes`
     below the candidate's own folder, and the bytes below its /dev/shm. `latency` is the median of the calls
     since the last sample, in seconds, `errors` how many calls so far were refused. `blocks` and `heap` are
-    what the process tells of itself: Python's allocated blocks, and bytes in use in the C library's heap;
+    what the process reports of itself: Python's allocated blocks, and bytes in use in the C library's heap;
     `tasks` are asyncio's and `cuda` bytes given out by torch's allocator. `gpu` are the tree's bytes on GPUs
-    as the driver tells them, 0 where there is none to ask.
+    as the driver reports them, 0 without a driver.
     """
 
     call: int
@@ -111,11 +111,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class LeakVerdict:
-    """The judgement on one resource.
+    """The verdict on a resource.
 
     `rate` is the growth a call in the second half and `r_min` the smallest steady growth a call that this run
-    would have called a LEAK nine times in ten (both in bytes, or in counts). `floors` are the (call,
-    floor) pairs judged, phase one then phase two. CLEAN only means: nothing above `r_min`, and nothing
+    would have called a LEAK in 90 % of cases (both in bytes, or in counts). `floors` are the (call,
+    floor) pairs judged, first phase, then second. CLEAN only means: nothing above `r_min`, and nothing
     that began in the last seventh of the calls. With too few samples there are no floors, and `r_min` is
     None.
     """
@@ -138,8 +138,8 @@ def judge_memory(
     """Whether memory (anonymous, shared, swapped out) leaks.
 
     Up to `budget` bytes a call, or `slack` bytes in the whole second half, or three times the `reference`
-    (bytes a call of a run that keeps nothing) are an allocator's creep. `look` numbers the judgements on one
-    run, from 1. Raises `ValueError` when calls are not in ascending order.
+    (bytes a call of a run that keeps nothing) are an allocator's creep. `look` is the number of the judgement
+    of a run, from 1. Raises `ValueError` when calls are not in ascending order.
     """
     calls, values = _series(samples, "memory")
     phases = _phases(calls, values, 1.0)
@@ -163,9 +163,10 @@ def judge_memory(
 def judge_counts(samples: Sequence[Sample], resource: Resource, look: int = 1) -> LeakVerdict:
     """Whether open files, threads, processes, mappings, files, their bytes, or bytes on a GPU leak.
 
-    These are exact, and what leaked never comes back: a sample counts as the least of itself and all later
-    ones. That must rise in both phases, by 4 in all (1 MiB for bytes, 64 MiB on a GPU, 64 for mappings).
-    Exact counts need no test against chance, so looks cost nothing. Raises `ValueError` as above.
+    Counts are exact, and leaked resources are never released: a sample counts as the minimum of itself and
+    all later samples. That must rise in both phases, by 4 in all (1 MiB for bytes, 64 MiB on a GPU, 64 for
+    mappings). Exact counts need no test against chance, so looks need no correction. Raises `ValueError` as
+    above.
     """
     calls, values = _series(samples, resource)
     phases = _phases(calls, held(values), HELD_UNTIL) if len(values) else None
@@ -191,12 +192,12 @@ def judge_inside(
     Exact to the byte, where memory seen from outside stands still as long as a leak fills holes between what
     lives; but a claim, which can show a leak and never its absence.
     """
-    found = []
+    verdicts = []
     for name, limit in limits.items():
         calls, values = _series(samples, name)
         phases = _phases(calls, values, 1.0)
         if phases is None:
-            found.append(_too_few(name, samples))
+            verdicts.append(_too_few(name, samples))
             continue
         first, second = phases
         span = calls[-1] - calls[0]
@@ -204,8 +205,8 @@ def judge_inside(
         limit = max(limit, warm, POWER_SIGMAS * spread(calls, values) / span)
         alpha = ALPHA / look**2
         steady = second.trend_p < alpha and second.rate > limit
-        found.append(_verdict(name, first, second, steady, first.trend_p < alpha, False, SURE * limit))
-    return found
+        verdicts.append(_verdict(name, first, second, steady, first.trend_p < alpha, False, SURE * limit))
+    return verdicts
 
 
 def judge_all(
@@ -221,13 +222,15 @@ def judge_all(
 
 
 def worst(verdicts: Sequence[LeakVerdict]) -> Verdict:
-    """LEAK goes before UNDECIDED before CLEAN."""
-    found = {verdict.verdict for verdict in verdicts}
-    return "LEAK" if "LEAK" in found else "UNDECIDED" if "UNDECIDED" in found or not found else "CLEAN"
+    """LEAK takes precedence over UNDECIDED, UNDECIDED over CLEAN."""
+    outcomes = {verdict.verdict for verdict in verdicts}
+    return (
+        "LEAK" if "LEAK" in outcomes else "UNDECIDED" if "UNDECIDED" in outcomes or not outcomes else "CLEAN"
+    )
 
 
 def passed_cap(first: Sample, last: Sample) -> LeakVerdict | None:
-    """A LEAK where `last` holds four fifths of all that a worker may hold, and twice what `first` held."""
+    """A LEAK if `last` holds four fifths of a worker's limit, and twice as much as `first`."""
     for resource, cap in CAPS.items():
         before, now = int(getattr(first, resource)), int(getattr(last, resource))
         if now >= cap and now >= 2 * before:
@@ -251,13 +254,13 @@ def amount(value: float, resource: str) -> str:
 
 
 def per_day(rate: float, resource: str, calls_a_day: float = CALLS_A_DAY) -> str:
-    """A rate a call as what comes together in 24 hours."""
+    """A rate per call as the amount in 24 hours."""
     return amount(rate * calls_a_day, resource)
 
 
 def _rises_late(calls: Floats, values: Floats, total: float) -> bool:
-    """Whether the last quarter rises beyond what the half before it did, or the very end stands above the
-    whole second half: both may be the beginning of a leak that would grow by `total` in a run of this length.
+    """Whether the last quarter rises more than the half before it, or the very end is above the
+    whole second half. Both may be the start of a leak that would grow by `total` in a run of this length.
     """
     span = calls[-1] - calls[0]
     before, last = phase(calls, values, 0.25, 0.75), phase(calls, values, 0.75, 1.0)
@@ -277,19 +280,19 @@ def _verdict(
 ) -> LeakVerdict:
     rate = second.rate
     lasting = rate >= FADE * first.rate and second.tail_rate >= TAIL_FADE * rate
-    told = f"{amount(rate, resource)} a call in the second half"
+    growth = f"{amount(rate, resource)} a call in the second half"
     verdict: Verdict = "UNDECIDED"
     if steady and began and lasting:
-        verdict, reason = "LEAK", f"grows in both phases without fading: {told}"
+        verdict, reason = "LEAK", f"grows in both phases without fading: {growth}"
     elif steady and began:
         before = f"{amount(first.rate, resource)} before"
-        reason = f"grows, but fades: {told}, {before}; a cache would do that, too"
+        reason = f"grows, but fades: {growth}, {before}; a cache does that too"
     elif steady:
-        reason = f"grows in the second half alone: {told}; more calls would tell"
+        reason = f"grows in the second half alone: {growth}; more calls would decide"
     elif began and SURE * rate > r_min:
-        reason = f"rose at first, and then not steadily: {told}; more calls would tell"
+        reason = f"rose at first, and then not steadily: {growth}; more calls would decide"
     elif late:
-        reason = "grows at the end alone; more calls would tell"
+        reason = "grows at the end alone; more calls would decide"
     else:
         verdict, reason = "CLEAN", f"no lasting growth of {amount(r_min, resource)} a call or more"
     floors = [
@@ -299,7 +302,7 @@ def _verdict(
 
 
 def _too_few(resource: str, samples: Sequence[Sample]) -> LeakVerdict:
-    reason = f"{len(samples)} samples are too few to tell; it takes {MIN_SAMPLES}, spread over the calls"
+    reason = f"{len(samples)} samples are too few to decide; {MIN_SAMPLES} are needed, spread over the calls"
     return LeakVerdict(resource, "UNDECIDED", 0.0, None, reason, ())
 
 

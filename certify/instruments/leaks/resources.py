@@ -1,7 +1,7 @@
-"""What a process tree holds, seen from outside.
+"""The resources of a process tree, seen from outside.
 
 On Linux the numbers come from /proc; elsewhere from psutil, with private or resident memory in place of
-anonymous memory. Processes vanish while one looks: what is gone, or not ours to read, counts as nothing.
+anonymous memory. Processes may end during a reading: a process that is gone or not readable counts as zero.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GONE = (OSError, psutil.Error)
 
 @dataclass(frozen=True)
 class Holding:
-    """What one process holds: bytes, and counts."""
+    """The resources of a process: bytes and counts."""
 
     rss_anon: int = 0
     shmem: int = 0
@@ -41,7 +41,7 @@ class Holding:
 
 
 def tree(pid: int) -> list[int]:
-    """`pid` and all its descendants, zombies among them, parents first; empty when it is gone."""
+    """`pid` and all its descendants, zombies among them, parents first; empty if it is gone."""
     if HAS_PROC and _HAS_CHILDREN:
         return _proc_tree(pid)
     try:
@@ -52,7 +52,7 @@ def tree(pid: int) -> list[int]:
 
 
 def process_start(pid: int) -> float:
-    """When the process was started, in a unit of the system's own; 0 where there is none (any more)."""
+    """When the process was started, in a unit of the system's own; 0 if there is no such process."""
     if HAS_PROC:
         try:
             text = (_PROC / str(pid) / "stat").read_text("utf-8", "replace")
@@ -71,8 +71,8 @@ def sample_tree(
 ) -> Sample:
     """One `Sample` of the tree of `pid`, after `call` calls and `seconds`, with the files below `folder`."""
     pids = tree(pid)
-    held = [(_read_proc if HAS_PROC else _read_psutil)(one) for one in pids]
-    sums = {column.name: sum(getattr(one, column.name) for one in held) for column in fields(Holding)}
+    held = [(_read_proc if HAS_PROC else _read_psutil)(process) for process in pids]
+    sums = {column.name: sum(getattr(holding, column.name) for holding in held) for column in fields(Holding)}
     files, file_bytes = _folder(folder)
     _, shm_bytes = _folder(folder / "shm")
     return Sample(
@@ -92,28 +92,28 @@ def open_sockets(pids: Iterable[int]) -> tuple[str, ...]:
     """The remote ends (`tcp 203.0.113.5:443`) of the processes' internet sockets, sorted; unconnected and
     Unix sockets left out.
     """
-    found: set[str] = set()
+    remotes: set[str] = set()
     for pid in pids:
-        found.update(_proc_remotes(pid) if HAS_PROC else _psutil_remotes(pid))
-    return tuple(sorted(found))
+        remotes.update(_proc_remotes(pid) if HAS_PROC else _psutil_remotes(pid))
+    return tuple(sorted(remotes))
 
 
 def _proc_tree(pid: int) -> list[int]:
-    """As the kernel keeps it, thread by thread: no search through all processes of the machine."""
-    found, waiting = [], [pid]
+    """From the kernel's lists of children per thread, without a scan of all processes."""
+    pids, waiting = [], [pid]
     while waiting:
-        one = waiting.pop(0)
-        found.append(one)
+        current = waiting.pop(0)
+        pids.append(current)
         try:
-            threads = list((_PROC / str(one) / "task").iterdir())
+            threads = list((_PROC / str(current) / "task").iterdir())
         except OSError:
-            if one == pid:
+            if current == pid:
                 return []
             continue
         for thread in threads:
             with suppress(FileNotFoundError, ProcessLookupError):
                 waiting += map(int, (thread / "children").read_text("ascii").split())
-    return found
+    return pids
 
 
 def _read_proc(pid: int) -> Holding:

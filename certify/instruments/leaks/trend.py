@@ -1,6 +1,6 @@
 """Trends in the floors of a noisy series: does it rise, how fast, and does the rise last?
 
-A floor is the least of a stretch of neighbouring samples: what comes and goes does not reach it.
+A floor is the minimum of a block of neighbouring samples: temporary use does not change it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCKS = 12
-# Six floors in which one pair falls still reach p < 0.01 (6/720); fewer would have to rise without fault.
+# Six floors with a single inversion still reach p < 0.01 (6/720); fewer floors would need none.
 MIN_BLOCKS = 6
 
 Floats = NDArray[np.float64]
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Phase:
-    """The floors of a stretch of calls, 6 to 12 of them, and the calls that they lie at."""
+    """The floors of a stretch of calls, 6 to 12 of them, and the calls at their centres."""
 
     calls: Floats
     floors: Floats
@@ -45,7 +45,7 @@ class Phase:
 
 
 def phase(calls: Floats, values: Floats, begin: float, end: float) -> Phase | None:
-    """The part of the series above `begin` up to `end` (shares of its span); None where it has under six
+    """The part of the series after `begin` up to `end` (shares of its span); None if it has under six
     samples.
     """
     progress = (calls - calls[0]) / (calls[-1] - calls[0])
@@ -59,7 +59,7 @@ def phase(calls: Floats, values: Floats, begin: float, end: float) -> Phase | No
 
 
 def held(values: Floats) -> Floats:
-    """Each sample as the least of itself and all later ones: what is given back was never held."""
+    """Each sample as the minimum of itself and all later samples: released resources do not count."""
     return np.minimum.accumulate(values[::-1])[::-1]
 
 
@@ -73,7 +73,7 @@ def mann_kendall_p(values: Floats) -> float:
 
 
 def theil_sen(calls: Floats, floors: Floats) -> float:
-    """The median of the slopes of all pairs: one odd block does not move it."""
+    """The median of the slopes of all pairs: a single outlier does not change it."""
     early, late = np.triu_indices(len(calls), 1)
     run = calls[late] - calls[early]
     slopes = (floors[late] - floors[early])[run > 0] / run[run > 0]

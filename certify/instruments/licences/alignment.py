@@ -1,4 +1,4 @@
-"""Two sequences of words side by side: anchored at runs that both have once, then word by word between."""
+"""Alignment of two word sequences: anchored at runs that are unique in both, then word by word between."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 RUN = 4
-MAX_CELLS = 400_000  # of a stretch that is compared word by word; a larger one has nothing in common
+MAX_CELLS = 400_000  # of a stretch that is compared word by word; a larger stretch has nothing in common
 
 
 def aligned(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
@@ -30,7 +30,7 @@ def aligned(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _anchors(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
-    """Where runs of four words begin that both sides have exactly once, as far as their order agrees."""
+    """The starts of four-word runs that are unique on both sides, as far as their order agrees."""
     places = [_runs_once(side) for side in (left, right)]
     shared = sorted((places[0][run], places[1][run]) for run in places[0].keys() & places[1].keys())
     return _increasing(shared)

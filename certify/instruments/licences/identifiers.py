@@ -1,4 +1,4 @@
-"""Licence identifiers and licence files: is the expression valid, may the thing be sold, can the file be
+"""Licence identifiers and licence files: is the expression valid, is commercial use allowed, can the file be
 read?
 
 Identifiers: SPDX License List and SPDX 2.3 annex D (expressions), through license-expression.
@@ -19,7 +19,7 @@ from certify.errors import did_you_mean
 
 MAX_EXPRESSION = 500
 MAX_TEXT_BYTES = 1 << 20
-# Used everywhere for models, but on no SPDX list.
+# Widely used for models, but on no SPDX list.
 RAIL_IDS = (
     "CreativeML-OpenRAIL-M",
     "OpenRAIL++-M",
@@ -30,13 +30,13 @@ RAIL_IDS = (
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _OWN_REFERENCE = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
-_DEPRECATED = re.compile(r"([AL]?GPL|GFDL)-[\d.]+\+?")  # the index has names besides that were never listed
+_DEPRECATED = re.compile(r"([AL]?GPL|GFDL)-[\d.]+\+?")  # the index also has names that were never listed
 _NON_COMMERCIAL = re.compile(r"(^|[-._])(nc|non-?commercial)([-._]|$)|noncommercial", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class LicenceText:
-    """A licence file as read: `text` is empty where `problems` say why it could not be."""
+    """A licence file as read: `text` is empty if `problems` say why it could not be read."""
 
     text: str
     problems: tuple[str, ...]
@@ -88,14 +88,15 @@ def identifiers(expression: str) -> list[str]:
 
 
 def canonical(identifier: str) -> str:
-    """An identifier as SPDX spells it; as it stands where it is on no list."""
+    """An identifier as SPDX spells it; unchanged if it is on no list."""
     licences, exceptions = _known()
     return licences.get(identifier.lower()) or exceptions.get(identifier.lower(), identifier)
 
 
 def is_covered(expression: str, families: Set[str]) -> bool:
     """Whether licences in hand cover an expression: of an `OR` any, of an `AND` all, of a `WITH` the licence,
-    for an exception only ever allows more. `families` are in small letters, without `-only` and the like.
+    because an exception only adds permissions. `families` are in small letters, without `-only` and
+    `-or-later`.
     """
     parsed = parse(expression)
     return False if parsed is None else _covered(parsed, families)
@@ -110,7 +111,7 @@ def _covered(parsed: Any, families: Set[str]) -> bool:
 
 
 def is_non_commercial(identifier: str) -> bool:
-    """Whether a licence, or each choice that an expression leaves, forbids commercial use, going by its
+    """Whether a licence, or each alternative of an expression, forbids commercial use, by its
     identifiers.
     """
     parsed = parse(identifier)
@@ -122,7 +123,7 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> LicenceText:
     else Latin-1, as old licence files are. Never raises for what a candidate can do.
     """
     try:
-        if not path.is_file():  # neither a folder nor a pipe that would keep us waiting
+        if not path.is_file():  # neither a folder nor a pipe that would block
             return LicenceText("", (f"{path.name} is no file",))
         with path.open("rb") as stream:
             data = stream.read(limit + 1)
@@ -139,7 +140,7 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> LicenceText:
 def _decoded(data: bytes) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            # What can't be read becomes U+FFFD, which no licence has a word with.
+            # Undecodable bytes become U+FFFD, which is in no word of a licence.
             return data.decode(encoding, "replace")
     try:
         return data.decode("utf-8")

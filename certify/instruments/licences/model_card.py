@@ -1,7 +1,7 @@
-"""The front matter of a model card (README.md): what it says of licence and base model.
+"""The front matter of a model card (README.md): its licence and base model.
 
 Format: Hugging Face Hub, "Model Cards": YAML between two lines of `---` at the head of the file; `license` is
-one of the Hub's own names, `other` with `license_name` and `license_link` for the rest.
+a name of the Hub, or `other` with `license_name` and `license_link`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _NAMES_NONE = ("", "other", "unknown", "none")
 
 @dataclass(frozen=True)
 class Card:
-    """`licence` is an SPDX identifier or LicenseRef as the card means it, empty where it names none; `named`
-    is what stands there. `bases` are the base models it names.
+    """`licence` is an SPDX identifier or LicenseRef for the card's licence, empty if it names none; `named`
+    is the card's own text. `bases` are the base models it names.
     """
 
     licence: str = ""
@@ -46,15 +46,15 @@ class Card:
 
 
 def read_card(text: str) -> Card | None:
-    """The card in a README's text; None without front matter. What is no YAML is told as `problem`."""
-    found = _FRONT.match(text)
-    if found is None:
+    """The card in a README's text; None without front matter. Invalid YAML is reported as `problem`."""
+    match = _FRONT.match(text)
+    if match is None:
         return None
-    matter = found.group(1)
+    matter = match.group(1)
     if len(matter) > MAX_FRONT_MATTER:
         return Card(problem=f"the front matter has over {MAX_FRONT_MATTER} characters")
     try:
-        # Without aliases: a few lines of them unfold to gigabytes.
+        # Aliases are refused: a few lines of them expand to gigabytes.
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(matter, yaml.SafeLoader)):
             return Card(problem="the front matter uses YAML aliases")
         fields = yaml.safe_load(matter)
@@ -72,8 +72,8 @@ def read_card(text: str) -> Card | None:
 
 
 def as_identifier(name: str) -> str:
-    """A name of the Hub (or of a LoRA's metadata) as an SPDX identifier; as it stands where it is on neither
-    list, empty where it says nothing.
+    """A name of the Hub (or of a LoRA's metadata) as an SPDX identifier; unchanged if it is on neither
+    list, empty if it says nothing.
     """
     plain = name.strip()
     if plain.lower() in _NAMES_NONE:

@@ -1,10 +1,10 @@
-"""The base model's licence and what it asks: CreativeML OpenRAIL-M (v1.4, v1.5), its ++-M edition (v2.0).
+"""The base model's licence and its conditions: CreativeML OpenRAIL-M (v1.4, v1.5), its ++-M edition (v2.0).
 
-Paragraph 4 binds whoever distributes the model or a derivative, or lets others use it as a service: the use
-restrictions become a term of one's own and their recipients are told (4a), a copy of the licence goes along
-(4b), modified files say that they were changed (4c), notices of copyright and attribution stay (4d).
+Paragraph 4 applies to anyone who distributes the model or a derivative, or offers it as a service: the use
+restrictions must be in the distributor's own terms, with notice to recipients (4a), a copy of the licence is
+included (4b), modified files say that they were changed (4c), copyright and attribution notices stay (4d).
 Paragraph 5 binds the users; Attachment A lists 11 restrictions. The two editions differ in the title and in
-paragraph 7: OpenRAIL-M asks for the latest version of the model.
+paragraph 7: OpenRAIL-M requires the latest version of the model.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DUTIES = {
     "paragraph 4d (keep the notices)": "retain all copyright patent trademark and attribution notices",
     "paragraph 5 (bind the users)": "you shall require all of your users",
 }
-# One telling phrase for each item of Attachment A, in its order.
+# A characteristic phrase for each item of Attachment A, in order.
 _RESTRICTIONS = (
     "national federal state local or international law",
     "exploit or harm minors",
@@ -50,7 +50,7 @@ _RESTRICTIONS = (
     "medical advice and medical results interpretation",
     "administration of justice law enforcement immigration or asylum",
 )
-# How own terms speak of the restrictions, and how they bind to them.
+# How a plugin's own terms refer to the restrictions, and how they bind users to them.
 _SPOKEN_OF = re.compile(
     r"\buse (?:based )?restrictions?\b|\battachment a\b|\brestricted uses\b|\bopen ?rail\b|"
     r"\bprohibited uses?\b|使用限制|附件 ?a|附录 ?a|"
@@ -80,8 +80,8 @@ _NAMES = {
 
 
 @dataclass(frozen=True)
-class Told:
-    """Whether something is told in a text: `yes` names the file; `maybe` where a person must read it."""
+class Statement:
+    """Whether a text states something: `yes` names the file; `maybe` means that a person must read it."""
 
     answer: str  # "yes", "maybe" or "no"
     file: str = ""
@@ -108,8 +108,8 @@ def base_terms(text: str, model_type: str) -> list[str]:
 
 
 def of_edition(text: str, model_type: str) -> str:
-    """Of a file with the licences of both editions, one after the other, the part that is for `model_type`;
-    a text with one edition as it is.
+    """The part for `model_type` of a file with the licences of both editions in sequence; a text with a
+    single edition is unchanged.
     """
     titles = list(_TITLE_AS_WRITTEN.finditer(text))
     cuts = [
@@ -122,14 +122,14 @@ def of_edition(text: str, model_type: str) -> str:
 
 
 def slips(text: str, model_type: str) -> str:
-    """The few words that differ from the licence of `model_type`, where nothing else does; else empty."""
+    """The few words that differ from the licence of `model_type`; empty if it matches, or differs more."""
     match = matches_text(IDENTIFIERS[model_type], text)
     return _quoted(match.quotes) if match.state == "near" else ""
 
 
-def restrictions_passed_on(texts: Mapping[str, str]) -> Told:
-    """Whether one's own terms (file -> text, the model's licence not among them) bind users to the use
-    restrictions: paragraphs 4a and 5. `maybe` where they are spoken of, but no word binds.
+def restrictions_passed_on(texts: Mapping[str, str]) -> Statement:
+    """Whether the plugin's own terms (file -> text, without the model's licence) bind users to the use
+    restrictions: paragraphs 4a and 5. `maybe` if they are mentioned, but not binding.
     """
     spoken = ""
     for file, text in texts.items():
@@ -138,11 +138,11 @@ def restrictions_passed_on(texts: Mapping[str, str]) -> Told:
             spoken = spoken or file
             around = words[max(0, match.start() - _NEAR) : match.end() + _NEAR]
             if _BINDING.search(around):
-                return Told("yes", file)
-    return Told("maybe", spoken) if spoken else Told("no")
+                return Statement("yes", file)
+    return Statement("maybe", spoken) if spoken else Statement("no")
 
 
-def attribution_kept(texts: Mapping[str, str], model_type: str) -> Told:
+def attribution_kept(texts: Mapping[str, str], model_type: str) -> Statement:
     """Whether any text (file -> text) keeps the copyright notice of the model's authors: paragraph 4d."""
     holder = re.compile(_HOLDERS[model_type])
     for file, text in texts.items():
@@ -151,15 +151,15 @@ def attribution_kept(texts: Mapping[str, str], model_type: str) -> Told:
             ("copyright" in line or "\u00a9" in line or "(c)" in line) and holder.search(line)
             for line in lines
         ):
-            return Told("yes", file)
+            return Statement("yes", file)
     named = next((file for file, text in texts.items() if holder.search(text.lower())), "")
-    return Told("maybe", named) if named else Told("no")
+    return Statement("maybe", named) if named else Statement("no")
 
 
-def change_told(texts: Mapping[str, str], model_type: str) -> Told:
+def change_stated(texts: Mapping[str, str], model_type: str) -> Statement:
     """Whether a notice (file -> text) says that weights were made from the base model: paragraph 4c.
 
-    Both must stand close by: that something was changed, trained or derived, and from what.
+    Both must be close together: that something was changed, trained or derived, and from what.
     """
     name = re.compile(_NAMES[model_type])
     changed = ""
@@ -169,8 +169,8 @@ def change_told(texts: Mapping[str, str], model_type: str) -> Told:
             changed = changed or file
             around = words[max(0, match.start() - 200) : match.end() + 200]
             if name.search(around):
-                return Told("yes", file)
-    return Told("maybe", changed) if changed else Told("no")
+                return Statement("yes", file)
+    return Statement("maybe", changed) if changed else Statement("no")
 
 
 def _title_problems(words: str, title: str) -> list[str]:
@@ -187,14 +187,14 @@ def _attachment_problems(words: str) -> list[str]:
     if not heads:
         return ["Attachment A with its use restrictions is missing"]
     attachment = words[heads[-1].end() :]
-    found = sum(phrase in attachment for phrase in _RESTRICTIONS)
+    count = sum(phrase in attachment for phrase in _RESTRICTIONS)
     total = len(_RESTRICTIONS)
-    return [] if found == total else [f"Attachment A has {found} of its {total} use restrictions"]
+    return [] if count == total else [f"Attachment A has {count} of its {total} use restrictions"]
 
 
 def _alterations(text: str, model_type: str, attachment: list[str]) -> list[str]:
-    """What the duties don't tell: words that were put in, or taken out elsewhere. Where the attachment's
-    problems tell what is missing, only what was put in is told besides.
+    """Changes that the duties do not cover: words added, or removed elsewhere. If the attachment has
+    problems, they name what is missing, and only additions are reported here.
     """
     match = matches_text(IDENTIFIERS[model_type], text)
     if match.state != "differs":

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from .identifiers import check_expression
 
-# Classifiers of https://pypi.org/classifiers that name one licence; the others name a family.
+# Classifiers of https://pypi.org/classifiers that name a single licence; the others name a family.
 _CLASSIFIERS = {
     "Academic Free License (AFL)": "AFL-3.0",
     "Apache Software License": "Apache-2.0",
@@ -56,8 +56,8 @@ _NON_COMMERCIAL = re.compile(r"non[- ]?commercial", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Package:
-    """One package: `licence` is an SPDX expression, empty where the metadata tells none; `said` is what the
-    free field holds; `platforms` are the systems that it was resolved for.
+    """One package: `licence` is an SPDX expression, empty if the metadata has none; `said` is the text of the
+    free field; `platforms` are the systems that it was resolved for.
     """
 
     name: str
@@ -84,12 +84,12 @@ def _expression(text: str) -> str:
 
 
 def _of_classifiers(rows: list[str]) -> str:
-    """All of them count: a package with two has one or the other, and nobody tells which; so the stricter
-    reading, `AND`, is taken.
+    """All of them count. For a package with two it is unknown which applies, so the stricter reading,
+    `AND`, is taken.
     """
     names = [row.rpartition(" :: ")[2] for row in rows if row.startswith("License :: ")]
-    found = [_CLASSIFIERS[name] for name in names if name in _CLASSIFIERS]
-    return " AND ".join(dict.fromkeys(found))
+    licences = [_CLASSIFIERS[name] for name in names if name in _CLASSIFIERS]
+    return " AND ".join(dict.fromkeys(licences))
 
 
 def _of_free_text(said: str) -> str:

@@ -1,7 +1,7 @@
-"""What a licence allows a store and a buyer: may the work be sold, what goes with it, is it shared alike.
+"""The permissions of a licence for a store and a buyer: sale, conditions, and share-alike.
 
 Categories are those of the licence index that license-expression carries (from ScanCode LicenseDB,
-CC-BY-4.0); that index knows no use restrictions, so the RAIL family is told here.
+CC-BY-4.0); that index has no use restrictions, so the RAIL family is defined here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Sharing = Literal["none", "parts", "whole", "network"]
 
 _NETWORK = ("AGPL-", "SSPL-", "OSL-", "CPAL-", "EUPL-", "RPL-")
 _SHARED_ALIKE = ("CC-BY-SA", "CC-BY-NC-SA", "ODbL", "OFL")
-# Sources that may be read, but not used for a business like any other.
+# Source-available licences with limits on commercial use.
 _LIMITED = ("BUSL-", "Elastic-", "PolyForm-", "FSL-", "CC-BY-ND", "Aladdin")
 _OPEN = {"Permissive", "Public Domain", "Copyleft", "Copyleft Limited", "CLA", "Patent License"}
 
@@ -36,16 +36,16 @@ class Permission:
     use_limits: bool
 
     def __str__(self) -> str:
-        told = {
+        sale = {
             "yes": "may be sold",
             "no": "may not be sold",
             "conditions": "sale on conditions",
-            "unknown": "sale: to be read",
+            "unknown": "sale: needs review",
         }[self.sale]
         shared = {"none": "", "parts": "changes shared alike", "whole": "whole work shared alike",
                   "network": "shared alike, users over a network too"}[self.sharing]  # fmt: skip
         return "; ".join(
-            filter(None, (told, shared, "use restrictions passed on" if self.use_limits else ""))
+            filter(None, (sale, shared, "use restrictions passed on" if self.use_limits else ""))
         )
 
 
@@ -54,8 +54,8 @@ _HARDER: tuple[Sale, ...] = ("yes", "conditions", "unknown", "no")
 
 
 def permission(expression: str) -> Permission:
-    """What an SPDX expression allows: of an `AND` the strictest, of an `OR` the easiest that it leaves. An
-    expression that can't be read is `unknown`.
+    """What an SPDX expression allows: the strictest part of an `AND`, the most permissive part of an `OR`.
+    An expression that can't be parsed is `unknown`.
     """
     parsed = parse(expression)
     return Permission("unknown", "none", False) if parsed is None else _of(parsed)
@@ -64,7 +64,7 @@ def permission(expression: str) -> Permission:
 def _of(parsed: Any) -> Permission:
     operator = getattr(parsed, "operator", "")
     if operator not in (" AND ", " OR "):
-        # Of `GPL-2.0-only WITH ...` the licence counts; an exception only ever allows more.
+        # Of `GPL-2.0-only WITH ...` the licence counts; an exception only adds permissions.
         return _of_one(canonical(str(getattr(parsed, "license_symbol", parsed))))
     rows = [_of(part) for part in parsed.args]
     choose = max if operator == " AND " else min

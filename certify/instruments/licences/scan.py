@@ -1,4 +1,4 @@
-"""Licences that lie about in a tree: texts, SPDX tags in sources, and the front matter of model cards."""
+"""Licences in a file tree: texts, SPDX tags in sources, and the front matter of model cards."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _TAG_LINES = 4096  # bytes; REUSE asks for the tag in the header of a file
 
 
 @dataclass(frozen=True)
-class Found:
-    """A licence that a file names or holds: `licences` are those whose text it is alike (best first), or the
+class FileLicence:
+    """A licence that a file names or holds: `licences` are those with a similar text (best first), or the
     expression of its tag; `score` is 1 for a tag.
     """
 
@@ -59,31 +59,31 @@ def is_licence_name(file: str) -> bool:
     return bool(_WITH_A_NAME.fullmatch(path.name))
 
 
-def scan(root: Path, files: Iterable[str]) -> list[Found]:
-    """Every licence text and tag below `root`; a file that holds neither is left out."""
-    found = []
+def scan(root: Path, files: Iterable[str]) -> list[FileLicence]:
+    """Every licence text and tag below `root`; a file with neither is left out."""
+    licences = []
     for file in files:
         if is_licence_name(file):
             best = identified(read_text(root / file).text)
             if best:
                 ties = tuple(name for name, score in best if score == best[0][1])
-                found.append(Found(file, ties, best[0][1], "text"))
+                licences.append(FileLicence(file, ties, best[0][1], "text"))
         elif file.lower().endswith(_SOURCES):
             expression = _tag_of(root / file)
             if expression:
-                found.append(Found(file, (expression,), 1.0, "tag"))
-    return found
+                licences.append(FileLicence(file, (expression,), 1.0, "tag"))
+    return licences
 
 
 def cards(root: Path, files: Iterable[str]) -> dict[str, Card]:
     """The model cards below `root`: README.md with front matter."""
-    found = {}
+    by_file = {}
     for file in files:
         if PurePosixPath(file).name.lower() == "readme.md":
             card = read_card(read_text(root / file).text)
             if card is not None:
-                found[file] = card
-    return found
+                by_file[file] = card
+    return by_file
 
 
 def _tag_of(path: Path) -> str:
@@ -93,5 +93,5 @@ def _tag_of(path: Path) -> str:
     except OSError:
         return ""
     expression = _TAIL.sub("", tag[1].decode("utf-8", "replace")).strip() if tag else ""
-    # A string in a program that writes tags names no licence.
+    # A string in a program that writes tags is not a licence.
     return expression if expression and not check_expression(expression) else ""

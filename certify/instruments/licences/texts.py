@@ -1,8 +1,8 @@
-"""Is a licence file the licence that it is declared to be? Its words are laid beside SPDX's template.
+"""Is a licence file the declared licence? Its words are compared with SPDX's template.
 
-A template has words that must be there, words that may be left out, and places where anything may stand (a
-year, a name, the bullet of a list). What is told apart: a text that is the licence, one that differs by a
-slip of the pen (`near`, for a person to look at), and one that was changed (`differs`).
+A template has required words, optional words, and holes for any text (a year, a name, a list bullet). There
+are three results: the text is the licence (`matches`), it differs by a typo (`near`, for a person to review),
+or it was changed (`differs`).
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ NEAR_WORDS = 12
 NEAR_SCORE = 0.98
 KNOWN_SCORE = 0.8
 _LIKELY = 6
-_AROUND = 5  # words that are quoted on each side of a change
+_AROUND = 5  # words quoted on each side of a change
 _DATA = Path(__file__).parent.parent / "data" / "spdx.json.xz"
 
-# Numbering of lists: never the words of a licence by themselves (SPDX 2.3, annex B.7).
+# List numbering: never words of a licence by themselves (SPDX 2.3, annex B.7).
 _BULLET = re.compile(r"\d{1,2}|[a-z]|i{1,3}|i[vx]|vi{0,3}")
-# A single one of these turns a sentence round.
+# Any of these can reverse the meaning of a sentence.
 _WEIGHTY = re.compile(
     r"not?|non.*|never|only|may|must|shall|except|unless|without|commercial.*|sell|sale|free|fee|research|"
     r"restrict.*|prohibit.*|forbid.*|warrant.*|patent.*|any|all|use|users?|military|personal"
 )
-# And these have no business where a name or a phrase of choice may stand.
+# These may not be in a hole for a name or a phrase.
 _TURNING = re.compile(r"not|never|only|except|unless")
-_CHOICE = 16  # words; a hole of more holds whole sentences
-# Terms that are put on top of a licence; `(?<!...)` spares "commercial or non-commercial".
+_CHOICE = 16  # words; a larger hole holds whole sentences
+# Terms that are added to a licence; `(?<!...)` spares "commercial or non-commercial".
 _ADDITIONS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -52,19 +52,19 @@ _ADDITIONS = tuple(
         r"\bmay not be used (?:to train|by|for)\b",
     )
 )
-# Creative Commons lets a work name its licence by address (CC-BY-4.0, section 3.a.1.C).
+# Creative Commons allows a work to name its licence by URL (CC-BY-4.0, section 3.a.1.C).
 _CC_ADDRESS = re.compile(
     r"creativecommons\.org/(?:licenses/([a-z-]+)/(\d\.\d)|publicdomain/(zero)/1\.0)", re.IGNORECASE
 )
-_SHORT_NOTICE = 400  # words; a longer text around an address is a text of its own
+_SHORT_NOTICE = 400  # words; a longer text around a URL is a text of its own
 
 State = Literal["matches", "near", "differs", "not-checkable"]
 
 
 @dataclass(frozen=True)
 class Template:
-    """`words` in their order; `required[i]` is false where word i may be left out; `holes` maps a position to
-    how many words may stand before it.
+    """`words` in their order; `required[i]` is false if word i is optional; `holes` maps a position to
+    the number of words that are allowed before it.
     """
 
     words: tuple[str, ...]
@@ -74,9 +74,9 @@ class Template:
 
 @dataclass(frozen=True)
 class TextMatch:
-    """`score` (0 to 1) is the smaller of two shares: of the licence's words that are there, and of the words
-    there that are the licence's. `missing` and `foreign` quote what differs, longest first; `quotes` show
-    each change in the words around it, what turns a sentence round first.
+    """`score` (0 to 1) is the smaller of two shares: of the licence's words that are present, and of the
+    present words that are the licence's. `missing` and `foreign` quote the differences, longest first;
+    `quotes` show each change in context, changes of meaning first.
     """
 
     state: State
@@ -111,7 +111,7 @@ def matches_text(identifier: str, text: str) -> TextMatch:
 
 @lru_cache(maxsize=512)
 def identified(text: str) -> tuple[tuple[str, float], ...]:
-    """The licences whose text this is or was, best first, with their scores (at least 0.8)."""
+    """The licences that this text is, or was made from, best first, with their scores (at least 0.8)."""
     words = words_of(text)
     addresses = _addresses(text) if len(words) <= _SHORT_NOTICE else set()
     if len(addresses) == 1 and (key := _key(next(iter(addresses)))):
@@ -128,7 +128,7 @@ def identified(text: str) -> tuple[tuple[str, float], ...]:
 
 
 def family(identifier: str) -> str:
-    """The licence without `-only`, `-or-later` and `+`, which no text can tell apart."""
+    """The licence without `-only`, `-or-later` and `+`, which have the same text."""
     return re.sub(r"-(only|or-later)$|\+$", "", identifier.strip(), flags=re.IGNORECASE)
 
 
@@ -143,7 +143,7 @@ def template(key: str) -> Template:
 
 
 def read_template(text: str) -> Template:
-    """Words; `{` and `}` around what may be left out; `*9` where up to nine words of any kind may stand."""
+    """Parses words, `{` and `}` around optional words, and `*9` for up to nine words of any kind."""
     words: list[str] = []
     required: list[bool] = []
     holes: dict[int, int] = {}
@@ -160,7 +160,7 @@ def read_template(text: str) -> Template:
 
 
 def best_match(model: Template, words: Sequence[str]) -> TextMatch:
-    """The best that a text holds: one with the same licence twice, for two authors, is read in parts."""
+    """The best match in a text. A text with the same licence twice, for two authors, is read in parts."""
     whole = compare(model, words)
     begins = _begins(model, words) if whole.state == "differs" else []
     if len(begins) < 2:
@@ -171,15 +171,15 @@ def best_match(model: Template, words: Sequence[str]) -> TextMatch:
 
 
 def _begins(model: Template, words: Sequence[str]) -> list[int]:
-    """Where the first run of words that must be there stands in a text."""
+    """The positions of the first run of required words in a text."""
     places = range(len(model.words) - RUN + 1)
     whole = (at for at in places if all(model.required[at : at + RUN]) and not _holed(model, at))
     at = next(whole, None)
     if at is None:
         return []
     run = model.words[at : at + RUN]
-    found = (place for place, word in enumerate(words) if word == run[0])
-    return [place for place in found if tuple(words[place : place + RUN]) == run][:20]
+    starts = (place for place, word in enumerate(words) if word == run[0])
+    return [place for place in starts if tuple(words[place : place + RUN]) == run][:20]
 
 
 def _holed(model: Template, at: int) -> bool:
@@ -187,7 +187,7 @@ def _holed(model: Template, at: int) -> bool:
 
 
 def compare(model: Template, words: Sequence[str]) -> TextMatch:
-    """How far `words` are the template's, from the first to the last that are; what stands around is free."""
+    """How far `words` are the template's, from the first match to the last; text around them is allowed."""
     pairs = aligned(model.words, words)
     runs = _in_runs(pairs)
     if not runs:
@@ -209,8 +209,8 @@ def compare(model: Template, words: Sequence[str]) -> TextMatch:
 
 
 def _reaching(model: Template, pairs: list[tuple[int, int]], runs: list[tuple[int, int]]) -> tuple[int, int]:
-    """Where the licence begins and ends in a text: at its first and last run, or further out where words that
-    must be there are lacking and stand close by, as around a word put into its first sentence.
+    """Where the licence begins and ends in a text: at its first and last run, or further out if required
+    words are missing and are close by, as around a word inserted into its first sentence.
     """
     ends = []
     for order, start in ((pairs[::-1], runs[0]), (pairs, runs[-1])):
@@ -226,8 +226,8 @@ def _reaching(model: Template, pairs: list[tuple[int, int]], runs: list[tuple[in
 
 @dataclass(frozen=True)
 class _Change:
-    """Words of the licence that are not where they should be, and others that stand there; and the words of
-    the text on both sides.
+    """Missing words of the licence, foreign words in their place, and the words of the text on both
+    sides.
     """
 
     missing: tuple[str, ...]
@@ -236,8 +236,8 @@ class _Change:
     after: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        told = [f"{what}: {_quote(some)}" for what, some in self._parts if some]
-        return " ".join([*self.before, f"[{', '.join(told)}]", *self.after])
+        parts = [f"{what}: {_quote(some)}" for what, some in self._parts if some]
+        return " ".join([*self.before, f"[{', '.join(parts)}]", *self.after])
 
     @property
     def _parts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -245,14 +245,14 @@ class _Change:
 
 
 def _changes(model: Template, pairs: list[tuple[int, int]], words: Sequence[str]) -> Iterator[_Change]:
-    """What differs between words that agree; before the first and after the last, what is lacking."""
+    """The differences between matching words, and missing words before the first and after the last."""
     ends = [(-1, pairs[0][1] - 1), *pairs, (len(model.words), pairs[-1][1] + 1)]
     for (left, right), (next_left, next_right) in pairwise(ends):
         between = range(left + 1, next_left)
         missing = tuple(model.words[at] for at in between if model.required[at])
         foreign = tuple(words[right + 1 : next_right])
         room = sum(model.holes.get(at, 0) for at in range(left + 1, next_left + 1))
-        # Within a part that may be left out, such as the form of a notice, all is free.
+        # Inside an optional part, such as a notice form, any text is allowed.
         around = [at for at in (left, next_left) if 0 <= at < len(model.words)]
         optional = len(around) == 2 and not any(model.required[at] for at in around)
         turned = room <= _CHOICE and any(map(_TURNING.fullmatch, foreign))
@@ -270,7 +270,7 @@ def _without_bullets(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_slip(change: _Change) -> bool:
-    """Words that are spelt alike and turn nothing round. A word put in or left out is no slip."""
+    """Whether words are spelt similarly and keep the meaning. An added or missing word is not a slip."""
     if any(map(_WEIGHTY.fullmatch, change.missing + change.foreign)):
         return False
     alike = zip(change.missing, change.foreign, strict=False)
@@ -279,7 +279,7 @@ def _is_slip(change: _Change) -> bool:
 
 
 def _in_runs(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The first and the last pair that stand in a run of four: where the licence begins and ends."""
+    """The first and the last pair in a run of four: the start and the end of the licence."""
     ends = []
     for order in (pairs, pairs[::-1]):
         for at in range(len(order) - RUN + 1):
@@ -291,14 +291,14 @@ def _in_runs(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _additions(words: list[str], key: str) -> tuple[str, ...]:
-    """Restrictions that the text has oftener than the licence itself."""
+    """Restrictions that are more frequent in the text than in the licence itself."""
     text, own = " ".join(words), " ".join(template(key).words)
-    found = ((list(pattern.finditer(text)), len(pattern.findall(own))) for pattern in _ADDITIONS)
-    return tuple(matches[-1].group() for matches, known in found if len(matches) > known)
+    hits = ((list(pattern.finditer(text)), len(pattern.findall(own))) for pattern in _ADDITIONS)
+    return tuple(matches[-1].group() for matches, known in hits if len(matches) > known)
 
 
 def _around(words: Sequence[str], phrase: str) -> str:
-    """The last place of a phrase in a text, with the words on both sides."""
+    """The last occurrence of a phrase in a text, with the words on both sides."""
     wanted = phrase.split()
     places = range(len(words) - len(wanted), -1, -1)
     at = next((at for at in places if list(words[at : at + len(wanted)]) == wanted), -1)

@@ -1,4 +1,4 @@
-"""Texts as words, so that layout, quotes, comment signs and spelling don't count (SPDX 2.3, annex B).
+"""Texts as words, without layout, quotes, comment signs and spelling variants (SPDX 2.3, annex B).
 
 Kept apart from the matching because the templates are made with the same rules.
 """

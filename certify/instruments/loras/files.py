@@ -1,8 +1,8 @@
-"""A LoRA's file, by its header alone: in whose style it is written, which base model its shapes fit, and
-what its metadata says of base, licence and contents.
+"""A LoRA file by its header: its naming style, the base model that its shapes fit, and what its metadata says
+about base, licence and contents.
 
-Shapes: the second side of a cross-attention's key or value is as wide as the text that the UNet reads: 768
-for Stable Diffusion v1, 1024 for v2, 2048 for XL. Shapes can't be wrong about it; metadata can. v1.4 and v1.5
+Shapes: the second dimension of a cross-attention key or value is the width of the UNet's text input: 768 for
+Stable Diffusion v1, 1024 for v2, 2048 for XL. Shapes are reliable, metadata is not. v1.4 and v1.5
 have the same shapes. Metadata: kohya's sd-scripts (`ss_*`, `sshs_*`), ModelSpec 1.0.1 (`modelspec.*`),
 diffusers (`lora_adapter_metadata`), PEFT (`adapter_config.json` beside the file).
 """
@@ -35,7 +35,7 @@ _STYLES = (
     ("diffusers", re.compile(r"\.processor\.|lora\.(?:down|up)|_lora\.(?:down|up)")),
     ("PEFT", re.compile(r"lora_[AB]\b")),
 )
-# Text of metadata -> family; the first that is found stands.
+# Text of metadata -> family; the first match counts.
 _SPOKEN = (
     ("sdxl", re.compile(r"xl|pony|illustrious", re.IGNORECASE)),
     ("other", re.compile(r"flux|sd[_-]?3|stable-diffusion-3|hunyuan|pixart|kolors|lumina", re.IGNORECASE)),
@@ -45,7 +45,7 @@ _SPOKEN = (
         re.compile(r"stable[-_ ]diffusion[-_ ]v?1|\bsd[_ -]?v?1|\bv1(?:[-_.]|\b)|\b1\.[45]\b", re.IGNORECASE),
     ),
 )
-# Keys that are written by the trainer for the shapes themselves: they can't differ by chance.
+# Keys that trainers write from the model itself: they can't differ by accident.
 _CERTAIN = ("ss_base_model_version", "modelspec.architecture", "ss_v2")
 _LIKELY = ("ss_sd_model_name", "base", "base_model", "base_model_name_or_path")
 _LICENCES = ("modelspec.license", "license", "licence")
@@ -58,8 +58,8 @@ _MAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class LoraFile:
-    """What is known of a LoRA by its file. `family` is the one that its shapes fit, empty where no tensor
-    tells; `ranks` are those of its down tensors.
+    """A LoRA file. `family` is the model family that its shapes fit, empty if no tensor determines it;
+    `ranks` are those of its down tensors.
     """
 
     file: str
@@ -72,7 +72,7 @@ class LoraFile:
 
     @property
     def licence(self) -> str:
-        """What the metadata names as licence; empty where it names none."""
+        """The licence in the metadata; empty if there is none."""
         return next(
             (self.metadata[key].strip()[:200] for key in _LICENCES if self.metadata.get(key, "").strip()), ""
         )
@@ -95,8 +95,8 @@ def read_lora(root: Path, file: str) -> LoraFile:
 
 
 def is_lora_file(path: Path) -> bool:
-    """Whether a file is safetensors by its bytes, under whatever name, with tensors named as adapters' are.
-    What can't be read is none: that is told of weights at large.
+    """Whether a file is safetensors by its bytes, whatever its name, with the tensor names of adapters.
+    An unreadable file is not a LoRA file: the rules for weights report it.
     """
     try:
         with path.open("rb") as stream:
@@ -107,31 +107,29 @@ def is_lora_file(path: Path) -> bool:
 
 
 def is_lora(header: SafetensorsHeader) -> bool:
-    """Whether tensors are named as low-rank adapters are: LoRA in any style, and LyCORIS."""
+    """Whether the tensor names are those of low-rank adapters: LoRA in any style, and LyCORIS."""
     return any(_ADAPTER.search(name) for name in header.tensors)
 
 
 def check_base(lora: LoraFile, declared: str) -> list[Finding]:
-    """`wrong-base` where the shapes are another family's than that of the declared base."""
+    """`wrong-base` if the shapes fit another family than the declared base."""
     wanted = family_of(declared)
     if not lora.family:
-        told = "no tensor tells which base model it is for"
-        return [Finding(lora.file, 0, "base-unknown", told, NOTED)]
+        message = "no tensor shows which base model it is for"
+        return [Finding(lora.file, 0, "base-unknown", message, NOTED)]
     if not wanted:
-        return [
-            Finding(
-                lora.file, 0, "base-unknown", f'"{declared}" names no base model that is known', SUSPICIOUS
-            )
-        ]
+        return [Finding(lora.file, 0, "base-unknown", f'"{declared}" is not a known base model', SUSPICIOUS)]
     if lora.family != wanted:
-        told = f"its shapes are for {_shown(lora.family)} ({_text(lora.width)}), the manifest says {declared}"
-        return [Finding(lora.file, 0, "wrong-base", told)]
+        message = (
+            f"its shapes are for {_shown(lora.family)} ({_text(lora.width)}), the manifest says {declared}"
+        )
+        return [Finding(lora.file, 0, "wrong-base", message)]
     return []
 
 
 def check_metadata(lora: LoraFile, root: Path) -> list[Finding]:
-    """`lying-metadata` where the file's own metadata says another base than its shapes, or carries a hash of
-    other tensors.
+    """`lying-metadata` if the file's metadata names another base than its shapes, or has a hash of other
+    tensors.
     """
     findings = []
     for key in (*_CERTAIN, *_LIKELY):
@@ -139,32 +137,32 @@ def check_metadata(lora: LoraFile, root: Path) -> list[Finding]:
         claimed = _claimed(key, said)
         if claimed and lora.family and claimed != lora.family:
             shapes = f"its shapes are for {_shown(lora.family)} ({_text(lora.width)})"
-            told = f'{key} says "{said[:60]}", but {shapes}'
-            findings.append(Finding(lora.file, 0, "lying-metadata", told, _band(key)))
+            message = f'{key} says "{said[:60]}", but {shapes}'
+            findings.append(Finding(lora.file, 0, "lying-metadata", message, _band(key)))
     return findings + _hash_findings(lora, root) + _rank_findings(lora)
 
 
 def check_privacy(lora: LoraFile) -> list[Finding]:
-    """`captions`, `local-path` and `mail` where the metadata holds what was meant for the trainer alone."""
+    """`captions`, `local-path` and `mail`: private data of the trainer in the metadata."""
     findings = []
     for key in _CAPTIONS:
         if lora.metadata.get(key, "").strip() not in ("", "{}", "null", "None", "[]"):
-            told = f"{key} holds the captions or folder names of the training data"
-            findings.append(Finding(lora.file, 0, "captions", told))
+            message = f"{key} holds the captions or folder names of the training data"
+            findings.append(Finding(lora.file, 0, "captions", message))
     for key, value in lora.metadata.items():
         if key in _CAPTIONS:
             continue
         for rule, pattern in (("local-path", _LOCAL_PATH), ("mail", _MAIL)):
-            found = pattern.search(value[:100_000])
-            if found:
+            match = pattern.search(value[:100_000])
+            if match:
                 what = "a path" if rule == "local-path" else "a mail address"
-                told = f"{key[:40]} holds {what}: {found.group()[:60]}"
-                findings.append(Finding(lora.file, 0, rule, told))
+                message = f"{key[:40]} holds {what}: {match.group()[:60]}"
+                findings.append(Finding(lora.file, 0, rule, message))
     return findings
 
 
 def family_of(base: str) -> Family:
-    """The family of a base model's name as the manifest has it; empty where it is none that is known."""
+    """The family of a base model's name as the manifest has it; empty if it is unknown."""
     if base in FAMILIES:
         return FAMILIES[base]
     return next((family for family, pattern in _SPOKEN if pattern.search(base)), "")
@@ -181,7 +179,7 @@ def _claimed(key: str, said: str) -> Family:
 
 
 def _hash_findings(lora: LoraFile, root: Path) -> list[Finding]:
-    """Both are the SHA-256 of what stands behind the header (ModelSpec 1.0.1; kohya-ss/sd-scripts)."""
+    """Both are the SHA-256 of the bytes after the header (ModelSpec 1.0.1; kohya-ss/sd-scripts)."""
     claims = {
         key: lora.metadata[key].lower().removeprefix("0x")
         for key in ("modelspec.hash_sha256", "sshs_model_hash")
@@ -205,13 +203,13 @@ def _rank_findings(lora: LoraFile) -> list[Finding]:
     said = lora.metadata.get("ss_network_dim", "")
     if not said.isdecimal() or not lora.ranks or int(said[:9]) in lora.ranks:
         return []
-    found = ", ".join(map(str, sorted(lora.ranks)[:4]))
+    ranks = ", ".join(map(str, sorted(lora.ranks)[:4]))
     return [
         Finding(
             lora.file,
             0,
             "lying-metadata",
-            f"ss_network_dim says rank {said[:9]}, its tensors have {found}",
+            f"ss_network_dim says rank {said[:9]}, its tensors have {ranks}",
             SUSPICIOUS,
         )
     ]
@@ -225,15 +223,15 @@ def _style(header: SafetensorsHeader) -> str:
 
 
 def _width(header: SafetensorsHeader) -> int:
-    """How wide the text is that it reads; 0 where no tensor tells."""
+    """The width of the text input; 0 if no tensor determines it."""
     for pattern in (_TEXT_INPUT, _ENCODER_INPUT):
-        found = {
+        widths = {
             shape[1]
             for name, (_, shape) in header.tensors.items()
             if len(shape) >= 2 and pattern.search(name)
         }
-        if found:
-            return max(found)
+        if widths:
+            return max(widths)
     return 0
 
 
@@ -243,7 +241,7 @@ def _ranks(header: SafetensorsHeader) -> set[int]:
 
 
 def _adapter_config(folder: Path) -> dict[str, str]:
-    """What PEFT writes beside `adapter_model.safetensors`, as far as it is text."""
+    """The text values that PEFT writes beside `adapter_model.safetensors`."""
     return {
         key: value
         for key, value in json_table(folder / "adapter_config.json").items()
@@ -252,7 +250,7 @@ def _adapter_config(folder: Path) -> dict[str, str]:
 
 
 def json_table(path: Path) -> dict[str, Any]:
-    """A small JSON object from a file; empty for everything else."""
+    """A small JSON object from a file; empty for any other file."""
     try:
         if not path.is_file() or path.stat().st_size > MAX_SIDECAR:
             return {}

@@ -1,8 +1,8 @@
-"""What a LoRA's author allows, as far as it comes with the file: the licence in its metadata, and what
-Civitai records of a model.
+"""The permissions of a LoRA's author that come with the file: the licence in its metadata, and the Civitai
+record of the model.
 
-Civitai's fields: `allowCommercialUse` lists what may be done for money (`Image`: sell pictures made with it,
-`RentCivit` and `Rent`: run it for others, `Sell`: sell the model itself; older records have one word or
+Civitai's fields: `allowCommercialUse` lists the commercial uses (`Image`: sell images made with it,
+`RentCivit` and `Rent`: run it for others, `Sell`: sell the model itself; older records have a single word or
 `None`); `allowNoCredit`, `allowDerivatives` and `allowDifferentLicense` are true or false. Programs keep them
 beside the file, as NAME.civitai.info, NAME.metadata.json or NAME.json.
 """
@@ -27,7 +27,7 @@ _FIELDS = ("allowCommercialUse", "allowNoCredit", "allowDerivatives", "allowDiff
 
 @dataclass(frozen=True)
 class Civitai:
-    """The permissions of a record; None where it doesn't say."""
+    """The permissions of a record; None if it doesn't say."""
 
     file: str
     commercial: frozenset[str] | None
@@ -37,7 +37,7 @@ class Civitai:
 
 
 def read_civitai(root: Path, lora: str) -> Civitai | None:
-    """The record beside a LoRA's file, if there is one with permissions."""
+    """The record beside a LoRA file, if it has permissions."""
     stem = (root / lora).with_suffix("")
     for suffix in SIDECARS:
         place = stem.with_name(stem.name + suffix)
@@ -59,8 +59,8 @@ def read_civitai(root: Path, lora: str) -> Civitai | None:
 def check_permissions(
     lora: LoraFile, record: Civitai | None, declared: str, commercial: bool, paid: bool
 ) -> list[Finding]:
-    """`contradicts-licence` where what comes with the file says other than the manifest: its licence
-    `declared`, that it allows `commercial` use, and that the plugin is `paid` for.
+    """`contradicts-licence` if the file's own permissions contradict the manifest: its licence
+    `declared`, that it allows `commercial` use, and that the plugin is `paid`.
     """
     findings = _metadata_findings(lora, declared, commercial)
     if record is None:
@@ -68,17 +68,17 @@ def check_permissions(
     wanted = {"Sell"} if paid else {"Image", "RentCivit", "Rent", "Sell"}
     if record.commercial is not None and commercial and not record.commercial & wanted:
         allowed = ", ".join(sorted(record.commercial)) or "nothing"
-        needed = "Sell, for it goes with a paid plugin" if paid else "at least Image"
-        told = f"Civitai's allowCommercialUse is {allowed}; it needs {needed}"
-        findings.append(Finding(record.file, 0, "contradicts-licence", told))
+        needed = "Sell, since it is part of a paid plugin" if paid else "at least Image"
+        message = f"Civitai's allowCommercialUse is {allowed}; it needs {needed}"
+        findings.append(Finding(record.file, 0, "contradicts-licence", message))
     if record.no_credit is False:
         findings.append(Finding(record.file, 0, "credit", "its author asks to be named", NOTED))
     if record.derivatives is False:
-        told = "its author allows no derivatives: it may not be merged or trained on"
-        findings.append(Finding(record.file, 0, "no-derivatives", told, SUSPICIOUS))
+        message = "its author allows no derivatives: it may not be merged or trained on"
+        findings.append(Finding(record.file, 0, "no-derivatives", message, SUSPICIOUS))
     if record.different_licence is False:
-        told = f"its author allows no other licence; {declared} must be the one it was given"
-        findings.append(Finding(record.file, 0, "same-licence", told, SUSPICIOUS))
+        message = f"its author allows no other licence; {declared} must be the original licence"
+        findings.append(Finding(record.file, 0, "same-licence", message, SUSPICIOUS))
     return findings
 
 
@@ -87,15 +87,15 @@ def _metadata_findings(lora: LoraFile, declared: str, commercial: bool) -> list[
     if not said:
         return []
     if is_non_commercial(said) and commercial:
-        told = f'its metadata says "{lora.licence[:60]}", which forbids commercial use'
-        return [Finding(lora.file, 0, "contradicts-licence", told)]
+        message = f'its metadata says "{lora.licence[:60]}", which forbids commercial use'
+        return [Finding(lora.file, 0, "contradicts-licence", message)]
     names = {family(name).lower() for name in identifiers(declared)}
     if family(said).lower() in names or not names:
         return []
-    # Free text ("see the model's page") is for a person; two identifiers that differ are not.
-    told = f'its metadata says "{lora.licence[:60]}", the manifest {declared}'
+    # Free text ("see the model's page") needs a person; two different identifiers do not.
+    message = f'its metadata says "{lora.licence[:60]}", the manifest {declared}'
     unclear = bool(check_expression(said)) or said == OPENRAIL  # the name of a whole family
-    return [Finding(lora.file, 0, "contradicts-licence", told, SUSPICIOUS if unclear else CERTAIN)]
+    return [Finding(lora.file, 0, "contradicts-licence", message, SUSPICIOUS if unclear else CERTAIN)]
 
 
 def _tables(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -108,7 +108,7 @@ def _tables(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _words(value: object) -> frozenset[str]:
-    """A list, one word, or the older `{Image,Rent}`; `None` and false mean nothing."""
+    """A list, a single word, or the older `{Image,Rent}`; `None` and false mean nothing."""
     if isinstance(value, str):
         value = value.strip("{} ").split(",")
     listed = value if isinstance(value, list) else ["Sell"] if value is True else []

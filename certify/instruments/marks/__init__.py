@@ -1,1 +1,1 @@
-"""Reading AI marks: each layer a module of its own, pure and without a network."""
+"""Readers of AI marks: a module for each layer, pure functions without network access."""

@@ -1,4 +1,4 @@
-"""All layers of one image together."""
+"""All layers of an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from certify.instruments.marks.pixels.payloads import KNOWN, KnownMark
 
 @dataclass(frozen=True)
 class Survey:
-    """`layers` by name; `reading` and `mark` are the likeliest of the invisible marks looked for."""
+    """`layers` by name; `reading` and `mark` are the likeliest invisible mark."""
 
     layers: Mapping[str, Layer]
     reading: MarkReading
@@ -35,7 +35,9 @@ def survey(
     marks: Sequence[KnownMark] = KNOWN,
     size: tuple[int, int] | None = None,
 ) -> Survey:
-    """Of RGB `pixels` and the texts of its file. `credentials` were read apart; `size` as in `read_mark`."""
+    """Surveys RGB `pixels` and the texts of the file. `credentials` are read separately; `size` as in
+    `read_mark`.
+    """
     readings = [
         (read_mark(pixels, mark.payload, mark.method, size, crops=True, tried=len(marks)), mark)
         for mark in marks
@@ -49,14 +51,14 @@ def survey(
     }
     layers["disclosure"] = read_disclosure(texts, layers)
     layers["label"] = Layer(
-        "label", "not-checkable-here", "", "a label is told by several different pictures"
+        "label", "not-checkable-here", "", "a label can only be detected in several different images"
     )
     layers["tool"] = read_tool(texts)
     return Survey(layers, reading, mark, tuple(contradictions(layers)))
 
 
 def invisible_layer(reading: MarkReading, name: str) -> Layer:
-    """A reading in the words of layers."""
+    """The layer of a reading."""
     facts = {
         "bits": f"{reading.k} of {reading.n}",
         "p-value": f"{reading.p_value:.2g}",
@@ -64,31 +66,31 @@ def invisible_layer(reading: MarkReading, name: str) -> Layer:
         "tiles": f"{reading.tiles.agreeing} of {reading.tiles.counted} agree",
         "found": where_found(reading) if reading.state == "present" else "",
     }
-    told = f"{reading.method}, {reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
+    summary = f"{reading.method}, {reading.k} of {reading.n} bits, p = {reading.p_value:.2g}"
     if reading.state == "present":
         partly = () if reading.whole else (why_not_whole(reading),)
-        return Layer("invisible", "present", f"{name} ({told})", warnings=partly, facts=facts)
+        return Layer("invisible", "present", f"{name} ({summary})", warnings=partly, facts=facts)
     if reading.state == "cannot-carry":
         return Layer("invisible", "cannot-carry", "", "it is too small or too flat for the mark", facts=facts)
-    return Layer("invisible", "absent", "", f"no known mark; the nearest is {name} ({told})", facts=facts)
+    return Layer("invisible", "absent", "", f"no known mark; the nearest is {name} ({summary})", facts=facts)
 
 
 def where_found(reading: MarkReading) -> str:
-    """How the mark lies in the picture, in words; empty where it lies as it was written."""
+    """The edits after which the mark was read, in words; empty if there are none."""
     place = reading.place
-    told = []
+    changes = []
     if place.mirrored:
-        told.append("mirrored")
+        changes.append("mirrored")
     if place.resized:
-        told.append("resized")
+        changes.append("resized")
     if place.offset != (0, 0) or place.shift:
-        told.append(f"cropped (grid at {place.offset[1]}, {place.offset[0]})")
+        changes.append(f"cropped (grid at {place.offset[1]}, {place.offset[0]})")
     if place.turned:
-        told.append(f"rotated by {place.turned:g} degrees")
+        changes.append(f"rotated by {place.turned:g} degrees")
     if place.gain != 1:
-        told.append(f"brightness x {place.gain:.2f}")
+        changes.append(f"brightness x {place.gain:.2f}")
     if place.path == "float":
-        told.append("written on floats")
+        changes.append("written on floats")
     if reading.polarity == "inverted":
-        told.append("inverted")
-    return ", ".join(told)
+        changes.append("inverted")
+    return ", ".join(changes)

@@ -1,1 +1,1 @@
-"""What a package declares, brings and imports."""
+"""The dependencies and imports of a package."""

@@ -1,7 +1,7 @@
-"""What a plugin depends on, as its package declares it; nothing is resolved or fetched here.
+"""A plugin's dependencies, as its package declares them; nothing is resolved or fetched here.
 
-Read are `[project] dependencies` of pyproject.toml, setup.cfg, what stands in setup.py in plain values,
-`requirements*.txt` with the files that they include, and `Requires-Dist` of a wheel's METADATA. Forms:
+Sources are `[project] dependencies` of pyproject.toml, setup.cfg, literal values in setup.py,
+`requirements*.txt` with the files that they include, and `Requires-Dist` of a wheel's METADATA. Formats:
 PEP 508, PEP 621, pip's requirements file format, setuptools' `[tool.setuptools.dynamic]`.
 """
 
@@ -43,8 +43,8 @@ _HASH = re.compile(r"\s--hash[= ]\S+")
 
 
 @dataclass(frozen=True)
-class Declared:
-    """One declared dependency: normalised `name`, and the requirement as it stands (PEP 508)."""
+class DeclaredDependency:
+    """A declared dependency: normalised `name`, and the requirement as written (PEP 508)."""
 
     name: str
     requirement: Requirement
@@ -57,9 +57,9 @@ class Declared:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """All that was read, with what is wrong in form; `files` are those that were read."""
+    """The declared dependencies and the findings about their form; `files` are the files that were read."""
 
-    declared: tuple[Declared, ...]
+    declared: tuple[DeclaredDependency, ...]
     findings: tuple[Finding, ...]
     files: tuple[str, ...]
 
@@ -68,7 +68,7 @@ def read_dependencies(root: Path, files: Iterable[str]) -> Dependencies:
     """Everything that the package declares. Never raises for what a candidate can do.
 
     Rules of the findings: `invalid-requirement`, `unreadable`, `direct-url`, `local-path`, `foreign-index`;
-    `dynamic` (band B) where only a build would tell.
+    `dynamic` (band B) if only a build shows the value.
     """
     listed = sorted(files)
     reader = _Reader(root, frozenset(listed))
@@ -87,18 +87,18 @@ def read_dependencies(root: Path, files: Iterable[str]) -> Dependencies:
     return Dependencies(tuple(reader.declared), tuple(reader.findings), tuple(reader.seen))
 
 
-def check_bounds(declared: Iterable[Declared]) -> list[Finding]:
-    """`unbounded` for each requirement that lets any later version in."""
+def check_bounds(declared: Iterable[DeclaredDependency]) -> list[Finding]:
+    """`unbounded` for each requirement that allows every later version."""
     return [
-        Finding(row.file, row.line, "unbounded", f"{row} lets every later version in", SUSPICIOUS)
+        Finding(row.file, row.line, "unbounded", f"{row} allows every later version", SUSPICIOUS)
         for row in declared
         if not row.requirement.url and not _has_upper_bound(row.requirement.specifier)
     ]
 
 
-def check_names(declared: Iterable[Declared]) -> list[Finding]:
+def check_names(declared: Iterable[DeclaredDependency]) -> list[Finding]:
     """`known-bad` for packages and releases that were reported as malicious, `lookalike` (band B) for a name
-    one slip away from a well-known one.
+    one typo away from a well-known name.
     """
     findings = []
     for row in declared:
@@ -107,14 +107,14 @@ def check_names(declared: Iterable[Declared]) -> list[Finding]:
         if why:
             findings.append(Finding(row.file, row.line, "known-bad", f"{row}: {why}"))
         elif near:
-            told = f"{row.name} is one slip away from {near}"
-            findings.append(Finding(row.file, row.line, "lookalike", told, SUSPICIOUS))
+            message = f"{row.name} is one typo away from {near}"
+            findings.append(Finding(row.file, row.line, "lookalike", message, SUSPICIOUS))
     return findings
 
 
 def known_bad(name: str, specifier: SpecifierSet, version: str = "") -> str:
-    """Why a package must not be used, or an empty string. Of a package with single bad releases, an exact pin
-    to one of them is meant, or the resolved `version`.
+    """Why a package must not be used, or an empty string. If only some releases are bad, an exact pin to a
+    bad release counts, or the resolved `version`.
     """
     row = _lists()["bad"].get(canonicalize_name(name))
     if row is None:
@@ -127,8 +127,8 @@ def known_bad(name: str, specifier: SpecifierSet, version: str = "") -> str:
 
 
 def lookalike(name: str) -> str:
-    """The well-known package that a name is one slip away from: a letter more, less, other, or two swapped,
-    or a digit or hyphen that reads alike.
+    """The well-known package that is one typo away from a name: a letter added, removed, changed, or two
+    swapped, or a similar digit or hyphen.
     """
     plain = canonicalize_name(name)
     popular: list[str] = _lists()["popular"]
@@ -159,8 +159,8 @@ def _squeezed(name: str) -> str:
 
 
 def _one_slip(name: str, other: str) -> bool:
-    """Whether the Damerau-Levenshtein distance is 1. A digit more or less at the end is another version of
-    the same name, as authors count them.
+    """Whether the Damerau-Levenshtein distance is 1. A digit added or removed at the end is another version
+    of the same name.
     """
     start = next((at for at, pair in enumerate(zip(name, other, strict=False)) if pair[0] != pair[1]), None)
     if start is None:
@@ -177,10 +177,10 @@ def _has_upper_bound(specifier: SpecifierSet) -> bool:
 
 
 class _Reader:
-    """Reads the files one after another, each once."""
+    """Reads the files in sequence, each once."""
 
     def __init__(self, root: Path, listed: frozenset[str]) -> None:
-        self.declared: list[Declared] = []
+        self.declared: list[DeclaredDependency] = []
         self.findings: list[Finding] = []
         self.seen: list[str] = []
         self._root = root
@@ -192,7 +192,7 @@ class _Reader:
         try:
             table = tomllib.loads(text)
         except (ValueError, RecursionError):
-            self._find(file, 0, "unreadable", "this is no TOML")
+            self._find(file, 0, "unreadable", "this is not TOML")
             return
         project = table.get("project", {})
         if not isinstance(project, dict):
@@ -207,7 +207,7 @@ class _Reader:
             self._delegate(file, table)
 
     def _delegate(self, file: str, table: dict[str, Any]) -> None:
-        """To the files that setuptools is told of, or else to the setup script."""
+        """Delegates to the files that setuptools names, or else to the setup script."""
         try:
             named = table["tool"]["setuptools"]["dynamic"]["dependencies"]["file"]
         except (KeyError, TypeError):
@@ -217,9 +217,9 @@ class _Reader:
             self._include(file, 0, str(name), 0)
 
     def finish(self) -> None:
-        """Where pyproject.toml leaves dependencies to a setup script, one must have told them."""
-        told = {row.file for row in self.declared} | {row.file for row in self.findings}
-        if self._delegated and told.isdisjoint(("setup.py", "setup.cfg")):
+        """If pyproject.toml delegates dependencies to a setup script, it must declare them."""
+        files = {row.file for row in self.declared} | {row.file for row in self.findings}
+        if self._delegated and files.isdisjoint(("setup.py", "setup.cfg")):
             self._dynamic(self._delegated, 0, "dependencies are dynamic")
 
     def read_script(self, file: str) -> None:
@@ -234,14 +234,12 @@ class _Reader:
         for row, line in setup.requirements:
             self._add(file, line, row)
         for link, line in setup.links:
-            self._find(file, line, "foreign-index", f"packages from elsewhere than the index: {link[:120]}")
+            self._find(file, line, "foreign-index", f"packages from outside the index: {link[:120]}")
         for keyword, line in setup.computed:
-            self._dynamic(file, line, f"{keyword} is put together by code")
+            self._dynamic(file, line, f"{keyword} is computed")
 
     def _dynamic(self, file: str, line: int, what: str) -> None:
-        self.findings.append(
-            Finding(file, line, "dynamic", f"{what}: only a build would tell them", SUSPICIOUS)
-        )
+        self.findings.append(Finding(file, line, "dynamic", f"{what}: only a build shows them", SUSPICIOUS))
 
     def read_metadata(self, file: str) -> None:
         text = self._text(file)
@@ -260,9 +258,7 @@ class _Reader:
                     continue  # the package itself, as developers install it
                 self._find(file, number, "local-path", f"an editable install: {line[:120]}")
             elif option[1] in _INDEXES:
-                self._find(
-                    file, number, "foreign-index", f"packages from elsewhere than the index: {line[:120]}"
-                )
+                self._find(file, number, "foreign-index", f"packages from outside the index: {line[:120]}")
 
     def _include(self, file: str, number: int, name: str, depth: int) -> None:
         target = _joined(file, name)
@@ -289,12 +285,12 @@ class _Reader:
             requirement = Requirement(plain)
         except InvalidRequirement as error:
             said = str(error).splitlines()[0][:120]
-            self._find(file, number, "invalid-requirement", f"{plain[:80]!r} is no requirement: {said}")
+            self._find(file, number, "invalid-requirement", f"{plain[:80]!r} is not a requirement: {said}")
             return
         if requirement.url:
             self._find(file, number, "direct-url", f"not from the index: {plain[:120]}")
         name = canonicalize_name(requirement.name)
-        row = Declared(name, requirement, file, number)
+        row = DeclaredDependency(name, requirement, file, number)
         if all((row.name, str(row)) != (other.name, str(other)) for other in self.declared):
             self.declared.append(row)
 
@@ -309,7 +305,7 @@ class _Reader:
         if len(data) > MAX_FILE:
             self._find(file, 0, "unreadable", f"over {MAX_FILE >> 10} KiB")
             return ""
-        # pip and the build tools read UTF-8; a byte order mark tells otherwise.
+        # pip and the build tools read UTF-8; a byte order mark overrides that.
         encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         return data.decode(encoding, "replace")
 
@@ -318,7 +314,7 @@ class _Reader:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments, with what a backslash continues, and the number of their first."""
+    """Logical lines without comments, joined at backslashes, with the number of their first line."""
     held, first = "", 0
     for number, line in enumerate(text.splitlines(), start=1):
         first = first if held else number
@@ -344,6 +340,6 @@ def _joined(file: str, name: str) -> str:
 
 
 def _line_of(text: str, what: str) -> int:
-    """The line on which something stands; 0 where it is written in another way."""
+    """The line number of a text; 0 if it is not there literally."""
     at = text.find(what)
     return text.count("\n", 0, at) + 1 if at >= 0 else 0

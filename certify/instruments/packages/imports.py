@@ -1,7 +1,7 @@
-"""Which modules of a package are loaded on every system: all that its entry imports, and what that imports.
+"""The modules of a package that are loaded on every system: the imports of its entry point, recursively.
 
-An import under a question about the system (`if os.name == "nt"`, `try`) is another matter, and so are tests
-and tools that nothing imports.
+Imports under a platform check (`if os.name == "nt"`, `try`) do not count, nor do tests and tools that nothing
+imports.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from pathlib import PurePosixPath
 
 from certify.instruments.code.source import Source
 
-_ASKS = (
+_PLATFORM_QUERIES = (
     *("sys.platform", "os.name", "os.uname", "platform.system", "platform.platform"),
     *("typing.TYPE_CHECKING", "importlib.util.find_spec"),
 )
-# What a name that a module brings along says of itself: IS_WINDOWS, on_linux, POSIX.
-_TELLS = re.compile(r"(is|on|has)?_?(win(dows|32)?|nt|posix|linux|unix|darwin|mac(os)?)", re.IGNORECASE)
+# Names of imported platform flags: IS_WINDOWS, on_linux, POSIX.
+_PLATFORM_FLAG = re.compile(
+    r"(is|on|has)?_?(win(dows|32)?|nt|posix|linux|unix|darwin|mac(os)?)", re.IGNORECASE
+)
 _IMPORTERS = ("importlib.import_module", "importlib.__import__", "__import__")
 
 
 def loaded(sources: Sequence[Source], entries: Sequence[str]) -> set[str]:
     """The files among `sources` that an import of `entries` (dotted modules) loads on every system.
 
-    All of them where an entry is not among them, or a module that is loaded imports by a name that is not
-    written there.
+    All files if an entry is not among them, or if a loaded module imports a computed name.
     """
     modules = {_module(source.file): source for source in sources}
     everything = {source.file for source in sources}
@@ -76,17 +77,17 @@ def _with_parents(name: str) -> list[str]:
 
 
 def _targets(source: Source, name: str) -> Iterator[str | None]:
-    """The modules that a source imports on every system; None for one whose name is worked out."""
+    """The modules that a source imports on every system; None for a computed name."""
     for node in unguarded(source, functions=True):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             start = _start(source, name, node)
             yield start
-            # What is imported from a package may be a module of it.
+            # A name that is imported from a package may be a module.
             yield from (f"{start}.{alias.name}".strip(".") for alias in node.names)
         else:
-            yield from _worked_out(source, name, node)
+            yield from _dynamic_imports(source, name, node)
 
 
 def _start(source: Source, name: str, node: ast.ImportFrom) -> str:
@@ -98,7 +99,7 @@ def _start(source: Source, name: str, node: ast.ImportFrom) -> str:
     return ".".join([*parts, *filter(None, [node.module])])
 
 
-def _worked_out(source: Source, name: str, node: ast.stmt) -> Iterator[str | None]:
+def _dynamic_imports(source: Source, name: str, node: ast.stmt) -> Iterator[str | None]:
     """`importlib.import_module(...)` in a statement, but not in the statements inside it."""
     own = (
         part
@@ -116,11 +117,11 @@ def _worked_out(source: Source, name: str, node: ast.stmt) -> Iterator[str | Non
 
 
 def _flags(source: Source) -> set[str]:
-    """The names that a module binds to an answer: `WINDOWS = sys.platform == "win32"`."""
+    """The names that a module binds to a platform check: `WINDOWS = sys.platform == "win32"`."""
     flags: set[str] = set()
     for node in source.tree.body:
         value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
-        if value is not None and _asks(source, value, flags):
+        if value is not None and _checks_platform(source, value, flags):
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
             flags |= {target.id for target in targets if isinstance(target, ast.Name)}
     return flags
@@ -130,20 +131,25 @@ def _guards(source: Source, node: ast.stmt, flags: set[str]) -> bool:
     if isinstance(node, ast.Try):
         return bool(node.handlers)
     if isinstance(node, ast.If):
-        return _asks(source, node.test, flags)
+        return _checks_platform(source, node.test, flags)
     if isinstance(node, ast.Match):
-        return _asks(source, node.subject, flags)
+        return _checks_platform(source, node.subject, flags)
     if isinstance(node, ast.With):
         calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
         return any(source.dotted(call.func) == "contextlib.suppress" for call in calls)
     return False
 
 
-def _asks(source: Source, test: ast.expr | None, flags: set[str]) -> bool:
+def _checks_platform(source: Source, test: ast.expr | None, flags: set[str]) -> bool:
     for part in ast.walk(test) if test is not None else ():
         if not isinstance(part, (ast.Name, ast.Attribute)):
             continue
         last = part.attr if isinstance(part, ast.Attribute) else part.id
-        if source.dotted(part) in _ASKS or last in flags or _TELLS.fullmatch(last) or last == "hasattr":
+        if (
+            source.dotted(part) in _PLATFORM_QUERIES
+            or last in flags
+            or _PLATFORM_FLAG.fullmatch(last)
+            or last == "hasattr"
+        ):
             return True
     return False

@@ -1,6 +1,6 @@
-"""`setup.py` and `setup.cfg`, read without running anything: what a package declares there in plain values.
+"""`setup.py` and `setup.cfg`, read without running anything: the literal values that a package declares.
 
-Keywords: setuptools' user guide, "Keywords". What is put together by code is named, and not guessed.
+Keywords: setuptools' user guide, "Keywords". Computed values are named, never guessed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from certify.instruments.code.source import Source, parse_source
 
-# What a requirement may stand in; the last were dropped by setuptools, but older ones still obey them.
+# Keywords with requirements; setuptools dropped the last, but older versions still support them.
 LISTS = ("install_requires", "setup_requires", "tests_require", "dependency_links")
 _TABLES = ("extras_require",)
 _MAKERS = ("setuptools.setup", "distutils.core.setup", "setuptools.core.setup")
@@ -20,8 +20,8 @@ _MAKERS = ("setuptools.setup", "distutils.core.setup", "setuptools.core.setup")
 
 @dataclass(frozen=True)
 class Setup:
-    """`requirements` and `links` with their lines; `computed` names the keywords whose values only running
-    the script would tell.
+    """`requirements` and `links` with their lines; `computed` names the keywords whose values need a run
+    of the script.
     """
 
     requirements: tuple[tuple[str, int], ...] = ()
@@ -31,28 +31,28 @@ class Setup:
 
 
 @dataclass
-class _Found:
+class _SetupLists:
     requirements: list[tuple[str, int]] = field(default_factory=list)
     links: list[tuple[str, int]] = field(default_factory=list)
     computed: list[tuple[str, int]] = field(default_factory=list)
 
 
 def read_setup_script(data: bytes, file: str) -> Setup:
-    """What the calls of `setup()` declare; `problem` says why a script can't be read."""
+    """The declarations in calls of `setup()`; `problem` says why a script can't be read."""
     source = parse_source(data, file)
     if not isinstance(source, Source):
         return Setup(problem=source.message)
-    found = _Found()
+    lists = _SetupLists()
     values = dict(_constants(source.tree))
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and source.dotted(node.func) in _MAKERS:
             for keyword in node.keywords:
-                _take(keyword, values, found)
-    return Setup(tuple(found.requirements), tuple(found.links), tuple(found.computed))
+                _take(keyword, values, lists)
+    return Setup(tuple(lists.requirements), tuple(lists.links), tuple(lists.computed))
 
 
 def read_setup_config(text: str) -> Setup:
-    """`[options] install_requires` and the like; `file:` names a file that is read by itself."""
+    """`[options] install_requires` and related options; `file:` names a file that is read separately."""
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(text)
@@ -61,37 +61,37 @@ def read_setup_config(text: str) -> Setup:
     rows = [(name, parser.get("options", name, fallback="")) for name in LISTS]
     if parser.has_section("options.extras_require"):
         rows += parser.items("options.extras_require")
-    found = _Found()
+    lists = _SetupLists()
     for name, value in rows:
         for row in filter(None, map(str.strip, value.splitlines() if "\n" in value else value.split(";"))):
             if not row.startswith("file:"):
-                (found.links if name == "dependency_links" else found.requirements).append((row, 0))
-    return Setup(tuple(found.requirements), tuple(found.links))
+                (lists.links if name == "dependency_links" else lists.requirements).append((row, 0))
+    return Setup(tuple(lists.requirements), tuple(lists.links))
 
 
-def _take(keyword: ast.keyword, values: dict[str, ast.expr], found: _Found) -> None:
+def _take(keyword: ast.keyword, values: dict[str, ast.expr], lists: _SetupLists) -> None:
     if keyword.arg is None:
         inner = _resolved(keyword.value, values)
         if not isinstance(inner, ast.Dict):
-            found.computed.append(("**", keyword.value.lineno))
+            lists.computed.append(("**", keyword.value.lineno))
             return
         for key, value in zip(inner.keys, inner.values, strict=True):
             name = key.value if isinstance(key, ast.Constant) else None
             if isinstance(name, str):
-                _take(ast.keyword(name, value), values, found)
+                _take(ast.keyword(name, value), values, lists)
             else:
-                found.computed.append(("**", value.lineno))
+                lists.computed.append(("**", value.lineno))
     elif keyword.arg in (*LISTS, *_TABLES):
         try:
             rows = list(_rows(keyword.value, values))
         except ValueError:
-            found.computed.append((keyword.arg, keyword.value.lineno))
+            lists.computed.append((keyword.arg, keyword.value.lineno))
             return
-        (found.links if keyword.arg == "dependency_links" else found.requirements).extend(rows)
+        (lists.links if keyword.arg == "dependency_links" else lists.requirements).extend(rows)
 
 
 def _rows(node: ast.expr, values: dict[str, ast.expr], depth: int = 0) -> Iterator[tuple[str, int]]:
-    """The texts of a list, of a table of lists, of sums of lists. Raises ValueError for everything else."""
+    """The texts of a list, of a table of lists, of sums of lists. Raises ValueError for anything else."""
     node = _resolved(node, values)
     if depth > 8:
         raise ValueError
@@ -117,7 +117,7 @@ def _resolved(node: ast.expr, values: dict[str, ast.expr]) -> ast.expr:
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """The names that are bound once in the whole script, by a plain assignment, and not changed in place."""
+    """The names that are bound once in the script, by a plain assignment, and never changed in place."""
     touched: dict[str, int] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):

@@ -1,1 +1,1 @@
-"""What keeps a package from working on another system."""
+"""Faults that keep a package from working on other systems."""

@@ -1,8 +1,8 @@
-"""Does a plugin hold only file names and code that all three systems take? Static rules, one finding for each
+"""Do a plugin's file names and code work on all three systems? Static rules, with a finding for each
 fault.
 
-File names: Microsoft, "Naming Files, Paths, and Namespaces"; macOS keeps the normal form that a name was
-given and compares without it.
+File names: Microsoft, "Naming Files, Paths, and Namespaces"; macOS keeps the normal form of a name
+and ignores it in comparisons.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def check_paths(files: Iterable[str]) -> list[Finding]:
             findings.extend(Finding(file, 0, rule, message) for rule, message in _name_faults(name))
             key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold())
             if key in spelled:
-                told = f'"{part}" and "{spelled[key]}" are one file on Windows and macOS'
-                findings.append(Finding(file, 0, "name-twin", told))
+                message = f'"{part}" and "{spelled[key]}" are the same file on Windows and macOS'
+                findings.append(Finding(file, 0, "name-twin", message))
             spelled.setdefault(key, part)
     return findings
 
@@ -79,14 +79,14 @@ def _name_faults(name: str) -> Iterator[tuple[str, str]]:
     if name.endswith((".", " ")):
         yield "name-ending", f'"{name}" ends in a dot or a space, which Windows drops'
     if not unicodedata.is_normalized("NFC", name):
-        yield "name-not-nfc", f'"{name}" is not in normal form C, so systems disagree on whether it is found'
+        yield "name-not-nfc", f'"{name}" is not in normal form C, so some systems cannot open it'
 
 
 def _unencoded(source: Source) -> Iterator[Finding]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and _lacks_encoding(source, node):
-            told = 'text without an encoding is in the code page of the system; say encoding="utf-8"'
-            yield source.finding(node, "no-encoding", told)
+            message = 'text without an encoding is in the system code page; pass encoding="utf-8"'
+            yield source.finding(node, "no-encoding", message)
 
 
 def _lacks_encoding(source: Source, call: ast.Call) -> bool:
@@ -104,7 +104,7 @@ def _lacks_encoding(source: Source, call: ast.Call) -> bool:
         return not call.args
     if call.func.attr == "write_text":
         return len(call.args) < 2
-    # A method `open` may be anything's; with a mode as its first argument it is a path's.
+    # Any object may have a method `open`; with a mode as its first argument it is a path.
     mode = call.args[0] if call.args else keywords.get("mode")
     return call.func.attr == "open" and len(call.args) < 3 and mode is not None and _is_text(mode)
 
@@ -128,8 +128,8 @@ def _foreign_imports(source: Source) -> Iterator[Finding]:
     for node in unguarded(source):
         for module in _modules(node) if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
             if module in _ONE_PLATFORM:
-                told = f'"{module}" is for {_ONE_PLATFORM[module]} alone; guard its import by sys.platform'
-                yield source.finding(node, "one-platform-import", told)
+                message = f'"{module}" is for {_ONE_PLATFORM[module]} only; guard its import by sys.platform'
+                yield source.finding(node, "one-platform-import", message)
 
 
 def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:

@@ -1,1 +1,1 @@
-"""Prompts and words to ask a plugin with."""
+"""Prompts and words for a plugin under test."""

@@ -1,4 +1,4 @@
-"""Fresh prompts for each run, so that no plugin can know them beforehand. All words here are the project's
+"""Fresh prompts for each run, so that no plugin knows them in advance. All words here are the project's
 own.
 """
 
@@ -84,7 +84,7 @@ def draw_prompt(rng: random.Random, language: str) -> str:
 
 
 def marker_word(rng: random.Random, language: str = "en") -> str:
-    """A made-up harmless word, for a block list as if it were sensitive. Raises `ValueError` as above."""
+    """A made-up harmless word, for a block list, as if it were sensitive. Raises `ValueError` as above."""
     return "".join(rng.sample(_SYLLABLES[_base(language)].split(), 4))
 
 

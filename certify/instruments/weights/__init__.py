@@ -1,8 +1,8 @@
-"""Weight files, by their bytes and never by their names: pickles run code when loaded, safetensors don't."""
+"""Weight files, judged by their bytes, not names: pickles run code when loaded, safetensors don't."""
 
 from __future__ import annotations
 
-from .inspection import Kind, check_weights, sniff
+from .inspection import FileFormat, check_weights, sniff
 from .safetensors import (
     MAX_HEADER_BYTES,
     SafetensorsHeader,
@@ -14,7 +14,7 @@ from .safetensors import (
 
 __all__ = [
     "MAX_HEADER_BYTES",
-    "Kind",
+    "FileFormat",
     "SafetensorsHeader",
     "WeightsError",
     "check_weights",

@@ -1,7 +1,7 @@
-"""Whether a file that is about to be read holds weights, and whether those are a LoRA: by its first bytes.
+"""Whether a file holds weights, and whether they are a LoRA, by its first bytes.
 
-For a file that may be gone a moment later, and for whoever must not stop long: nothing is parsed. A header is
-searched for the names that tensors of low-rank adapters have.
+For files that may vanish, and for callers that must not block: nothing is parsed. A header is searched for
+the tensor names of low-rank adapters.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import IO, Literal
 
 from .safetensors import MAX_HEADER_BYTES
 
-What = Literal["LoRA", "weights", ""]
+WeightsKind = Literal["LoRA", "weights", ""]
 
 # By the names of tensors: LoRA in the style of kohya, PEFT and diffusers, and LyCORIS.
 ADAPTER = r"lora_(?:up|down|[AB])\b|lora\.(?:up|down)\b|lora_linear_layer|\bhada_w[12]|\blokr_w[12]"
 _ADAPTER = re.compile(ADAPTER.encode())
 _ESCAPED = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
 # A torch file keeps its pickle, with the names of the tensors, as the first member of a zip; before torch 1.6
-# a number stood first (torch/serialization.py, MAGIC_NUMBER).
+# a number came first (torch/serialization.py, MAGIC_NUMBER).
 _ZIP, _PICKLE_MEMBER = b"PK\x03\x04", b"/data.pkl"
 _TORCH_NUMBER = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _GGUF = b"GGUF"
 _HEAD = 1 << 20
 
 
-def glance(stream: IO[bytes], size: int) -> What:
-    """What a file of `size` bytes holds. Pickles at large, numpy and the like are data as often as weights,
-    and are no weights here. Raises OSError.
+def glance(stream: IO[bytes], size: int) -> WeightsKind:
+    """The kind of a file of `size` bytes. Other pickles and numpy files are data as often as weights, and do
+    not count as weights here. Raises OSError.
     """
     head = stream.read(9)
     length = int.from_bytes(head[:8], "little")
@@ -54,6 +54,6 @@ def _first_member(head: bytes) -> bytes:
         return b""
 
 
-def _by_names(names: bytes) -> What:
-    plain = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), names)
+def _by_names(names: bytes) -> WeightsKind:
+    plain = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), names)
     return "LoRA" if _ADAPTER.search(plain) else "weights"

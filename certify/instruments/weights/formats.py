@@ -1,4 +1,4 @@
-"""Model formats that are not pickles, and what each can hide: code, paths to other files, lengths that lie.
+"""Model formats that are not pickles, and what each can hide: code, paths to other files, false lengths.
 
 NPY: numpy.lib.format. GGUF: ggml docs/gguf.md. ONNX: onnx.proto3 (ModelProto.graph = 7; GraphProto.node = 1,
 initializer = 5; NodeProto.op_type = 4, domain = 7; TensorProto.external_data = 13). Keras: its Lambda layers
@@ -50,28 +50,28 @@ _OWN_DOMAINS = (
 )
 
 
-class Broken(Exception):
-    """The file is not what its format asks; the message says why."""
+class FormatError(Exception):
+    """The file violates its format; the message says why."""
 
 
 def npy_pickle_at(stream: IO[bytes]) -> int | None:
-    """Where the pickle of an array of objects begins in an NPY file; None for an array of numbers."""
+    """The offset of the pickle of an object array in an NPY file; None for an array of numbers."""
     head = stream.read(12)
     if len(head) < 10:
-        raise Broken("the array ends inside its header")
+        raise FormatError("the array ends inside its header")
     length, at = (head[8:10], 10) if head[6] == 1 else (head[8:12], 12)
     size = int.from_bytes(length, "little")
     if size > MAX_TEXT:
-        raise Broken("the array's header is too long")
+        raise FormatError("the array's header is too long")
     stream.seek(at)
     header = stream.read(size)
     if len(header) < size:
-        raise Broken("the array ends inside its header")
+        raise FormatError("the array ends inside its header")
     return at + size if _NPY_HEADER.search(header) else None
 
 
 def hdf5(file: str, stream: IO[bytes]) -> Iterator[Finding]:
-    """A Keras model in HDF5: its configuration is text among the attributes."""
+    """A Keras model in HDF5: its configuration is text in the attributes."""
     before = b""
     while block := stream.read(_STEP):
         window = before + block
@@ -112,28 +112,28 @@ class _Reader:
         self.fields += 1
         raw = self.stream.read(width)
         if len(raw) < width or self.fields > MAX_FIELDS:
-            raise Broken("the header goes on past the file")
+            raise FormatError("the header is longer than the file")
         return int.from_bytes(raw, "little")
 
     def skip(self, count: int) -> None:
         if self.stream.tell() + count > self.size:
-            raise Broken("a value is longer than the file")
+            raise FormatError("a value is longer than the file")
         self.stream.seek(count, 1)
 
     def text(self) -> str:
         length = self.number(8)
         if length > MAX_TEXT or self.stream.tell() + length > self.size:
-            raise Broken("a text is longer than it may be")
+            raise FormatError("a text exceeds the limit")
         return self.stream.read(length).decode("utf-8", "replace")
 
     def value(self, kind: int, depth: int = 0) -> str:
-        """The text of a value; empty for what is no text."""
+        """The text of a value; empty if it is not a text."""
         if kind == _STRING:
             return self.text()
         if kind == _ARRAY:
             inner, count = self.number(4), self.number(8)
             if depth > 2 or count > MAX_ENTRIES:
-                raise Broken("an array is larger or deeper than it may be")
+                raise FormatError("an array exceeds the limits of size or depth")
             if inner in _WIDTHS:
                 self.skip(_WIDTHS[inner] * count)
                 return ""
@@ -141,48 +141,48 @@ class _Reader:
                 self.value(inner, depth + 1)
             return ""
         if kind not in _WIDTHS:
-            raise Broken(f"there is no kind of value {kind}")
+            raise FormatError(f"unknown value type {kind}")
         self.skip(_WIDTHS[kind])
         return ""
 
 
 def gguf(file: str, stream: IO[bytes], size: int) -> Iterator[Finding]:
-    """Header within bounds, tensors inside the file, no template that reaches into Python."""
+    """Header within bounds, tensors inside the file, no template that accesses Python internals."""
     reader = _Reader(stream, size)
     reader.skip(4)
     version, tensors, entries = reader.number(4), reader.number(8), reader.number(8)
     if not 1 <= version <= 3 or tensors > MAX_TENSORS or entries > MAX_TENSORS:
-        raise Broken("the header's counts are impossible")
+        raise FormatError("the header's counts are impossible")
     for _ in range(entries):
         key = reader.text()
         value = reader.value(reader.number(4))
-        if "template" in key and (found := _TEMPLATE.search(value)):
-            yield finding(file, "code-in-model", f"its template uses {found.group()}")
+        if "template" in key and (match := _TEMPLATE.search(value)):
+            yield finding(file, "code-in-model", f"its template uses {match.group()}")
     for _ in range(tensors):
         reader.text()
         dimensions = reader.number(4)
         if dimensions > 8:
-            raise Broken("a tensor has too many dimensions")
+            raise FormatError("a tensor has too many dimensions")
         reader.skip(8 * dimensions + 4)
         if reader.number(8) > size:
-            raise Broken("a tensor lies outside of the file")
+            raise FormatError("a tensor is outside the file")
 
 
-# ONNX: protocol buffers, as far as is asked.
+# ONNX: protocol buffers, only the fields that are needed.
 
 
 def onnx(file: str, data: bytes) -> Iterator[Finding]:
-    """Paths to other files, operators of Python, and domains that need native code of their own."""
+    """Paths to other files, Python operators, and domains that need custom native code."""
     budget = [MAX_FIELDS]
-    told: set[str] = set()
+    reported: set[str] = set()
     for graph in _messages(data, 7, budget):
         for node in _messages(graph, 1, budget):
             operator, domain = (next((m for m in _messages(node, n, budget)), b"") for n in (4, 7))
             name = domain.decode("utf-8", "replace")
             if operator in (b"PyOp", b"PythonOp", b"PyFunc"):
                 yield finding(file, "code-in-model", f"the operator {operator.decode()}")
-            elif name not in _OWN_DOMAINS and name not in told:
-                told.add(name)
+            elif name not in _OWN_DOMAINS and name not in reported:
+                reported.add(name)
                 yield finding(file, "custom-operators", name)
         for tensor in _messages(graph, 5, budget):
             for entry in _messages(tensor, 13, budget):
@@ -200,7 +200,7 @@ def _messages(data: bytes, wanted: int, budget: list[int]) -> Iterator[bytes]:
     while at < len(data):
         budget[0] -= 1
         if budget[0] < 0:
-            raise Broken("it has too many fields")
+            raise FormatError("it has too many fields")
         key, at = _varint(data, at)
         kind = key & 7
         if kind == 0:
@@ -208,14 +208,14 @@ def _messages(data: bytes, wanted: int, budget: list[int]) -> Iterator[bytes]:
         elif kind == 2:
             length, at = _varint(data, at)
             if at + length > len(data):
-                raise Broken("a field is longer than the file")
+                raise FormatError("a field is longer than the file")
             if key >> 3 == wanted:
                 yield data[at : at + length]
             at += length
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         else:
-            raise Broken("it is no protocol buffer")
+            raise FormatError("it is not a protocol buffer")
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -224,4 +224,4 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             return value, at + index + 1
-    raise Broken("it is no protocol buffer")
+    raise FormatError("it is not a protocol buffer")

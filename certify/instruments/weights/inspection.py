@@ -1,6 +1,6 @@
-"""A weights file judged by its bytes, and never by its name; nothing in it is loaded.
+"""Judges a weights file by its bytes, never by its name; nothing in it is loaded.
 
-What can't be followed to its end, within bounds of time and memory, is not cleared.
+A file that can't be scanned to its end, within bounds of time and memory, is not cleared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from certify.instruments.files import magic
-from certify.instruments.files.unpacking import UNREADABLE, NotUnpacked, bounded, unpack
+from certify.instruments.files.unpacking import UNREADABLE, UnpackError, bounded, unpack
 from certify.instruments.findings import NOTED, Finding
 
 from . import formats
@@ -24,14 +24,14 @@ from .rules import finding
 from .safetensors import MAX_HEADER_BYTES, WeightsError, read_safetensors_header
 
 MAX_MEMBERS = 20_000
-MAX_READ = 64 << 20  # of one member, or of compressed data
+MAX_READ = 64 << 20  # of a member, or of compressed data
 MAX_RATIO, RATIO_FROM = 200, 64 << 20
 MAX_NESTED = 3
 _HEAD, _TAIL = 64 << 10, 1 << 20
 _ZIP_LOCAL, _ZIP_END = b"PK\x03\x04", b"PK\x05\x06"
 _NUMPY, _HDF5, _GGUF = b"\x93NUMPY", b"\x89HDF\r\n\x1a\n", b"GGUF"
 _LFS = b"version https://git-lfs.github.com/spec/"
-# Files with these names are loaded as weights, so nothing in them may stay unknown.
+# Files with these names are loaded as weights, so all their content must be known.
 WEIGHTS_SUFFIXES = (
     *(".safetensors", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill", ".npy", ".npz", ".h5"),
     *(".hdf5", ".keras", ".gguf", ".onnx", ".pt2", ".mar", ".nemo", ".msgpack", ".cloudpickle"),
@@ -48,31 +48,31 @@ _WORDS = {
     "compressed": "a compressed file",
 }
 
-Kind = Literal["safetensors", "pickle", "zip", "tar", "compressed", "npy", "hdf5", "gguf", "other"]
+FileFormat = Literal["safetensors", "pickle", "zip", "tar", "compressed", "npy", "hdf5", "gguf", "other"]
 
 
-def sniff(path: Path) -> Kind:
-    """What a file is by its bytes. A pickle stays a pickle with safetensors around it. Raises `OSError`."""
+def sniff(path: Path) -> FileFormat:
+    """The format of a file by its bytes. A pickle inside safetensors is still a pickle. Raises `OSError`."""
     with path.open("rb") as stream:
         return _sniff(stream)
 
 
 def check_weights(root: Path, files: Iterable[str]) -> list[Finding]:
     """Findings of the weights files among `files` below `root`: those by their bytes and those by name."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for file in files:
         try:
-            about = list(_check(root / file, file))
-            worst = min((one.band for one in about), default=NOTED)
-            found += [one for one in about if one.band == worst]
+            rows = list(_check(root / file, file))
+            worst = min((row.band for row in rows), default=NOTED)
+            findings += [row for row in rows if row.band == worst]
         except OSError as error:
-            found.append(finding(file, "unreadable", error.strerror or str(error)))
-    return found
+            findings.append(finding(file, "unreadable", error.strerror or str(error)))
+    return findings
 
 
 def _check(path: Path, file: str) -> Iterator[Finding]:
     if not stat.S_ISREG(path.stat().st_mode):
-        yield finding(file, "unreadable", "it is no regular file")
+        yield finding(file, "unreadable", "it is not a regular file")
         return
     with path.open("rb") as stream:
         kind = _sniff(stream)
@@ -82,7 +82,7 @@ def _check(path: Path, file: str) -> Iterator[Finding]:
         yield from _safetensors(path, file, kind)
 
 
-def _sniff(stream: IO[bytes]) -> Kind:
+def _sniff(stream: IO[bytes]) -> FileFormat:
     stream.seek(0)
     head = stream.read(_HEAD)
     size = stream.seek(0, io.SEEK_END)
@@ -114,11 +114,11 @@ def _is_zip(stream: IO[bytes]) -> bool:
 
 
 def _is_zlib(head: bytes) -> bool:
-    """RFC 1950: deflate with a window of 32 KiB, and a check that divides by 31."""
+    """RFC 1950: deflate with a window of 32 KiB, and a header divisible by 31."""
     return head[:1] == b"\x78" and len(head) > 6 and int.from_bytes(head[:2], "big") % 31 == 0
 
 
-def _of_kind(stream: IO[bytes], size: int, file: str, kind: Kind, nested: int) -> Iterator[Finding]:
+def _of_kind(stream: IO[bytes], size: int, file: str, kind: FileFormat, nested: int) -> Iterator[Finding]:
     stream.seek(0)
     try:
         if kind == "pickle":
@@ -138,7 +138,7 @@ def _of_kind(stream: IO[bytes], size: int, file: str, kind: Kind, nested: int) -
             yield from _packed(stream, size, file, nested)
         elif kind == "other":
             yield from _other(stream, file)
-    except (formats.Broken, NotUnpacked) as error:
+    except (formats.FormatError, UnpackError) as error:
         yield finding(file, "not-scanned", str(error))
 
 
@@ -156,7 +156,7 @@ def _pickle(stream: IO[bytes], size: int, file: str) -> Iterator[Finding]:
 def _zip(stream: IO[bytes], file: str, nested: int) -> Iterator[Finding]:
     stream.seek(0)
     if stream.read(4) != _ZIP_LOCAL and file.lower().endswith(WEIGHTS_SUFFIXES):
-        yield finding(file, "polyglot", "an archive (zip) hangs on to it")
+        yield finding(file, "polyglot", "a zip archive is appended to it")
     try:
         with zipfile.ZipFile(stream) as packed:
             yield from _members(packed, file, nested)
@@ -172,8 +172,8 @@ def _members(packed: zipfile.ZipFile, file: str, nested: int) -> Iterator[Findin
         yield finding(file, "bomb", f"{total:,} bytes in {held:,}, {len(infos):,} members")
         return
     if len(set(names)) < len(names):
-        yield finding(file, "not-scanned", "an archive with two members of one name")
-    top = next((found.group("top") for found in map(_TORCH_ARCHIVE.fullmatch, names) if found), None)
+        yield finding(file, "not-scanned", "an archive has two members of the same name")
+    top = next((match.group("top") for match in map(_TORCH_ARCHIVE.fullmatch, names) if match), None)
     if top and any(name.startswith(f"{top}code/") for name in names):
         yield finding(file, "code-in-model", "a TorchScript archive")
     for info in infos:
@@ -185,7 +185,7 @@ def _members(packed: zipfile.ZipFile, file: str, nested: int) -> Iterator[Findin
 
 
 def _member(packed: zipfile.ZipFile, info: zipfile.ZipInfo, file: str, nested: int) -> Iterator[Finding]:
-    """One member, where it is a pickle, a configuration of Keras, or a file that holds weights itself."""
+    """A member, if it is a pickle, a Keras configuration, or a weights file."""
     with packed.open(info) as stream:
         head = stream.read(_HEAD)
         stream.seek(0)
@@ -199,16 +199,16 @@ def _member(packed: zipfile.ZipFile, info: zipfile.ZipInfo, file: str, nested: i
     if inner == "npy" and formats.npy_pickle_at(io.BytesIO(head)) is None:
         return
     if nested == 0:
-        raise ValueError("archives lie too deep in one another")
+        raise ValueError("archives are nested too deep")
     with packed.open(info) as stream:
         data = bounded(stream, MAX_READ)
     yield from _of_kind(io.BytesIO(data), len(data), file, inner, nested - 1)
 
 
 def _packed(stream: IO[bytes], size: int, file: str, nested: int) -> Iterator[Finding]:
-    """Tar archives and compressed files, whose content is looked at by the same rules."""
+    """Tar archives and compressed files, whose content is checked by the same rules."""
     if nested == 0:
-        raise NotUnpacked("archives lie too deep in one another")
+        raise UnpackError("archives are nested too deep")
     stream.seek(0)
     head = stream.read(_HEAD)
     kind = magic.archive(head) or "zlib"
@@ -229,18 +229,18 @@ def _tar(stream: IO[bytes], file: str, nested: int) -> Iterator[Finding]:
             for index, member in enumerate(bundle):
                 content = bundle.extractfile(member) if member.isreg() else None
                 if index > MAX_MEMBERS:
-                    raise NotUnpacked("it has too many members")
+                    raise UnpackError("it has too many members")
                 if content is not None:
                     data = bounded(content, MAX_READ)
                     yield from _of_kind(
                         io.BytesIO(data), len(data), file, _sniff(io.BytesIO(data)), nested - 1
                     )
     except UNREADABLE as error:
-        raise NotUnpacked(f"an archive that can't be read ({error})") from None
+        raise UnpackError(f"an archive that can't be read ({error})") from None
 
 
 def _other(stream: IO[bytes], file: str) -> Iterator[Finding]:
-    """No format that is known by its first bytes: ONNX and TensorFlow have none, the rest is not cleared."""
+    """Formats without a magic number: ONNX and TensorFlow are checked, any other is not cleared."""
     name = file.lower()
     head = stream.read(_HEAD)
     stream.seek(0)
@@ -249,11 +249,11 @@ def _other(stream: IO[bytes], file: str) -> Iterator[Finding]:
     elif name.endswith("saved_model.pb"):
         yield from formats.saved_model(file, stream)
     elif name.endswith(_UNKNOWN_REFUSED) and not (name.endswith(".pth") and _is_text(head)):
-        yield finding(file, "not-scanned", f"{_shown(head)} is no format that is known here")
+        yield finding(file, "not-scanned", f"{_shown(head)} is not a known format")
 
 
-def _safetensors(path: Path, file: str, kind: Kind) -> Iterator[Finding]:
-    """What bears this name must be one, and nothing else."""
+def _safetensors(path: Path, file: str, kind: FileFormat) -> Iterator[Finding]:
+    """A file with this suffix must be safetensors, and nothing else."""
     if kind not in ("other", "safetensors"):
         yield finding(
             file, "not-safetensors", f"by its bytes this is {_WORDS.get(kind, kind)}, not safetensors"
@@ -264,8 +264,8 @@ def _safetensors(path: Path, file: str, kind: Kind) -> Iterator[Finding]:
     except WeightsError as error:
         with path.open("rb") as stream:
             pointer = stream.read(len(_LFS)) == _LFS
-        told = "this is a pointer of Git LFS, not the file it points to" if pointer else str(error)
-        yield finding(file, "not-safetensors", told)
+        reason = "this is a Git LFS pointer, not the file itself" if pointer else str(error)
+        yield finding(file, "not-safetensors", reason)
 
 
 def _is_text(head: bytes) -> bool:
@@ -273,4 +273,4 @@ def _is_text(head: bytes) -> bool:
 
 
 def _shown(head: bytes) -> str:
-    return f"what begins with {head[:8].hex(' ') or 'nothing'}"
+    return f"content that begins with {head[:8].hex(' ') or 'nothing'}"

@@ -1,7 +1,8 @@
-"""Pickles read as programs, never run: which names they reach, and whether tensors need those.
+"""Pickles read as programs, never run: the names that they import, and whether tensors need these names.
 
-A pickle is a program that may import and call anything. Whoever loads one trusts every name in it; so the
-names are held against a list of those that tensors need, and what can't be followed counts as not allowed.
+A pickle is a program that may import and call anything. Loading it means trusting every name in it. So the
+names are checked against a list of those that tensors need, and a pickle that can't be followed is not
+allowed.
 
 Tensors' own names: torch/_weights_only_unpickler.py.
 """
@@ -12,13 +13,16 @@ import io
 import re
 from typing import IO
 
-from .pickle_machine import MAX_ARGUMENT, NotFollowed, Reading, Window, run
+from .pickle_machine import MAX_ARGUMENT, PickleTraceError, Reading, Window, run
 
 MAX_PICKLES = 1000  # in a row
 MAX_NESTED = 3
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-_TORCH_PICKLES = 5  # magic, protocol, system, state, keys; what follows are raw numbers
-_FEW_STEPS, _SOME_STEPS = 3, 50_000  # enough to know a pickle that has its mark, and one that has none
+_TORCH_PICKLES = 5  # magic, protocol, system, state, keys; raw numbers follow
+_FEW_STEPS, _SOME_STEPS = (
+    3,
+    50_000,
+)  # enough to recognise a pickle with its protocol mark, and a pickle without
 
 _DTYPES = (
     "float16|float32|float64|half|float|double|bfloat16|u?int(8|16|32|64)|short|long|bool|complex(32|64|128)"
@@ -45,12 +49,12 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*")
 
 
 def refused(reading: Reading) -> list[str]:
-    """The names that a pickle reaches and that tensors do not need."""
+    """The names that a pickle imports and that tensors do not need."""
     return sorted(name for name in reading.names if not ALLOWED.fullmatch(name))
 
 
 def read_pickles(stream: IO[bytes], size: int, nested: int = MAX_NESTED) -> Reading:
-    """Follows the pickles in a row from the stream's place to its end (`size` bytes in all)."""
+    """Follows consecutive pickles from the stream's position to its end (`size` bytes in all)."""
     window, reading = Window(stream, size), Reading()
     try:
         while window.left and reading.pickles < MAX_PICKLES:
@@ -62,12 +66,12 @@ def read_pickles(stream: IO[bytes], size: int, nested: int = MAX_NESTED) -> Read
                     run(window, reading)
                 return _with_nested(reading, nested)
             if window.left and not is_pickle(stream, size):
-                # Padding is nothing; anything else has no business there.
+                # Padding is allowed; any other data is not.
                 reading.trailing = bool(stream.read(MAX_ARGUMENT).strip(b"\0\n "))
                 break
             if window.tell() == begin:
                 break
-    except NotFollowed as error:
+    except PickleTraceError as error:
         reading.error = str(error)
     return _with_nested(reading, nested)
 
@@ -82,9 +86,9 @@ def _with_nested(reading: Reading, nested: int) -> Reading:
 
 
 def is_pickle(stream: IO[bytes], size: int) -> bool:
-    """Whether a pickle begins at the stream's place, which is kept; `size` is the whole stream's.
+    """Whether a pickle begins at the stream's position, which is kept; `size` is that of the whole stream.
 
-    It is told by its instructions, for protocols 0 and 1 have no mark.
+    Its opcodes decide, because protocols 0 and 1 have no mark.
     """
     at = stream.tell()
     head = stream.read(2)
@@ -94,7 +98,7 @@ def is_pickle(stream: IO[bytes], size: int) -> bool:
     try:
         run(window, reading, _FEW_STEPS if marked else _SOME_STEPS)
         ended, at_end = True, not window.left
-    except NotFollowed:
+    except PickleTraceError:
         ended = at_end = False
     stream.seek(at)
     named = any(all(map(_IDENTIFIER.fullmatch, name.rsplit(".", 1))) for name in reading.names)

@@ -1,7 +1,7 @@
-"""A machine that follows the instructions of a pickle and only keeps book of the names that it reaches.
+"""An abstract pickle machine: it follows the opcodes of a pickle and only records the names that it imports.
 
-It has a stack, a memo, and no power to do anything. Instructions: CPython, Lib/pickletools.py. Arrays that
-joblib writes into the stream: joblib/numpy_pickle.py.
+It has a stack and a memo, and calls nothing. Opcodes: CPython, Lib/pickletools.py. Arrays that joblib writes
+into the stream: joblib/numpy_pickle.py.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, 
 _POPS = {"POP": 1, "APPEND": 1, "SETITEM": 2}
 
 
-class NotFollowed(Exception):
+class PickleTraceError(Exception):
     """The program can't be followed to its end; the message says why."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """Something imported."""
+    """An imported name."""
 
     text: str
 
 
 @dataclass
-class Made:
-    """What a call would make."""
+class CallResult:
+    """The result of a call that was not made."""
 
     of: Any
     arguments: Any
@@ -57,7 +57,7 @@ class _Mark:
 
 @dataclass
 class Reading:
-    """What pickles in a row reach; `error` tells why they could not be followed to the end, if so."""
+    """The names in consecutive pickles; `error` says why they could not be followed to the end."""
 
     names: set[str] = field(default_factory=set)
     pickles: int = 0
@@ -69,8 +69,8 @@ class Reading:
     nested: list[bytes] = field(default_factory=list)
 
 
-class Skipped(bytes):
-    """Stands for a long argument that was passed over: its length without its bytes."""
+class SkippedArgument(bytes):
+    """A placeholder for a long argument: its length without its bytes."""
 
     length: int
 
@@ -90,7 +90,7 @@ class Window:
         if self.tell() + count > self._size:
             return b""
         self.skip(count)
-        skipped = Skipped()
+        skipped = SkippedArgument()
         skipped.length = count
         return skipped
 
@@ -102,7 +102,7 @@ class Window:
 
     def skip(self, count: int) -> None:
         if count < 0 or self.tell() + count > self._size:
-            raise NotFollowed("it ends inside an array")
+            raise PickleTraceError("it ends inside an array")
         self._stream.seek(count, io.SEEK_CUR)
 
     @property
@@ -111,12 +111,12 @@ class Window:
 
 
 def run(window: Window, reading: Reading, most: int = MAX_STEPS) -> Any:
-    """Follows one pickle from its first instruction to STOP; gives what lies on the stack then.
+    """Follows a pickle from its first opcode to STOP; returns the top of the stack.
 
-    Raises NotFollowed where it breaks off or has over `most` instructions; `reading` keeps what came before.
+    Raises PickleTraceError if it breaks off or has over `most` opcodes; `reading` keeps what came before.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the doubtful escapes of a text are not our output
+        warnings.simplefilter("ignore")  # warnings about escapes in a text are not our output
         return _follow(window, reading, most)
 
 
@@ -126,18 +126,18 @@ def _follow(window: Window, reading: Reading, most: int) -> Any:
         for code, argument, _ in pickletools.genops(window):  # type: ignore[arg-type]
             reading.steps += 1
             if reading.steps > most:
-                raise NotFollowed(f"it has more than {most:,} instructions")
+                raise PickleTraceError(f"it has more than {most:,} opcodes")
             if code.name == "STOP":
                 reading.built += machine.built
                 return machine.stack[-1] if machine.stack else None
             machine.step(code.name, argument)
     except (ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError, MemoryError) as error:
-        raise NotFollowed(f"it breaks off ({str(error)[:80] or type(error).__name__})") from None
-    raise NotFollowed("it has no end")
+        raise PickleTraceError(f"it breaks off ({str(error)[:80] or type(error).__name__})") from None
+    raise PickleTraceError("it has no end")
 
 
 class _Machine:
-    """A stack, a memo, and no power to do anything."""
+    """A stack and a memo; nothing is imported or called."""
 
     def __init__(self, window: Window, reading: Reading) -> None:
         self.stack: list[Any] = []
@@ -157,17 +157,17 @@ class _Machine:
 
     def _import(self, module: Any, name: Any) -> None:
         known = isinstance(module, str) and isinstance(name, str)
-        text = f"{module}.{name}" if known else "a name that it computes"
+        text = f"{module}.{name}" if known else "a computed name"
         self._reading.names.add(text)
         self.built = 1
         self.stack.append(Name(text))
 
-    def _call(self, made: Made) -> None:
+    def _call(self, made: CallResult) -> None:
         self._reading.calls += 1
         if made.of == Name(_NESTED) and isinstance(made.arguments, tuple) and len(made.arguments) == 1:
             data = made.arguments[0]
-            if isinstance(data, Skipped) or not isinstance(data, bytes):
-                raise NotFollowed("a pickle inside it is too large")
+            if isinstance(data, SkippedArgument) or not isinstance(data, bytes):
+                raise PickleTraceError("a pickle inside it is too large")
             self._reading.nested.append(data)
         self.stack.append(made)
 
@@ -181,7 +181,7 @@ class _Machine:
         del self.stack[at:]
         return items
 
-    # Instructions, by the names that pickletools gives them.
+    # Opcodes, by their names in pickletools.
 
     def _global(self, argument: str) -> None:
         self._import(*argument.split(" ", 1))
@@ -193,40 +193,40 @@ class _Machine:
     def _inst(self, argument: str) -> None:
         arguments = self._from_mark()
         self._import(*argument.split(" ", 1))
-        self._call(Made(self.stack.pop(), tuple(arguments)))
+        self._call(CallResult(self.stack.pop(), tuple(arguments)))
 
     def _obj(self, _: Any) -> None:
         kind, *arguments = self._from_mark()
-        self._call(Made(kind, tuple(arguments)))
+        self._call(CallResult(kind, tuple(arguments)))
 
     def _reduce(self, _: Any) -> None:
         arguments, called = self.stack.pop(), self.stack.pop()
-        self._call(Made(called, arguments))
+        self._call(CallResult(called, arguments))
 
     _newobj = _reduce
 
     def _newobj_ex(self, _: Any) -> None:
         words, arguments, kind = self.stack.pop(), self.stack.pop(), self.stack.pop()
-        self._call(Made(kind, (arguments, words)))
+        self._call(CallResult(kind, (arguments, words)))
 
     def _build(self, _: Any) -> None:
         state = self.stack.pop()
         self._reading.calls += 1
         made = self.stack[-1]
         if isinstance(made, Name):
-            raise NotFollowed(f"it changes {made.text[:80]}, which it imports")
-        if isinstance(made, Made):
+            raise PickleTraceError(f"it changes {made.text[:80]}, which it imports")
+        if isinstance(made, CallResult):
             made.state = state
             if made.of == Name(_WRAPPER):
                 self._skip_array(state)
 
     def _skip_array(self, state: Any) -> None:
-        """Passes over the numbers that joblib writes into the stream behind the description of an array."""
+        """Skips the numbers that joblib writes into the stream after the description of an array."""
         dtype, shape = state["dtype"], state["shape"]
-        code = dtype.arguments[0] if isinstance(dtype, Made) and dtype.of == Name("numpy.dtype") else ""
+        code = dtype.arguments[0] if isinstance(dtype, CallResult) and dtype.of == Name("numpy.dtype") else ""
         match = re.fullmatch(r"[<>=|]?([a-zA-Z])(\d+)", code)
         if not match or match.group(1) in "OV" or not all(isinstance(size, int) for size in shape):
-            raise NotFollowed("it holds an array of objects")
+            raise PickleTraceError("it holds an array of objects")
         if state.get("numpy_array_alignment_bytes") is not None:
             padding = self._window.read(1)
             self._window.skip(padding[0] if padding else 0)
@@ -235,7 +235,7 @@ class _Machine:
 
     def _ext1(self, _: Any) -> None:
         self._reading.names.add("copyreg.extension")
-        raise NotFollowed("it uses the registry of extensions")
+        raise PickleTraceError("it uses the extension registry")
 
     _ext2 = _ext4 = _ext1
 
@@ -312,6 +312,6 @@ class _Machine:
 
 
 def _small(items: list[Any]) -> dict[str, Any]:
-    """The entries of a short table that have texts as keys: enough for the states that are looked at."""
+    """The entries of a short table with text keys: enough for the states that are read."""
     pairs = zip(items[0:128:2], items[1:128:2], strict=False)
     return {key: value for key, value in pairs if isinstance(key, str)}

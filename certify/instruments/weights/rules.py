@@ -1,4 +1,4 @@
-"""What can be wrong with a weights file: slug -> (band, sentence, what to do)."""
+"""The faults of weights files: slug -> (band, message, fix)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ _SAVE = "Save the tensors with safetensors.torch.save_file and delete this file.
 _WHOLE = "Save the file again; its bytes count, not its name."
 
 RULES: dict[str, tuple[Band, str, str]] = {
-    "pickle": (CERTAIN, "this is a pickle, which runs code when it is loaded: it reaches {what}", _SAVE),
+    "pickle": (CERTAIN, "this is a pickle, which runs code when it is loaded: it imports {what}", _SAVE),
     "pickle-of-tensors": (
         SUSPICIOUS,
-        "this is a pickle; it names nothing but what tensors need, {what}",
+        "this is a pickle; it imports only what tensors need: {what}",
         _SAVE,
     ),
     "not-scanned": (CERTAIN, "this file can't be cleared: {what}", _SAVE),
     "not-safetensors": (CERTAIN, "{what}", _WHOLE),
-    "bomb": (CERTAIN, "this unpacks to far more than it is: {what}", _SAVE),
+    "bomb": (CERTAIN, "this unpacks to far more than its size: {what}", _SAVE),
     "polyglot": (CERTAIN, "this is two files in one: {what}", _SAVE),
-    "code-in-model": (CERTAIN, "this model brings code of its own: {what}", _SAVE),
+    "code-in-model": (CERTAIN, "this model contains code: {what}", _SAVE),
     "outside-path": (
         CERTAIN,
-        "this model reads files elsewhere: {what}",
+        "this model reads files outside the package: {what}",
         "Keep the data inside the package.",
     ),
     "custom-operators": (
         SUSPICIOUS,
-        "this model needs operators of its own: {what}",
+        "this model needs custom operators: {what}",
         "Use the standard operators.",
     ),
     "second-opinion": (CERTAIN, "{what}", _SAVE),
@@ -36,6 +36,6 @@ RULES: dict[str, tuple[Band, str, str]] = {
 
 
 def finding(file: str, rule: str, what: str) -> Finding:
-    """`what` may be a candidate's own words: it is cut and made safe here."""
+    """`what` may be a candidate's own text: it is truncated and escaped here."""
     band, says, fix = RULES[rule]
     return Finding(file, 0, rule, says.format(what=safe(what, 200)), band, "", fix)

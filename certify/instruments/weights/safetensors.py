@@ -28,19 +28,19 @@ _LORA_PARTS = ("lora_A", "lora_B", "lora_up", "lora_down", "lora.up", "lora.down
 
 
 class WeightsError(Exception):
-    """A file is no readable safetensors; the message is the reason."""
+    """A file is not readable as safetensors; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class SafetensorsHeader:
-    """What a safetensors file says it holds: name -> (dtype, shape), and its free text metadata."""
+    """The declared content of a safetensors file: name -> (dtype, shape), and its free text metadata."""
 
     tensors: dict[str, tuple[str, tuple[int, ...]]]
     metadata: dict[str, str]
 
 
 def read_safetensors_header(path: Path) -> SafetensorsHeader:
-    """The header, checked against the file. Raises `WeightsError` for what is wrong, and `OSError`."""
+    """The header, checked against the file. Raises `WeightsError` for faults, and `OSError`."""
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if not 2 <= length <= MAX_HEADER_BYTES:
@@ -64,7 +64,7 @@ def read_safetensors_header(path: Path) -> SafetensorsHeader:
 
 
 def looks_like_lora(header: SafetensorsHeader) -> bool:
-    """Whether tensors are named as low-rank adapters are (kohya, PEFT or diffusers style)."""
+    """Whether the tensor names are those of low-rank adapters (kohya, PEFT or diffusers style)."""
     return any(part in name for name in header.tensors for part in _LORA_PARTS)
 
 
@@ -101,7 +101,7 @@ def _tensor(name: str, entry: object) -> tuple[str, tuple[int, ...], tuple[int, 
     if not isinstance(dtype, str) or dtype not in _BITS:
         raise WeightsError(f'tensor "{shown}" has an unknown dtype')
     if shape is None or span is None or len(span) != 2:
-        raise WeightsError(f'tensor "{shown}" has an impossible shape or place')
+        raise WeightsError(f'tensor "{shown}" has an impossible shape or position')
     if (span[1] - span[0]) * 8 != prod(shape) * _BITS[dtype]:
         raise WeightsError(f'tensor "{shown}" is not as long as its shape says')
     return dtype, shape, (span[0], span[1])

@@ -1,7 +1,7 @@
-"""Other people's scanners of pickles, asked for a second opinion where they are installed (extra `security`).
+"""Third-party pickle scanners, run for a second opinion if they are installed (extra `security`).
 
-Our own reading is the gate; what one of these calls dangerous is refused as well. One that can't read a file
-leaves it to the others: nothing is cleared that our own reading did not follow to its end.
+Our own scanner decides; a file that another scanner calls dangerous is rejected too. If a scanner can't read
+a file, the others decide: a file is cleared only if our own scanner followed it to its end.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ _PLAIN = ("safetensors", "other")
 
 
 def second_opinions(root: Path, files: Iterable[str]) -> tuple[list[Finding], list[str]]:
-    """(findings, what was asked and what it could not read) for the files that are more than numbers."""
-    asked = [file for file in files if _is_asked_about(root / file)]
-    found: list[Finding] = []
-    told: list[str] = []
+    """(findings, scanners that ran and files they could not read) for the files with more than numbers."""
+    selected = [file for file in files if _needs_scan(root / file)]
+    findings: list[Finding] = []
+    notes: list[str] = []
     for scanner, here, ask in (
         ("picklescan", _has_picklescan(), _picklescan),
         ("modelaudit", _modelaudit() is not None, _audit),
     ):
         if not here:
             continue
-        told.append(f"asked {scanner}")
-        dangers = ask([root / file for file in asked]) if asked else {}
-        told += [f"{scanner} could not read {file}" for file in asked if root / file not in dangers]
-        found += [
+        notes.append(f"scanned with {scanner}")
+        dangers = ask([root / file for file in selected]) if selected else {}
+        notes += [f"{scanner} could not read {file}" for file in selected if root / file not in dangers]
+        findings += [
             finding(file, "second-opinion", f"{scanner}: {danger}")
-            for file in asked
+            for file in selected
             for danger in dangers.get(root / file, [])
         ]
-    return found, told
+    return findings, notes
 
 
-def _is_asked_about(path: Path) -> bool:
+def _needs_scan(path: Path) -> bool:
     try:
         return path.is_file() and sniff(path) not in _PLAIN
     except OSError:
-        return False  # told by the first reading
+        return False  # reported by our own scanner
 
 
 def _has_picklescan() -> bool:
@@ -63,7 +63,7 @@ def _modelaudit() -> str | None:
 
 
 def _picklescan(paths: list[Path]) -> dict[Path, list[str]]:
-    """The names that it calls dangerous, for each file that it could read. It reads and never loads."""
+    """The dangerous names in each readable file. The scanner reads and never loads."""
     from picklescan.scanner import SafetyLevel, scan_file_path
 
     logging.getLogger("picklescan").setLevel(logging.CRITICAL)
@@ -71,18 +71,22 @@ def _picklescan(paths: list[Path]) -> dict[Path, list[str]]:
     for path in paths:
         try:
             result = scan_file_path(str(path))
-        except Exception:  # whatever a hostile file makes of it
+        except Exception:  # a hostile file can raise anything
             continue
-        names = [f"{one.module}.{one.name}" for one in result.globals if one.safety is SafetyLevel.Dangerous]
+        names = [
+            f"{entry.module}.{entry.name}"
+            for entry in result.globals
+            if entry.safety is SafetyLevel.Dangerous
+        ]
         if names or not result.scan_err:
             dangers[path] = names
     return dangers
 
 
 def _audit(paths: list[Path]) -> dict[Path, list[str]]:
-    """Its critical issues, for each file that it could scan; one process of its own for all files."""
+    """The critical issues of each readable file, from a single subprocess for all files."""
     with tempfile.TemporaryDirectory() as home:
-        # It tells its makers of each use, unless it is told not to.
+        # Disables its telemetry.
         silence = {"NO_ANALYTICS": "1", "PROMPTFOO_DISABLE_TELEMETRY": "1"}
         command = [str(_modelaudit()), "scan", "--no-cache", "--format", "json", *map(str, paths)]
         try:
@@ -97,7 +101,9 @@ def _audit(paths: list[Path]) -> dict[Path, list[str]]:
             scanned = [path for path in paths if str(path) in report["file_metadata"]]
             issues = [issue for issue in report["issues"] if issue["severity"] == "critical"]
             return {
-                path: [str(one["message"])[:160] for one in issues if _is_about(str(one["location"]), path)]
+                path: [
+                    str(issue["message"])[:160] for issue in issues if _is_about(str(issue["location"]), path)
+                ]
                 for path in scanned
             }
         except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
@@ -105,5 +111,5 @@ def _audit(paths: list[Path]) -> dict[Path, list[str]]:
 
 
 def _is_about(location: str, path: Path) -> bool:
-    """Locations are the file, or go on with ` (pos 3)` or `:member`."""
+    """A location is the path, with an optional suffix ` (pos 3)` or `:member`."""
     return location == str(path) or location.startswith((f"{path} ", f"{path}:"))

@@ -7,10 +7,10 @@ from certify.candidate.manifest import BASES, Lora, Model
 from certify.instruments.findings import SUSPICIOUS, Finding
 from certify.instruments.licences.model_terms import (
     TITLES,
-    Told,
+    Statement,
     attribution_kept,
     base_terms,
-    change_told,
+    change_stated,
     of_edition,
     restrictions_passed_on,
     slips,
@@ -82,7 +82,7 @@ def change_notice(candidate: Candidate) -> list[Finding]:
     for model_type in sorted(filter(None, bases)):
         findings += _judged(
             candidate,
-            change_told(texts, model_type),
+            change_stated(texts, model_type),
             "no-change-notice",
             no=f"no notice says that the weights in the package were made from {model_type}",
             maybe=f"a change is mentioned, but not that {model_type} is what was changed",
@@ -90,7 +90,7 @@ def change_notice(candidate: Candidate) -> list[Finding]:
     return findings
 
 
-def _judged(candidate: Candidate, reading: Told, rule: str, no: str, maybe: str) -> list[Finding]:
+def _judged(candidate: Candidate, reading: Statement, rule: str, no: str, maybe: str) -> list[Finding]:
     if reading.answer == "yes":
         return []
     if reading.answer == "maybe":

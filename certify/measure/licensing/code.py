@@ -9,7 +9,7 @@ from certify.instruments.licences.identifiers import RAIL_IDS, identifiers, is_n
 from certify.instruments.licences.model_card import OPENRAIL
 from certify.instruments.licences.model_terms import IDENTIFIERS
 from certify.instruments.licences.permissions import permission
-from certify.instruments.licences.scan import SURE, Found, cards, scan
+from certify.instruments.licences.scan import SURE, FileLicence, cards, scan
 from certify.instruments.licences.texts import family, identified, matches_text
 from certify.measure.licensing.package_texts import check_text, judge_match, paths, read
 
@@ -180,7 +180,7 @@ def _families(expression: str) -> set[str]:
     return {family(name).lower() for name in identifiers(expression)}
 
 
-def _of(row: Found) -> str:
+def _of(row: FileLicence) -> str:
     if row.how == "tag":
         return f"it is tagged {row.licences[0]}"
     sure = "the text of" if row.score >= SURE else f"{row.score:.0%} the text of"

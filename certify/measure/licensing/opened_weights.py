@@ -17,7 +17,7 @@ from typing import IO, Literal
 
 from certify.candidate.candidate import Candidate
 from certify.instruments.findings import CERTAIN, NOTED, SUSPICIOUS, Band, Finding
-from certify.instruments.weights.first_bytes import What, glance
+from certify.instruments.weights.first_bytes import WeightsKind, glance
 from certify.text import safe
 
 MAX_FILES = 20_000
@@ -138,7 +138,7 @@ def _below(path: Path, folder: Path) -> str | None:
     return None
 
 
-def _look(path: Path) -> tuple[What, str]:
+def _look(path: Path) -> tuple[WeightsKind, str]:
     """The kind of a file and the SHA-256 of a LoRA; empty for an unreadable or irregular file."""
     with suppress(OSError, ValueError), _regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.decoders import NotReadable, read_apart
-from certify.instruments.marks.pixels.faces import Seen, seen_in
+from certify.instruments.marks.pixels.faces import FaceReading, seen_in
 
 INSTALL = "pip install sd-certify[faces]"
 
 
-def faces_in(images: Sequence[NDArray[np.uint8]]) -> list[Seen]:
+def faces_in(images: Sequence[NDArray[np.uint8]]) -> list[FaceReading]:
     """The reading for each RGB image (height, width, 3).
 
     Raises Missing where the weights or OpenCV are not installed, NotReadable where the detectors fail.

@@ -134,7 +134,7 @@ def _plain(layer: Layer) -> dict[str, Any]:
         "state": layer.state,
         "value": layer.value,
         "reason": layer.reason,
-        "mend": layer.mend,
+        "mend": layer.fix,
         "warnings": list(layer.warnings),
         "facts": dict(layer.facts),
     }

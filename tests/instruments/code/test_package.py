@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.instruments.code.javascript import check_script
-from certify.instruments.code.package import Declared, check_package, hosts_of
+from certify.instruments.code.package import Declarations, check_package, hosts_of
 from certify.instruments.code.rules import RULES
 from certify.instruments.files import magic
 
-NOTHING = Declared()
+NOTHING = Declarations()
 ELF = b"\x7fELF\x02\x01\x01" + bytes(60)
 INSTALLS = b"import os\nos.system('pip install x')\n"
 
@@ -91,7 +91,7 @@ def test_other_files_are_no_machine_code(data):
 
 
 def test_machine_code_that_is_declared_passes_and_a_changed_one_does_not(check):
-    right = Declared(native={"lib/x.so": hashlib.sha256(ELF).hexdigest()})
+    right = Declarations(native={"lib/x.so": hashlib.sha256(ELF).hexdigest()})
     assert check({"lib/x.so": ELF}, right) == []
     assert check({"lib/x.so": ELF}, replace(right, native={"lib/x.so": "0" * 64})) == [
         ("lib/x.so", "native-changed")

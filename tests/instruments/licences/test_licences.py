@@ -15,7 +15,7 @@ from certify.instruments.licences.identifiers import (
 )
 from certify.instruments.licences.model_terms import (
     base_terms,
-    change_told,
+    change_stated,
     of_edition,
     restrictions_passed_on,
 )
@@ -250,6 +250,6 @@ def test_users_may_be_bound_in_the_languages_of_the_store(told):
 
 def test_a_change_may_be_told_in_the_languages_of_the_store():
     assert (
-        change_told({"NOTICE": "loras/ink.safetensors 由 Stable Diffusion v1.5 微调而来。"}, "v1.5").answer
+        change_stated({"NOTICE": "loras/ink.safetensors 由 Stable Diffusion v1.5 微调而来。"}, "v1.5").answer
         == "yes"
     )

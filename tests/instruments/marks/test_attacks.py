@@ -83,21 +83,21 @@ def test_tiles_without_room_are_not_counted():
 
 def test_the_cause_of_an_absent_mark_is_told_where_it_can_be():
     whole = luma_marked(soft(3, 256, 256), WORD)
-    assert "cropped after it was marked" in why_absent(whole[11:, 5:], OWN).told
+    assert "cropped after it was marked" in why_absent(whole[11:, 5:], OWN).reason
     doubled = np.asarray(Image.fromarray(whole).resize((512, 512), Image.Resampling.BICUBIC))
-    assert "marked at 256 x 256 and resized" in why_absent(doubled, OWN).told
+    assert "marked at 256 x 256 and resized" in why_absent(doubled, OWN).reason
     other = KnownMark("other", "dwtDct", KNOWN[1].payload, "here")
-    assert "another mark" in why_absent(whole, other).told
-    assert "under 256 unmarked" in why_absent(soft(4, 128, 128), other).told
+    assert "another mark" in why_absent(whole, other).reason
+    assert "under 256 unmarked" in why_absent(soft(4, 128, 128), other).reason
     nothing = why_absent(soft(4, 256, 256), OWN)
-    assert (nothing.told, bool(nothing.mend)) == ("", True)
+    assert (nothing.reason, bool(nothing.fix)) == ("", True)
 
 
 def test_the_cause_of_a_lost_mark_is_told():
-    assert "4:2:0" in why_lost("dwtDct", "JPEG 95").told
-    assert "brightness scales" in why_lost("dwtDctSvd", "brightness x 1.1").told
-    assert "counts its blocks" in why_lost("dwtDctSvd", "crop of 5 %").told
-    assert why_lost("lumaQim", "JPEG 50").mend
+    assert "4:2:0" in why_lost("dwtDct", "JPEG 95").reason
+    assert "brightness scales" in why_lost("dwtDctSvd", "brightness x 1.1").reason
+    assert "counts its blocks" in why_lost("dwtDctSvd", "crop of 5 %").reason
+    assert why_lost("lumaQim", "JPEG 50").fix
 
 
 def test_what_is_odd_about_a_mark_is_told():

@@ -144,9 +144,7 @@ def test_a_classic_mark_of_a_picture_that_is_nearly_the_same_is_present_and_not_
     reading = read_mark(np.clip(other + residual, 0, 255).astype(np.uint8), PAYLOAD, method)
     assert reading.state == "present"
     assert not reading.whole
-    assert "another picture's mark" in why_not_whole(reading) or "parts of the picture" in why_not_whole(
-        reading
-    )
+    assert "another image's mark" in why_not_whole(reading) or "parts of the image" in why_not_whole(reading)
 
 
 @pytest.mark.parametrize("method", ["dwtDct", "dwtDctSvd"])

@@ -43,7 +43,7 @@ def test_a_label_on_the_first_picture_alone_is_none():
 
 def test_a_label_that_one_picture_lacks_is_told():
     layer = read_label([*labelled()[:8], np.asarray(mark(pictures()[8]))])
-    assert (layer.state, "1 of 9 pictures lack it" in layer.reason) == ("malformed", True)
+    assert (layer.state, "1 of 9 images lack it" in layer.reason) == ("malformed", True)
 
 
 def test_a_faint_or_a_low_label_is_malformed():

@@ -71,7 +71,7 @@ def test_the_sdk_s_packet_without_a_provider_says_only_what_it_knows():
 def test_a_label_that_breaks_a_field_s_rule_is_malformed(changes, told):
     layer = read_aigc(label(**changes))
     assert (layer.state, told in layer.reason) == ("malformed", True), layer.reason
-    assert layer.mend
+    assert layer.fix
 
 
 @pytest.mark.parametrize("missing", ["Label", "ContentProducer", "ProduceID"])
@@ -88,15 +88,15 @@ def test_a_generator_that_is_not_sure_contradicts_itself(weaker):
 @pytest.mark.parametrize(
     ("texts", "told"),
     [
-        ({"AIGC": json.dumps(LABEL)}, "belongs into XMP"),
+        ({"AIGC": json.dumps(LABEL)}, "belongs in XMP"),
         (in_xmp(json.dumps(LABEL).replace('"', "&quot;")), "escaped twice"),
-        (in_xmp(json.dumps({"AIGC": LABEL})), "wrapped"),
+        (in_xmp(json.dumps({"AIGC": LABEL})), "nested"),
         (
             {XMP_KEY: FRAME % (" ".join(f'TC260:{key}="{value}"' for key, value in LABEL.items()), "")},
-            "one by one",
+            "separate XMP properties",
         ),
     ],
-    ids=["PNG text", "escaped twice", "wrapped", "attributes"],
+    ids=["PNG text", "escaped twice", "nested", "attributes"],
 )
 def test_what_services_write_elsewhere_is_read_and_warned_about(texts, told):
     layer = read_aigc(texts)
@@ -179,9 +179,9 @@ def test_layers_that_deny_each_other_are_told():
         "invisible": Layer("invisible", "present", "the SDK's own word"),
         "iptc": Layer("iptc", "contradictory", reason="digitalCapture does not say so"),
     }
-    assert contradictions(layers) == ["iptc denies what invisible says: digitalCapture does not say so"]
+    assert contradictions(layers) == ["iptc contradicts invisible: digitalCapture does not say so"]
     numbers = {
         "aigc": Layer("aigc", "present", facts={"ProduceID": "1"}),
         "disclosure": Layer("disclosure", "present", facts={"identifier": "2"}),
     }
-    assert contradictions(numbers) == ["the content has two numbers: 1, 2"]
+    assert contradictions(numbers) == ["the content has two identifiers: 1, 2"]

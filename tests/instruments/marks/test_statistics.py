@@ -86,9 +86,9 @@ def test_the_bound_on_unmarked_pictures():
 
 
 def test_a_bad_plugin_is_known_after_few_images():
-    assert (sequential([False] * 9).found, sequential([False] * 9).after) == ("bad", 2)
-    assert (sequential([True] * 99).found, sequential([True] * 99).after) == ("good", 49)
-    assert sequential([True] * 10).found == "open"
+    assert (sequential([False] * 9).outcome, sequential([False] * 9).after) == ("bad", 2)
+    assert (sequential([True] * 99).outcome, sequential([True] * 99).after) == ("good", 49)
+    assert sequential([True] * 10).outcome == "open"
     assert sequential([]).after == 0
 
 

@@ -151,7 +151,7 @@ def acts(body, file="setup.py"):
     ],
 )
 def test_what_runs_when_it_is_installed_is_found(body, what):
-    assert acts(body) == [("B", f"{what} acts while the package is installed")]
+    assert acts(body) == [("B", f"{what} runs while the package is installed")]
     assert acts(body, "plugin.py") == []
 
 

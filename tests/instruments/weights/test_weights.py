@@ -163,7 +163,7 @@ BROKEN = {
     "needs dtype, shape": raw({"a": {"dtype": "U8"}}),
     "an unknown dtype": raw({"a": tensor(0, 4, dtype="Q9")}, bytes(4)),
     "an impossible shape": raw({"a": tensor(0, 4, shape=[-4])}, bytes(4)),
-    "impossible shape or place": raw({"a": tensor(0, 1, shape=[1] * 17)}, bytes(1)),
+    "impossible shape or position": raw({"a": tensor(0, 1, shape=[1] * 17)}, bytes(1)),
     "not as long as its shape says": raw({"a": tensor(0, 4, shape=[5])}, bytes(4)),
     "overlap": raw({"a": tensor(0, 4), "b": tensor(2, 6)}, bytes(6)),
     "leave a gap": raw({"a": tensor(0, 2), "b": tensor(3, 6)}, bytes(6)),
@@ -351,14 +351,14 @@ def test_archives_in_archives_are_given_up_at_a_depth(put):
 
 def test_a_pointer_of_git_lfs_is_called_one(put):
     path = put(b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n")
-    assert "pointer of Git LFS" in check_weights(path.parent, [path.name])[0].message
+    assert "Git LFS pointer" in check_weights(path.parent, [path.name])[0].message
 
 
 def test_a_second_opinion_refuses_what_it_calls_dangerous(tmp_path):
     pytest.importorskip("picklescan")
     (tmp_path / "x.pkl").write_bytes(call("os.system", "true"))
     found, asked = second_opinions(tmp_path, ["x.pkl"])
-    assert "asked picklescan" in asked
+    assert "scanned with picklescan" in asked
     assert [(one.rule, one.band) for one in found][:1] == [("second-opinion", "A")]
 
 
@@ -390,4 +390,4 @@ def test_a_scanner_that_can_not_read_a_file_is_named(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text("words", encoding="utf-8")
     found, asked = second_opinions(tmp_path, ["x.pkl", "y.pkl", "z.bin", "README.md"])
     assert [(one.file, one.message) for one in found] == [("x.pkl", "modelaudit: it calls")]
-    assert asked == ["asked modelaudit", "modelaudit could not read z.bin"]
+    assert asked == ["scanned with modelaudit", "modelaudit could not read z.bin"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from certify.decoders import Missing
-from certify.instruments.marks.pixels.faces import Seen, decide, seen_in
+from certify.instruments.marks.pixels.faces import FaceReading, decide, seen_in
 from certify.measure.marks.faces import faces_in
 from tests.instruments.marks.photographs import photo, soft
 
@@ -23,7 +23,7 @@ NONE = ("chelsea", "coffee", "rocket", "retina", "grass", "brick", "china", "flo
         (0.5, 0.99, "none"),
     ],
 )
-def test_two_detectors_decide_together(score: float, second: float | None, reading: Seen) -> None:
+def test_two_detectors_decide_together(score: float, second: float | None, reading: FaceReading) -> None:
     assert seen_in([{"score": score, "second": second}]) == reading
 
 
@@ -33,11 +33,11 @@ def test_the_surest_face_counts() -> None:
 
 
 def test_one_image_proves_nothing_of_a_plugin_and_three_of_twelve_do() -> None:
-    none: list[Seen] = ["none"] * 12
-    assert decide(none).found == "none"
-    assert decide(["face", *none[1:]]).found == "perhaps"
-    assert decide(["perhaps"] * 12).found == "perhaps"
-    assert decide([*["face"] * 4, *none[4:]]).found == "shows"  # type: ignore[list-item]
+    none: list[FaceReading] = ["none"] * 12
+    assert decide(none).outcome == "none"
+    assert decide(["face", *none[1:]]).outcome == "perhaps"
+    assert decide(["perhaps"] * 12).outcome == "perhaps"
+    assert decide([*["face"] * 4, *none[4:]]).outcome == "shows"  # type: ignore[list-item]
     assert decide([*["face"] * 4, *none[4:]]).p_value < 0.01  # type: ignore[list-item]
 
 

@@ -1,1 +1,1 @@
-"""Marks in the files of images: one module a format or a law."""
+"""Marks in image files: a module for each format or law."""

@@ -1,8 +1,7 @@
 """The latent disclosure of California: Business and Professions Code 22757.3(b), as of SB 942 and AB 853.
 
-Four things, directly or by a link: the provider's name, the system's name and version, time and date, an
-identifier of its own. The law names no carrier; they are looked for in XMP, in the AIGC label and in
-content credentials.
+Four items, directly or by a link: the provider's name, the system's name and version, time and date, a unique
+identifier. The law names no carrier, so the reader searches XMP, the AIGC label and content credentials.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from certify.instruments.marks.layers import Layer
 
 FIELDS = ("provider", "system", "version", "time", "identifier")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
-_MEND = "Name marking.provider (name, system, version) in the configuration: the SDK then writes all four."
+_FIX = "Name marking.provider (name, system, version) in the configuration: the SDK then writes all four."
 
 
 def read_disclosure(texts: Mapping[str, str], others: Mapping[str, Layer] | None = None) -> Layer:
@@ -26,10 +25,10 @@ def read_disclosure(texts: Mapping[str, str], others: Mapping[str, Layer] | None
     try:
         packet = read_packet(texts)
     except PacketError as error:
-        return Layer("disclosure", "malformed", "", str(error), _MEND)
-    found = dict.fromkeys(FIELDS, "")
+        return Layer("disclosure", "malformed", "", str(error), _FIX)
+    fields = dict.fromkeys(FIELDS, "")
     if packet is not None:
-        found = {
+        fields = {
             "provider": packet.first(DC, "publisher"),
             "system": packet.first(IPTC, "AISystemUsed"),
             "version": packet.first(IPTC, "AISystemVersionUsed"),
@@ -37,20 +36,20 @@ def read_disclosure(texts: Mapping[str, str], others: Mapping[str, Layer] | None
             "identifier": packet.first(IPTC, "DigImageGUID"),
         }
     for name, value in _from_others(others or {}):
-        found[name] = found[name] or value
-    lacking = [name for name in FIELDS if not found[name]]
-    facts = {name: value[:200] for name, value in found.items() if value}
+        fields[name] = fields[name] or value
+    lacking = [name for name in FIELDS if not fields[name]]
+    facts = {name: value[:200] for name, value in fields.items() if value}
     if len(lacking) == len(FIELDS):
-        return Layer("disclosure", "absent", "", "none of the four fields is there", _MEND)
+        return Layer("disclosure", "absent", "", "none of the four fields is present", _FIX)
     if lacking:
-        return Layer("disclosure", "malformed", "", f"it lacks: {', '.join(lacking)}", _MEND, facts=facts)
-    if not _TIME.fullmatch(found["time"]):
-        told = f'the time "{found["time"][:40]}" is not ISO 8601 with a zone'
-        return Layer("disclosure", "malformed", "", told, _MEND, facts=facts)
+        return Layer("disclosure", "malformed", "", f"it lacks: {', '.join(lacking)}", _FIX, facts=facts)
+    if not _TIME.fullmatch(fields["time"]):
+        reason = f'the time "{fields["time"][:40]}" is not ISO 8601 with a zone'
+        return Layer("disclosure", "malformed", "", reason, _FIX, facts=facts)
     return Layer(
         "disclosure",
         "present",
-        f"{found['provider']}: {found['system']} {found['version']}"[:200],
+        f"{fields['provider']}: {fields['system']} {fields['version']}"[:200],
         facts=facts,
     )
 
@@ -65,11 +64,11 @@ _CARRIED = {
         "identifier": "instance",
     },
 }
-"""Layer -> field -> the fact of that layer which says the same."""
+"""Layer -> field -> the corresponding fact of that layer."""
 
 
 def _from_others(others: Mapping[str, Layer]) -> list[tuple[str, str]]:
-    """What valid other layers say of the same things."""
+    """The values of valid other layers for the same fields."""
     return [
         (field, others[name].facts.get(key, ""))
         for name, keys in _CARRIED.items()

@@ -1,8 +1,8 @@
-"""C2PA content credentials, judged: a signature says who claims something, and what is claimed is read as
-well.
+"""Judges C2PA content credentials: the signature shows who makes a claim, and the claim itself is read
+too.
 
-The report comes from `certify.decoders.credentials`. "Trusted" alone says nothing of AI: a manifest that
-claims a camera is trusted just the same. Names of issuers are no evidence, for anyone can write them into a
+The report comes from `certify.decoders.credentials`. "Trusted" alone says nothing about AI: a manifest that
+claims a camera is trusted too. Names of issuers are no evidence, because anyone can write them into a
 certificate.
 """
 
@@ -17,23 +17,23 @@ from certify.instruments.marks.layers import Layer
 
 _CAUSES = {
     "assertion.dataHash.mismatch": (
-        "the file is not the one that was signed: something was written after signing, or the manifest "
-        "is another's",
+        "the signed file was different: something was written after signing, or the manifest "
+        "belongs to another image",
         "Sign last of all: metadata and pixels first.",
     ),
     "claimSignature.mismatch": ("the manifest was altered after it was signed", "Sign again."),
-    "signingCredential.expired": ("the certificate has run out", "Sign with a valid certificate."),
+    "signingCredential.expired": ("the certificate has expired", "Sign with a valid certificate."),
 }
 _UNTRUSTED = "signingCredential.untrusted"
 _SIGN = "Sign with marking.credentials; the first action is c2pa.created with a digitalSourceType."
 
 
 def judge_credentials(report: Mapping[str, Any], anchored: bool) -> Layer:
-    """One image's report; `anchored` where a trust list was given.
+    """Judges the report of an image; `anchored` if there is a trust list.
 
     `present`: whole, signed under a trust anchor, and claiming AI-generated media. `contradictory`: whole,
-    and claiming other media. `malformed`: broken, or signed by nobody on the list. `not-checkable-here`:
-    whole, but there is no list to say whom to trust.
+    and claiming other media. `malformed`: broken, or not signed by anyone on the list. `not-checkable-here`:
+    whole, but without a list of trusted signers.
     """
     if not report.get("found"):
         return Layer("credentials", "absent", "", "there is no C2PA manifest", _SIGN)
@@ -45,28 +45,30 @@ def judge_credentials(report: Mapping[str, Any], anchored: bool) -> Layer:
         for key in ("issuer", "signed", "label", "instance", "generator", "version", "state")
     }
     if serious := [code for code in failures if code != _UNTRUSTED]:
-        told, mend = _CAUSES.get(serious[0], (serious[0], _SIGN))
-        return Layer("credentials", "malformed", facts["issuer"], f"{told} ({serious[0]})", mend, facts=facts)
-    terms = [source_term(str(one.get("source_type", ""))) for one in report.get("actions", ())]
+        reason, fix = _CAUSES.get(serious[0], (serious[0], _SIGN))
+        return Layer(
+            "credentials", "malformed", facts["issuer"], f"{reason} ({serious[0]})", fix, facts=facts
+        )
+    terms = [source_term(str(action.get("source_type", ""))) for action in report.get("actions", ())]
     claimed = next((term for term in terms if term), "")
     if claimed in OTHER_TERMS:
-        told = f"it claims {claimed}, which does not say that the image is AI-generated"
-        return Layer("credentials", "contradictory", facts["issuer"], told, _SIGN, facts=facts)
+        reason = f"it claims {claimed}, which does not say that the image is AI-generated"
+        return Layer("credentials", "contradictory", facts["issuer"], reason, _SIGN, facts=facts)
     if claimed not in AI_TERMS:
-        told = "no action says by digitalSourceType that the image is AI-generated"
-        return Layer("credentials", "malformed", facts["issuer"], told, _SIGN, facts=facts)
+        reason = "no action says by digitalSourceType that the image is AI-generated"
+        return Layer("credentials", "malformed", facts["issuer"], reason, _SIGN, facts=facts)
     if report.get("state") == "Trusted" and not failures:
         return Layer("credentials", "present", facts["issuer"], facts=facts)
     if anchored:
-        told = "it is signed by nobody on the trust list"
+        reason = "the signer is not on the trust list"
         return Layer(
-            "credentials", "malformed", facts["issuer"], told, "Use a certificate of the list.", facts=facts
+            "credentials", "malformed", facts["issuer"], reason, "Use a certificate of the list.", facts=facts
         )
-    told = "it is whole, but no trust list was given to say whose signature counts"
-    return Layer("credentials", "not-checkable-here", facts["issuer"], told, facts=facts)
+    reason = "it is whole, but there is no trust list to check the signer"
+    return Layer("credentials", "not-checkable-here", facts["issuer"], reason, facts=facts)
 
 
 def replayed(layers: Iterable[Layer]) -> list[str]:
-    """Manifests that more than one image carries: each image has its own, so one of them was taken over."""
+    """Manifests that several images carry: each image has its own, so at least one was copied."""
     labels = Counter(layer.facts["label"] for layer in layers if layer.facts.get("label"))
     return [label for label, count in labels.items() if count > 1]

@@ -1,9 +1,9 @@
 """The implicit label of GB 45438-2025: a JSON object under the key `AIGC`.
 
 In images it is XMP's `TC260:AIGC` (practice guide TC260-PG-20258A). Its seven fields are strings: Label
-("1" the content is AI-generated, "2" it may be, by a user's word, "3" it is suspected, by a platform),
-ContentProducer, ProduceID, ReservedCode1, ContentPropagator, PropagateID, ReservedCode2. What is found
-elsewhere, as some services write it, is read and warned about.
+("1" the content is AI-generated, "2" it may be, as a user says, "3" it is suspected, by a platform),
+ContentProducer, ProduceID, ReservedCode1, ContentPropagator, PropagateID, ReservedCode2. A label in
+another place, as some services write it, is read with a warning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIELDS = (
     "ReservedCode2",
 )
 NEEDED = ("Label", "ContentProducer", "ProduceID")
-_MEND = (
+_FIX = (
     'Write TC260:AIGC into the XMP: {"Label":"1","ContentProducer":"...","ProduceID":"...",...}, '
     "every value a string; the SDK does it where the configuration names marking.provider."
 )
@@ -55,8 +55,10 @@ def read_aigc(texts: Mapping[str, str]) -> Layer:
     if wrong:
         return _layer("malformed", text, "; ".join(wrong), warnings, facts)
     if table["Label"] in _UNSURE:
-        told = f'Label "{table["Label"]}" says that {_UNSURE[table["Label"]]}; who made it knows: "1"'
-        return _layer("contradictory", text, told, warnings, facts)
+        reason = (
+            f'Label "{table["Label"]}" says that {_UNSURE[table["Label"]]}; its producer knows, so write "1"'
+        )
+        return _layer("contradictory", text, reason, warnings, facts)
     return _layer("present", text, "", warnings, facts)
 
 
@@ -67,23 +69,23 @@ def _layer(
     warnings: tuple[str, ...] = (),
     facts: Mapping[str, str] | None = None,
 ) -> Layer:
-    mend = "" if state == "present" else _MEND
-    return Layer("aigc", state, value[:200], reason, mend, warnings, facts or {})
+    fix = "" if state == "present" else _FIX
+    return Layer("aigc", state, value[:200], reason, fix, warnings, facts or {})
 
 
 def _find(texts: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """The label's text, from the place where it belongs or where it is met."""
+    """The label's text, from the standard place or from another."""
     packet = read_packet(texts)
     if packet is not None:
         if text := packet.first(TC260, KEY):
             return text, ()
         if fields := [name for name in packet.names(TC260) if name in FIELDS]:
             table = {name: packet.first(TC260, name) for name in fields}
-            told = "the fields stand in XMP one by one, where TC260:AIGC should hold them as JSON"
-            return json.dumps(table, ensure_ascii=False), (told,)
+            warning = "the fields are separate XMP properties; TC260:AIGC should hold them as JSON"
+            return json.dumps(table, ensure_ascii=False), (warning,)
     for key in (KEY, f"TC260:{KEY}"):
         if key in texts:
-            return texts[key], (f'the label is a PNG text "{key}", where it belongs into XMP as TC260:AIGC',)
+            return texts[key], (f'the label is a PNG text "{key}", but belongs in XMP as TC260:AIGC',)
     return "", ()
 
 
@@ -97,7 +99,7 @@ def _parse(text: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
         if isinstance(table, dict):
             inner = table.get(KEY)
             if isinstance(inner, dict) and "Label" not in table:
-                return inner, (*warnings, "the object is wrapped in one more, under AIGC")
+                return inner, (*warnings, "the object is nested in another object, under AIGC")
             return table, warnings
         plainer = html.unescape(text)
         if plainer == text:
@@ -109,7 +111,7 @@ def _parse(text: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
 def _mistakes(table: Mapping[str, Any]) -> list[str]:
     wrong = [f"{key} is missing" for key in NEEDED if key not in table]
     wrong += [
-        f"{key} is {type(value).__name__}, where a string is asked for"
+        f"{key} is {type(value).__name__}, not a string"
         for key, value in table.items()
         if key in FIELDS and not isinstance(value, str)
     ]
@@ -119,5 +121,5 @@ def _mistakes(table: Mapping[str, Any]) -> list[str]:
     ]
     label = table.get("Label")
     if isinstance(label, str) and label not in ("1", "2", "3"):
-        wrong.append(f'Label is "{label[:40]}", where "1", "2" or "3" is asked for')
+        wrong.append(f'Label is "{label[:40]}", not "1", "2" or "3"')
     return wrong

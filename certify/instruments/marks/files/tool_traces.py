@@ -1,4 +1,4 @@
-"""What tools leave in a file: evidence of where it came from, not a mark. It may leak prompts and paths."""
+"""Traces of tools in a file: evidence of its origin, not a mark. They may leak prompts and paths."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from certify.instruments.marks.layers import Layer
 
 
 def read_tool(texts: Mapping[str, str]) -> Layer:
-    """AUTOMATIC1111 and its kin write PNG text `parameters`, ComfyUI `prompt` and `workflow` as JSON, the SDK
-    `parameters-json`.
+    """AUTOMATIC1111 and its forks write PNG text `parameters`, ComfyUI `prompt` and `workflow` as JSON, the
+    SDK `parameters-json`.
     """
-    found = []
+    tools = []
     if "Steps:" in texts.get("parameters", ""):
-        found.append("AUTOMATIC1111 (parameters)")
+        tools.append("AUTOMATIC1111 (parameters)")
     if _is_graph(texts.get("prompt", "")) or _is_json(texts.get("workflow", "")):
-        found.append("ComfyUI (prompt, workflow)")
+        tools.append("ComfyUI (prompt, workflow)")
     if _is_json(texts.get("parameters-json", "")):
-        found.append("the SDK (parameters-json)")
-    if not found:
+        tools.append("the SDK (parameters-json)")
+    if not tools:
         return Layer("tool", "absent", "", "no chunk of a known tool")
-    return Layer("tool", "present", ", ".join(found), "for information: it is no mark")
+    return Layer("tool", "present", ", ".join(tools), "for information: it is not a mark")
 
 
 def _is_json(text: str) -> bool:

@@ -44,7 +44,7 @@ XMP = "http://ns.adobe.com/xap/1.0/"
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _TERM = re.compile(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/(\w{1,64})")
-_MEND = "Write Iptc4xmpExt:DigitalSourceType = http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia."
+_FIX = "Write Iptc4xmpExt:DigitalSourceType = http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia."
 
 
 class PacketError(ValueError):
@@ -52,8 +52,8 @@ class PacketError(ValueError):
 
 
 class Packet:
-    """An XMP packet, parsed: `values` gives what a property of the image holds. What is said within a
-    structure, of an ingredient for instance, is not said of the image.
+    """An XMP packet, parsed: `values` gives the values of a property of the image. Values inside a
+    structure, such as an ingredient, do not count for the image.
     """
 
     def __init__(self, root: ElementTree.Element) -> None:
@@ -63,14 +63,14 @@ class Packet:
     def values(self, namespace: str, name: str) -> list[str]:
         """XMP allows a property as an attribute, as an element's text, as an rdf:resource, or as a list."""
         wanted = f"{{{namespace}}}{name}"
-        found: list[str] = []
+        values: list[str] = []
         for about in self._about:
             if wanted in about.attrib:
-                found.append(about.attrib[wanted])
+                values.append(about.attrib[wanted])
             for element in about.findall(wanted):
                 items = [item.text or "" for item in element.iter(_RDF + "li")]
-                found += items or [element.attrib.get(_RDF + "resource") or element.text or ""]
-        return list(dict.fromkeys(value.strip()[:MAX_VALUE] for value in found))
+                values += items or [element.attrib.get(_RDF + "resource") or element.text or ""]
+        return list(dict.fromkeys(value.strip()[:MAX_VALUE] for value in values))
 
     def first(self, namespace: str, name: str) -> str:
         return next(iter(self.values(namespace, name)), "")
@@ -83,7 +83,7 @@ class Packet:
 
 
 def read_packet(texts: Mapping[str, str]) -> Packet | None:
-    """The packet among an image's texts; None where there is none.
+    """The packet among an image's texts; None if there is none.
 
     Packets over 64 KiB and document types (entity bombs) are refused. Raises PacketError.
     """
@@ -104,39 +104,39 @@ def xmp_source_type(texts: Mapping[str, str]) -> Layer:
     """The digital source type among an image's texts, judged.
 
     `present`: a term of AI-generated media, as an http or https address in IPTC's own letter case. `absent`:
-    no packet or no such property. `malformed`: a packet that cannot be read, or a value that is no address of
-    a term. `contradictory`: a term of other media, or terms that differ.
+    no packet or no such property. `malformed`: a packet that cannot be read, or a value that is not the
+    address of a term. `contradictory`: a term of other media, or terms that differ.
     """
     try:
         packet = read_packet(texts)
     except PacketError as error:
-        return Layer("iptc", "malformed", "", str(error), _MEND)
+        return Layer("iptc", "malformed", "", str(error), _FIX)
     if packet is None:
-        return Layer("iptc", "absent", "", "there is no XMP packet", _MEND)
+        return Layer("iptc", "absent", "", "there is no XMP packet", _FIX)
     return _judge([value[:200] for value in packet.values(IPTC, "DigitalSourceType")])
 
 
 def source_term(address: str) -> str:
-    """The term that an address of a digital source type names; empty where it is none."""
+    """The term that an address of a digital source type names; empty if it is no such address."""
     match = _TERM.fullmatch(address)
     return match.group(1) if match else ""
 
 
 def _judge(values: list[str]) -> Layer:
     if not values:
-        return Layer("iptc", "absent", "", "the XMP packet has no DigitalSourceType", _MEND)
+        return Layer("iptc", "absent", "", "the XMP packet has no DigitalSourceType", _FIX)
     if len(values) > 1:
-        told = f"DigitalSourceType is given twice: {values[0]}, {values[1]}"
-        return Layer("iptc", "contradictory", values[0], told, "Write it once.")
+        reason = f"DigitalSourceType is given twice: {values[0]}, {values[1]}"
+        return Layer("iptc", "contradictory", values[0], reason, "Write it once.")
     value, term = values[0], source_term(values[0])
     if term in AI_TERMS:
         return Layer("iptc", "present", value)
     if term in OTHER_TERMS:
         return Layer(
-            "iptc", "contradictory", value, f"{term} does not say that the image is AI-generated", _MEND
+            "iptc", "contradictory", value, f"{term} does not say that the image is AI-generated", _FIX
         )
-    told, mend = "this is not the address of an IPTC digital source type (letter case counts)", _MEND
+    reason, fix = "this is not the address of an IPTC digital source type (letter case counts)", _FIX
     near = {known.lower(): known for known in AI_TERMS}.get(value.rstrip("/").rpartition("/")[2].lower())
     if near:
-        mend = f"The term is {near}, in this letter case, and stands at the end of its address. {_MEND}"
-    return Layer("iptc", "malformed", value, told, mend)
+        fix = f"The term is {near}, in this letter case, at the end of its address. {_FIX}"
+    return Layer("iptc", "malformed", value, reason, fix)

@@ -1,1 +1,1 @@
-"""Marks in the pixels of images: one module a method."""
+"""Marks in the pixels of images: a module for each method."""

@@ -1,7 +1,7 @@
-"""What users do to images, in levels: a mark reaches a level when it is found after everything of it.
+"""Image edits by users, in levels: a mark reaches a level if it is readable after each attack of the level.
 
-Levels after the field's own habits (WAVES, An et al. 2024): R0 nothing is lost; R1 an upload; R2 a
-careful edit; R3 a careless one. JPEG and WebP are Pillow's, with its usual halved chroma. Regeneration
+The levels follow common practice (WAVES, An et al. 2024): R0 lossless; R1 an upload; R2 a careful edit; R3 a
+careless edit. JPEG and WebP are Pillow's, with its default chroma subsampling. Regeneration
 by a diffusion model, which removes every mark of this kind, is in no level.
 """
 
@@ -21,7 +21,7 @@ from certify.instruments.marks.pixels.resample import resample, turn
 Pixels = NDArray[np.uint8]
 LEVELS = ("R0", "R1", "R2", "R3")
 NEEDED = 0.95
-"""A level is reached where after each of its attacks so many of the images carry the mark."""
+"""A level is reached if at least this share of the images carries the mark after each of its attacks."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _noisy(pixels: Pixels, random: np.random.Generator) -> Pixels:
 
 
 def _cropped(lost: float) -> Callable[[Pixels, np.random.Generator], Pixels]:
-    """Anywhere, so that this share of the area is lost."""
+    """A random crop that loses this share of the area."""
 
     def apply(pixels: Pixels, random: np.random.Generator) -> Pixels:
         height, width = (max(1, round(side * (1 - lost) ** 0.5)) for side in pixels.shape[:2])
@@ -76,7 +76,7 @@ def _cropped(lost: float) -> Callable[[Pixels, np.random.Generator], Pixels]:
 
 
 def _screenshot(pixels: Pixels, random: np.random.Generator) -> Pixels:
-    """Shown smaller and a little brighter, and saved as JPEG."""
+    """Scaled down, a little brighter, and saved as JPEG."""
     shown = _rounded(resample(pixels, round(pixels.shape[1] * 0.9), round(pixels.shape[0] * 0.9)) * 1.03)
     return _encoded("JPEG", quality=85)(shown, random)
 

@@ -1,13 +1,12 @@
-"""What invisible-watermark 0.2 writes, read in numpy alone: its methods dwtDct and dwtDctSvd.
+"""Reads the marks of invisible-watermark 0.2 in numpy: its methods dwtDct and dwtDctSvd.
 
-Each looks at the U plane (blue against luma), takes the Haar low-pass band of it, and reads one bit from
-each 4x4 block of that band, which is 8x8 pixels, from which side of a quantisation step a value falls on.
-Block i holds bit i modulo the payload's length. On pictures as they were written the bits equal the
+Both take the Haar low-pass band of the U plane (blue against luma). Each 4x4 block of the band, which is 8x8
+pixels, holds a bit: the half of a quantisation step in which a value is.
+Block i holds bit i modulo the payload's length. On unchanged images the bits equal the
 library's own.
 
-There are two paths. The library is made for 8-bit pixels, whose U has its middle at 128. diffusers hands it
-floats, whose U has its middle at 0.5: read as 8-bit pixels, such bits come out inverted where the picture
-is warm.
+There are two paths. The library is made for 8-bit pixels, whose U has its middle at 128. diffusers passes
+floats, whose U has its middle at 0.5: read as 8-bit pixels, such bits are inverted where the image is warm.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ Method = Literal["dwtDct", "dwtDctSvd"]
 METHODS: tuple[Method, ...] = ("dwtDctSvd", "dwtDct")
 SCALE = 36
 BLOCK = 8
-"""Pixels a side of the block that holds one bit."""
+"""The side in pixels of the block that holds a bit."""
 # The quantiser moves U by up to 27/8, which moves blue by 2.03 times that: 7 levels.
 BLUE_MARGIN = 7
 MIDDLE: dict[Path, float] = {"uint8": 0.0, "float": 255.0}
-"""How far the low-pass band of a path lies below that of 8-bit pixels: twice 128 - 0.5."""
+"""How far the low-pass band of a path is below that of 8-bit pixels: twice 128 - 0.5."""
 _HALF = float(np.sqrt(0.5))
 
 
@@ -50,7 +49,7 @@ def u_plane(pixels: Pixels, path: Path = "uint8") -> Plane:
 
 
 def band_of(plane: Plane) -> Plane:
-    """The Haar low-pass band, in two steps and this order, as the library does: rounding decides about values
+    """The Haar low-pass band, in two steps and in this order, like the library: rounding matters for values
     on an edge.
     """
     height, width = plane.shape[0] // 4 * 4, plane.shape[1] // 4 * 4
@@ -61,13 +60,13 @@ def band_of(plane: Plane) -> Plane:
 
 
 def block_bits(plane: Plane, method: Method) -> Bits:
-    """One bit a block, (rows, columns)."""
+    """A bit for each block, (rows, columns)."""
     bits: Bits = block_values(band_of(plane), method) % SCALE > SCALE * 0.5
     return bits
 
 
 def block_values(band: Plane, method: Method, exact: bool = True) -> Plane:
-    """What was quantised in each 4x4 block of the low-pass band, (rows, columns). Without `exact`, dwtDctSvd
+    """The quantised value of each 4x4 block of the low-pass band, (rows, columns). Without `exact`, dwtDctSvd
     takes the largest singular value by iteration, which is faster and differs in the last digits.
     """
     rows, columns = band.shape[0] // 4, band.shape[1] // 4
@@ -86,24 +85,24 @@ def block_values(band: Plane, method: Method, exact: bool = True) -> Plane:
 
 
 def clearness(values: Plane) -> Plane:
-    """Which bit a quantised value says and how clearly: 1 in the middle of bit 1's half of a step, -1 in that
-    of bit 0's, 0 on the edge.
+    """The bit of a quantised value and its clarity: 1 in the middle of the half step of bit 1, -1 in that of
+    bit 0, 0 on the edge.
     """
     said: Plane = -np.sin(values * (2 * np.pi / SCALE))
     return said
 
 
 def _largest(blocks: Plane) -> Plane:
-    """The largest singular values of (..., 4, 4), by power iteration on B^T B; it rules the others by far."""
+    """The largest singular values of (..., 4, 4), by power iteration on B^T B; it dominates the others."""
     square = np.einsum("...ij,...ik->...jk", blocks, blocks)
     for _ in range(3):
         square = square @ square
         square /= np.maximum(np.abs(square).max(axis=(-1, -2), keepdims=True), 1e-30)
     direction = square.sum(axis=-1)
     length = np.linalg.norm(direction, axis=-1)
-    found: Plane = np.linalg.norm(np.einsum("...ij,...j->...i", blocks, direction), axis=-1)
-    found /= np.maximum(length, 1e-30)
-    return found
+    largest: Plane = np.linalg.norm(np.einsum("...ij,...j->...i", blocks, direction), axis=-1)
+    largest /= np.maximum(length, 1e-30)
+    return largest
 
 
 def vote(bits_in_order: Bits, bits: int) -> Bits:
@@ -116,8 +115,8 @@ def vote(bits_in_order: Bits, bits: int) -> Bits:
 
 
 def room(pixels: Pixels) -> Bits:
-    """Which blocks can carry a bit, (rows, columns): not those most of whose pixels are within 7 levels of no
-    or full blue, where the mark is clipped away.
+    """The blocks that can carry a bit, (rows, columns). In the others most pixels are within 7 levels of no
+    or full blue, where the mark is clipped.
     """
     rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
     blue = pixels[: rows * BLOCK, : columns * BLOCK, 2]

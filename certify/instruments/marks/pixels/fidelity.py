@@ -1,4 +1,4 @@
-"""How much a mark changes a picture, where the same picture without it can be had."""
+"""How much a mark changes an image, if the unmarked image is available."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _WINDOW = 8
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
-def psnr(one: Pixels, other: Pixels) -> float:
-    """Peak signal-to-noise ratio in dB over all channels; infinite for equal pictures."""
-    error = float(((one.astype(np.float64) - other) ** 2).mean())
+def psnr(image: Pixels, other: Pixels) -> float:
+    """Peak signal-to-noise ratio in dB over all channels; infinite for equal images."""
+    error = float(((image.astype(np.float64) - other) ** 2).mean())
     return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
 
 
-def ssim(one: Pixels, other: Pixels) -> float:
+def ssim(image: Pixels, other: Pixels) -> float:
     """Structural similarity of the lumas (Wang et al. 2004), over every window of 8 x 8 pixels."""
-    x, y = (picture.astype(np.float64) @ (0.299, 0.587, 0.114) for picture in (one, other))
+    x, y = (pixels.astype(np.float64) @ (0.299, 0.587, 0.114) for pixels in (image, other))
     mean_x, mean_y = _means(x), _means(y)
     vary_x, vary_y = _means(x * x) - mean_x**2, _means(y * y) - mean_y**2
     covary = _means(x * y) - mean_x * mean_y

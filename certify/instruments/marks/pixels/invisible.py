@@ -1,8 +1,7 @@
-"""Finding an invisible mark: every way in which an honest one may lie in a picture, and the price of trying.
+"""Reads invisible marks: all positions in which an honest mark may be in an image, with a corrected p-value.
 
-A reading is made in stages, the cheap ones first. Each stage may use an equal share of the error that is
-allowed: its p-value is corrected for what it tries and for the number of stages, so the least of them is a
-p-value again.
+A reading runs in stages, cheap stages first. Each stage has an equal share of the allowed error: its p-value
+is corrected for its hypotheses and for the number of stages, so the smallest is a p-value again.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ from certify.instruments.marks.pixels import classic, luma, search
 from certify.instruments.marks.pixels.payloads import Bits, PayloadError, payload_bits
 from certify.instruments.marks.pixels.remark import left_by_a_faithful_marker
 from certify.instruments.marks.pixels.resample import resample, turn
-from certify.instruments.marks.pixels.search import Find, Place
+from certify.instruments.marks.pixels.search import Match, Place
 from certify.instruments.marks.pixels.statistics import P_THRESHOLD, combined
 from certify.instruments.marks.pixels.tiles import FAITHFUL, TileMap, tile_map
 from reference_engine.marking.luma import capacity
 
 Pixels = NDArray[np.uint8]
 METHODS = (luma.METHOD, *classic.METHODS)
-# Of a word with fewer bits a faithful marker's small pictures may say too few to prove it alone.
+# With a shorter word, a small image by a faithful marker may have too few agreeing bits as proof.
 SHORT = 64
-# Corrected, so at most one in a hundred unmarked pictures is so near to a word.
+# Corrected: at most 1 % of unmarked images is this near to a word.
 DOUBT = 1e-2
-# Or at most one in ten, where nine in ten of the blocks that the marker can make say the word do: of honest
-# pictures of 64 x 64 with SDXL's word one in 150 is no nearer.
+# Or at most 10 %, if 90 % of the blocks that the marker can set say the word: of honest images of 64 x 64
+# with SDXL's word, 1 in 150 is no nearer.
 MOST_DOUBT, SAYS_IT = 0.1, 0.9
-# Widths that pictures are made in; where a crop's original is not known, the classic marks need a guess.
+# Common widths of images: if the original of a crop is unknown, the classic marks need a guess.
 USUAL_WIDTHS = (512, 768, 1024)
 TURNS = tuple(step / 2 for step in range(-12, 13) if step)
-# A picture that was resized keeps its shape up to a pixel of rounding.
+# A resized image keeps its shape up to a pixel of rounding.
 ASPECT_TOLERANCE = 0.02
 
 State = Literal["present", "absent", "cannot-carry"]
@@ -45,10 +44,10 @@ State = Literal["present", "absent", "cannot-carry"]
 
 @dataclass(frozen=True)
 class MarkReading:
-    """What one picture says about one mark. `present` when p_value <= 1e-6; the p-value is corrected for
-    all `hypotheses`. `k` of the `n` bits that were counted agree: all `bits` of the word, or the clearest.
-    `tiles` says where in the picture the word is, at the best place. `doubtful` is one with a short word that
-    is likely here, and not proven by this picture alone.
+    """The reading of a mark in an image. `present` if p_value <= 1e-6; the p-value is corrected for
+    all `hypotheses`. `k` of the `n` counted bits agree: all `bits` of the word, or the clearest.
+    `tiles` says where in the image the word is, at the best place. `doubtful`: the word is short and likely
+    here, but not proven by this image alone.
     """
 
     state: State
@@ -65,18 +64,19 @@ class MarkReading:
 
     @property
     def whole(self) -> bool:
-        """Whether the mark is all over the picture, as its marker leaves it: not in a pasted part alone, and
-        not copied from another picture. lumaQim leaves the word in every block of any picture.
+        """Whether the mark covers the image as its marker writes it: not only a pasted part, and not copied
+        from another image. lumaQim writes the word into every block of any image.
         """
         faithful = self.tiles.share >= FAITHFUL if self.method == luma.METHOD else self.tiles.faithful
         return self.state == "present" and self.tiles.agree and faithful
 
 
 def together(readings: Sequence[MarkReading]) -> list[MarkReading]:
-    """The readings of one word in many pictures: doubtful ones are `present` where together they prove it."""
-    proven = combined(one.p_value for one in readings if one.doubtful) <= P_THRESHOLD
+    """The readings of a word in many images: doubtful readings become `present` if together they prove it."""
+    proven = combined(reading.p_value for reading in readings if reading.doubtful) <= P_THRESHOLD
     return [
-        replace(one, state="present", doubtful=False) if proven and one.doubtful else one for one in readings
+        replace(reading, state="present", doubtful=False) if proven and reading.doubtful else reading
+        for reading in readings
     ]
 
 
@@ -91,23 +91,23 @@ def read_mark(
 ) -> MarkReading:
     """Whether RGB `pixels` (height, width, 3) carry `payload` by `method` (lumaQim, dwtDctSvd or dwtDct).
 
-    `size` (width, height) is what the picture was made in, where known; with `crops`, those are looked
-    for by the grid of blocks, with `turns` small rotations, which takes seconds. `tried` is how many
-    marks are looked for in this picture. `cannot-carry` is said of a picture without the mark that has
-    fewer blocks than the payload has bits, or in at least half of whose blocks it would be clipped
-    away. Raises `PayloadError` for a payload that `payload_bits` refuses or an unknown method.
+    `size` (width, height) is the original size, if known. `crops` searches for crops by the grid of blocks,
+    `turns` for small rotations, which takes seconds. `tried` is the number of marks searched for in this
+    image. `cannot-carry`: the image lacks the mark, and has fewer blocks than the payload has bits or would
+    clip it in at least half of its blocks. Raises `PayloadError` for a payload that `payload_bits` refuses or
+    an unknown method.
     """
     if method not in METHODS:
         raise PayloadError(f'no decoder for method "{method}"; there are {", ".join(METHODS)}')
     word = payload_bits(payload)
-    best: Find | None = None
+    best: Match | None = None
     p_value = 1.0
     stages = _stages(pixels, word, method, size, crops, turns)
     for stage in stages:
-        find = stage()
-        found = min(1.0, find.p_value * find.hypotheses * len(stages) * tried)
-        if best is None or found < p_value:
-            best, p_value = find, found
+        match = stage()
+        corrected = min(1.0, match.p_value * match.hypotheses * len(stages) * tried)
+        if best is None or corrected < p_value:
+            best, p_value = match, corrected
         if p_value <= P_THRESHOLD:
             break
     assert best is not None
@@ -136,19 +136,18 @@ def read_mark(
 
 
 def _tiles_of(
-    view: Pixels, word: Bits, method: str, find: Find, likely: bool
+    view: Pixels, word: Bits, method: str, match: Match, likely: bool
 ) -> tuple[TileMap, classic.Path, bool]:
-    """Where the word is in a view, by which path, and whether inverted. The paths of a classic mark say
-    nearly the same in warm pictures and differ in cold parts of them, so the one that is right all over may
-    not be the one that was found first. Marking again takes longer than reading, so only a `likely` word is
-    worth it.
+    """Where the word is in a view, by which path, and whether inverted. The paths of a classic mark agree
+    in warm images and differ in their cold parts, so the first match may not be the path that is right
+    everywhere. Marking again takes longer than reading, so it is done only for a `likely` word.
     """
     if method == luma.METHOD or not likely:
-        said, wanted, free = search.block_bits(view, word, method, find.place)
-        return tile_map(said ^ find.inverted == wanted, free), find.place.path, find.inverted
+        said, wanted, free = search.block_bits(view, word, method, match.place)
+        return tile_map(said ^ match.inverted == wanted, free), match.place.path, match.inverted
     return max(
-        (_tiles_by_path(view, word, method, replace(find.place, path=path)) for path in search.PATHS),
-        key=lambda found: found[0].share,
+        (_tiles_by_path(view, word, method, replace(match.place, path=path)) for path in search.PATHS),
+        key=lambda result: result[0].share,
     )
 
 
@@ -161,23 +160,23 @@ def _tiles_by_path(view: Pixels, word: Bits, method: str, place: Place) -> tuple
 
 def _stages(
     pixels: Pixels, word: Bits, method: str, size: tuple[int, int] | None, crops: bool, turns: bool
-) -> list[Callable[[], Find]]:
-    """What may be tried, the cheapest first."""
+) -> list[Callable[[], Match]]:
+    """The stages of the search, cheapest first."""
     widths = (size[0],) if size else (pixels.shape[1], *USUAL_WIDTHS)
     steps = [width // 4 * 4 // search.BLOCK for width in widths]
-    aligned: list[Callable[[Pixels], Find]]
+    aligned: list[Callable[[Pixels], Match]]
     if method == luma.METHOD:
         aligned = [lambda view: search.aligned_luma(view, word, (1.0,))]
         aligned.append(lambda view: search.aligned_luma(view, word, luma.GAINS))
     else:
         aligned = [lambda view: search.aligned_classic(view, word, _classic(method))]
 
-    def grid(view: Pixels) -> Find:
+    def grid(view: Pixels) -> Match:
         if method == luma.METHOD:
             return search.grid_luma(view, word)
         return search.grid_classic(view, word, _classic(method), steps)
 
-    stages: list[Callable[[], Find]] = [partial(_over_views, pixels, size, way) for way in aligned]
+    stages: list[Callable[[], Match]] = [partial(_over_views, pixels, size, way) for way in aligned]
     if crops:
         stages.append(partial(_over_views, pixels, None, grid))
     if turns:
@@ -189,24 +188,24 @@ def _classic(method: str) -> classic.Method:
     return "dwtDct" if method == "dwtDct" else "dwtDctSvd"
 
 
-def _over_views(pixels: Pixels, size: tuple[int, int] | None, way: Callable[[Pixels], Find]) -> Find:
-    """As it is and mirrored; and the same brought back to its own size, where it has another."""
+def _over_views(pixels: Pixels, size: tuple[int, int] | None, way: Callable[[Pixels], Match]) -> Match:
+    """The image and its mirror image, also resampled to the original size if it was resized."""
     sizes = [None, size] if size and _was_resized(pixels, size) else [None]
-    finds = []
+    matches = []
     for other, mirrored in product(sizes, (False, True)):
-        find = way(_view(pixels, mirrored, other))
-        place = replace(find.place, mirrored=mirrored, resized=other is not None)
-        finds.append(replace(find, place=place))
-    return search.best_of(finds)
+        match = way(_view(pixels, mirrored, other))
+        place = replace(match.place, mirrored=mirrored, resized=other is not None)
+        matches.append(replace(match, place=place))
+    return search.best_of(matches)
 
 
-def _over_turns(pixels: Pixels, way: Callable[[Pixels], Find]) -> Find:
-    """Turned back about the middle by up to 6 degrees."""
-    finds = []
+def _over_turns(pixels: Pixels, way: Callable[[Pixels], Match]) -> Match:
+    """The image rotated back about its centre by up to 6 degrees."""
+    matches = []
     for degrees in TURNS:
-        find = way(turn(pixels, -degrees))
-        finds.append(replace(find, place=replace(find.place, turned=degrees)))
-    return search.best_of(finds)
+        match = way(turn(pixels, -degrees))
+        matches.append(replace(match, place=replace(match.place, turned=degrees)))
+    return search.best_of(matches)
 
 
 def _was_resized(pixels: Pixels, size: tuple[int, int]) -> bool:

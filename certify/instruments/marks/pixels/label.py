@@ -1,7 +1,7 @@
-"""The visible label, found without reading it: what stays the same at an edge while the pictures change.
+"""Detects the visible label without reading it: a part at an edge that is the same in different images.
 
-GB 45438-2025 asks for glyphs at least 5 % of the shortest side high, at an edge or corner. The contrast
-asked for is that of WCAG 2.2, 1.4.3: 4.5 to 1. What the words say is not read.
+GB 45438-2025 requires glyphs at least 5 % of the shortest side high, at an edge or corner. The required
+contrast is that of WCAG 2.2, 1.4.3: 4.5 to 1. The words are not read.
 """
 
 from __future__ import annotations
@@ -17,42 +17,44 @@ Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float64]
 
 PICTURES = 8
-"""So many pictures of one size tell a label from their common background."""
+"""The number of images of the same size that separates a label from a common background."""
 HEIGHT_SHARE = 0.05
 CONTRAST = 4.5
 # The invisible mark is written over the label, and moves its pixels by a few levels.
 STILL, MOVING = 10.0, 16.0
-# A label's box is nearly all still, and no wider a part of the picture than this.
+# Nearly all of a label's box is still, and it is no larger a part of the image than this.
 BOX_FILLED, LARGEST = 0.9, 0.35
-# A picture fits where its box differs from the median of all by less than this.
+# An image fits if its box differs from the median of all by less than this.
 FITS = 16.0
-_MEND = "Set marking.label in the configuration: the SDK draws it before the invisible mark, on every image."
+_FIX = "Set marking.label in the configuration: the SDK draws it before the invisible mark, on every image."
 
 
-def read_label(pictures: Sequence[Pixels]) -> Layer:
-    """Whether all these pictures (RGB, one size, of different content) carry one label at an edge or corner.
+def read_label(images: Sequence[Pixels]) -> Layer:
+    """Whether all images (RGB, same size, different content) carry the same label at an edge or corner.
 
-    `not-checkable-here` for fewer than 8 pictures, or ones that hardly differ. `malformed` for a label that
-    is too low, too faint, or lacking on some of them.
+    `not-checkable-here` for fewer than 8 images, or images that hardly differ. `malformed` for a label that
+    is too small, too faint, or missing on some images.
     """
-    same = [picture for picture in pictures if picture.shape == pictures[0].shape]
+    same = [image for image in images if image.shape == images[0].shape]
     if len(same) < PICTURES:
-        told = f"it takes {PICTURES} different pictures of one size to tell a label; there are {len(same)}"
-        return Layer("label", "not-checkable-here", "", told)
-    lumas = np.stack([picture.astype(np.float64) @ (0.2126, 0.7152, 0.0722) for picture in same])
-    # By quartiles, so that a few pictures without the label do not hide that the others have one.
+        reason = f"a label needs {PICTURES} different images of the same size; there are {len(same)}"
+        return Layer("label", "not-checkable-here", "", reason)
+    lumas = np.stack([image.astype(np.float64) @ (0.2126, 0.7152, 0.0722) for image in same])
+    # By quartiles, so that a few images without the label do not hide it on the others.
     low, high = np.percentile(lumas, (25, 75), axis=0)
     spread = high - low
     if np.median(spread) < MOVING:
-        return Layer("label", "not-checkable-here", "", "the pictures hardly differ, so nothing stands out")
+        return Layer(
+            "label", "not-checkable-here", "", "the images hardly differ, so a label can't be detected"
+        )
     box = _still_box(spread < STILL)
     if box is None:
-        return Layer("label", "absent", "", "nothing at an edge stays the same over the pictures", _MEND)
+        return Layer("label", "absent", "", "nothing at an edge stays the same over the images", _FIX)
     return _judge(lumas, box)
 
 
 def _still_box(still: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """The box (top, left, bottom, right) of the largest still part that touches an edge; None without one."""
+    """The box (top, left, bottom, right) of the largest still part at an edge; None if there is none."""
     height, width = still.shape
     best: tuple[int, int, int, int] | None = None
     most = 0
@@ -76,7 +78,7 @@ def _still_box(still: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
 
 
 def _grow(still: NDArray[np.bool_], row: int, column: int) -> tuple[int, int, int, int] | None:
-    """From a place, the box whose sides are still: grown line by line."""
+    """The still box around a place, grown line by line."""
     height, width = still.shape
     top, bottom = max(0, row - 2), min(height, row + 3)
     left, right = max(0, column - 2), min(width, column + 3)
@@ -108,7 +110,7 @@ def _judge(lumas: Plane, box: tuple[int, int, int, int]) -> Layer:
     ground = np.percentile(usual, 10), np.percentile(usual, 90)
     if ground[1] - ground[0] < STILL:
         return Layer(
-            "label", "absent", "", "an edge stays the same over the pictures, but holds no glyphs", _MEND
+            "label", "absent", "", "an edge stays the same over the images, but holds no glyphs", _FIX
         )
     middle = (usual.min() + usual.max()) / 2
     bright = usual > middle
@@ -123,19 +125,19 @@ def _judge(lumas: Plane, box: tuple[int, int, int, int]) -> Layer:
     if contrast < CONTRAST:
         wrong.append(f"its contrast is {contrast:.1f} to 1, less than {CONTRAST} to 1")
     if not fits.all():
-        wrong.append(f"{int((~fits).sum())} of {len(lumas)} pictures lack it")
+        wrong.append(f"{int((~fits).sum())} of {len(lumas)} images lack it")
     return Layer(
         "label",
         "malformed" if wrong else "present",
         value,
         "; ".join(wrong),
-        _MEND if wrong else "",
+        _FIX if wrong else "",
         facts=facts,
     )
 
 
 def _tallest(ink: NDArray[np.bool_]) -> int:
-    """Rows that the tallest glyph takes; glyphs are what empty columns set apart."""
+    """The height in rows of the tallest glyph; empty columns separate glyphs."""
     filled = np.concatenate([[False], ink.any(axis=0), [False]])
     edges = np.flatnonzero(filled[1:] != filled[:-1]).reshape(-1, 2)
     heights = []
@@ -145,9 +147,9 @@ def _tallest(ink: NDArray[np.bool_]) -> int:
     return max(heights, default=0)
 
 
-def _contrast(one: float, other: float) -> float:
+def _contrast(first: float, second: float) -> float:
     """WCAG 2.2's contrast ratio of two grey levels, 0 to 255."""
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 

@@ -1,8 +1,7 @@
-"""The SDK's own mark, `lumaQim`, read in numpy alone. The format is told in `reference_engine.marking.luma`.
+"""The SDK's own mark, `lumaQim`, read in numpy. `reference_engine.marking.luma` specifies the format.
 
-A block's sample is turned into a phase of the quantiser: bit 1 and bit 0 are half a turn apart. A
-brightness that moved all samples alike turns all phases alike, and is found from them; one that scaled them
-is searched for.
+A block's sample becomes a phase of the quantiser: bit 1 and bit 0 are half a turn apart. A brightness offset
+shifts all phases equally, and is estimated from them; a brightness scale is searched for.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Plane = NDArray[np.float32]
 Phasors = NDArray[np.complex64]
 
 GAINS = tuple(float(gain) for gain in np.round(np.geomspace(0.7, 1.4, 36), 4))
-"""How much brighter or darker a picture may have been made, in steps of 2 %."""
+"""Brightness scales of an edited image, in steps of 2 %."""
 
 
 def luma_of(pixels: NDArray[np.uint8]) -> Plane:
@@ -68,42 +67,42 @@ def phasors(samples: Plane, gain: float = 1.0) -> Phasors:
 def sum_words(grid: Phasors, bits: int) -> NDArray[np.complex128]:
     """The blocks' phasors (rows, columns) summed for each bit of the word."""
     where = places(grid.shape[0], grid.shape[1], bits).ravel()
-    found: NDArray[np.complex128] = np.bincount(where, grid.real.ravel(), bits) + 1j * np.bincount(
+    sums: NDArray[np.complex128] = np.bincount(where, grid.real.ravel(), bits) + 1j * np.bincount(
         where, grid.imag.ravel(), bits
     )
-    return found
+    return sums
 
 
 def apart(sums: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """The sums (..., bits) without what they have in common. A word has about as many ones as zeros, so its
-    part in that is small; blocks whose mark was wiped out all say the same, as in a dark picture after WebP.
+    """The sums (..., bits) without their mean. A word has about as many ones as zeros, so it adds little to
+    the mean; blocks without a mark all say the same, as in a dark image after WebP.
     """
     own: NDArray[np.complex128] = sums - sums.mean(axis=-1, keepdims=True)
     return own
 
 
 def axis_of(sums: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """The phase along which the sums (..., bits) lie, up to half a turn; that half is the polarity."""
-    found: NDArray[np.float64] = np.angle(-(sums**2).sum(axis=-1)) / 2
-    return found
+    """The phase of the sums (..., bits), up to half a turn; that half is the polarity."""
+    axis: NDArray[np.float64] = np.angle(-(sums**2).sum(axis=-1)) / 2
+    return axis
 
 
 def votes(sums: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """What the blocks say of each bit, (..., bits): above 0 for bit 1, in one of the two polarities."""
+    """The vote of the blocks for each bit, (..., bits): above 0 for bit 1, in either polarity."""
     sums = apart(sums)
-    found: NDArray[np.float64] = -(sums * np.exp(-1j * axis_of(sums))[..., None]).imag
-    return found
+    bit_votes: NDArray[np.float64] = -(sums * np.exp(-1j * axis_of(sums))[..., None]).imag
+    return bit_votes
 
 
 def block_bits(points: Phasors, bits: int) -> Bits:
-    """Which bit each block says, (rows, columns), in one of the two polarities."""
+    """The bit of each block, (rows, columns), in either polarity."""
     axis = axis_of(apart(sum_words(points, bits)))
     said: Bits = (points * np.exp(-1j * axis)).imag < 0
     return said
 
 
 def room(pixels: NDArray[np.uint8]) -> Bits:
-    """Which blocks can carry a bit, (rows, columns): all of them, for the mark is written below the
+    """The blocks that can carry a bit, (rows, columns): all of them, because the mark is written below
     clipping.
     """
     return np.ones((pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK), np.bool_)

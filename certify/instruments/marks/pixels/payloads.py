@@ -1,4 +1,4 @@
-"""The words that invisible marks repeat: read from a manifest, or in use out there."""
+"""The words that invisible marks repeat: from a manifest, or in public use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from reference_engine.marking.payload import DEFAULT_PAYLOAD
 
 Bits = NDArray[np.bool_]
 
-# Bits of an unmarked picture lean to one value (65 to 72 % of them decode to a nearly constant word), so
-# a lopsided payload would match pictures that carry nothing; and one of few bits cannot reach the threshold.
+# Bits of an unmarked image are biased (65 to 72 % of images decode to a nearly constant word), so a lopsided
+# payload would match unmarked images; and a payload of few bits cannot reach the threshold.
 MIN_BITS, MAX_BITS = 32, 256
 ONES_SHARE = (1 / 3, 2 / 3)
 _HEX = re.compile(r"[0-9a-fA-F]+")
 
 
 class PayloadError(ValueError):
-    """The payload, or the method, cannot serve as a mark that is told from chance."""
+    """The payload, or the method, cannot serve as a mark that differs from chance."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def payload_bits(payload: str | Sequence[int] | Bits) -> Bits:
     else:
         bits = np.asarray(payload).astype(np.bool_).ravel()
     if not MIN_BITS <= bits.size <= MAX_BITS:
-        raise PayloadError(f"a payload needs {MIN_BITS} to {MAX_BITS} bits, this one has {bits.size}")
+        raise PayloadError(f"a payload needs {MIN_BITS} to {MAX_BITS} bits, not {bits.size}")
     if not ONES_SHARE[0] <= bits.mean() <= ONES_SHARE[1]:
         raise PayloadError("the payload is lopsided: a third to two thirds of its bits must be ones")
     return bits

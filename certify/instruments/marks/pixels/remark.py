@@ -1,7 +1,7 @@
-"""What a faithful marker would have left: a picture is marked once more, and read again.
+"""The bits that a faithful marker leaves: an image is marked again, and read again.
 
 The classic marks do not hold everywhere: where colours change fast or the mark is clipped, some blocks say
-otherwise however well they were marked. Which ones depends on the picture, and marking it again tells.
+another bit however well they were marked. These blocks depend on the image, and marking it again shows them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from certify.instruments.marks.pixels import classic
 from certify.instruments.marks.pixels.payloads import Bits
 
-# What a step of U is in blue and green, as OpenCV turns YUV into BGR; red has no part in U.
+# A step of U in blue and green, in OpenCV's conversion from YUV to BGR; red does not depend on U.
 BLUE, GREEN = 2.032, -0.395
 
 
 def left_by_a_faithful_marker(
     pixels: NDArray[np.uint8], wanted: Bits, method: classic.Method, path: classic.Path = "uint8"
 ) -> Bits:
-    """What each block says (rows, columns) once `method` wrote `wanted` there, by `path`."""
+    """The bit of each block (rows, columns) after `method` wrote `wanted` there, by `path`."""
     return classic.block_bits(classic.u_plane(_marked_again(pixels, wanted, method, path), path), method)
 
 
@@ -27,7 +27,7 @@ def _marked_again(
     pixels: NDArray[np.uint8], wanted: Bits, method: classic.Method, path: classic.Path = "uint8"
 ) -> NDArray[np.uint8]:
     """RGB `pixels` with the bits of `wanted` (rows, columns) in their blocks, as invisible-watermark writes
-    them but for its rounding of planes that the mark does not touch.
+    them, except for its rounding of planes that the mark does not change.
     """
     band = classic.band_of(classic.u_plane(pixels, path))
     change = _quantised(band, wanted, method) - band
@@ -54,8 +54,8 @@ def _quantised(band: classic.Plane, wanted: Bits, method: classic.Method) -> cla
 
 
 def _step_of(values: classic.Plane, bits: Bits) -> classic.Plane:
-    found: classic.Plane = (values // classic.SCALE + 0.25 + 0.5 * bits) * classic.SCALE
-    return found
+    quantised: classic.Plane = (values // classic.SCALE + 0.25 + 0.5 * bits) * classic.SCALE
+    return quantised
 
 
 def _largest_value(blocks: classic.Plane, bits: Bits) -> classic.Plane:
@@ -71,5 +71,5 @@ def _largest_singular(blocks: classic.Plane, bits: Bits) -> classic.Plane:
     """dwtDctSvd: the largest singular value; the block's DCT is orthonormal and changes none."""
     left, values, right = np.linalg.svd(blocks.reshape(-1, 4, 4))
     values[:, 0] = _step_of(values[:, 0], bits)
-    found: classic.Plane = ((left * values[:, None, :]) @ right).reshape(-1, 16)
-    return found
+    marked: classic.Plane = ((left * values[:, None, :]) @ right).reshape(-1, 16)
+    return marked

@@ -22,7 +22,7 @@ def resample(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
 
 @lru_cache(maxsize=16)
 def _weights(old: int, new: int) -> NDArray[np.float32]:
-    """(new, old): how much of each old sample a new one takes."""
+    """(new, old): the weight of each old sample in a new sample."""
     scale = old / new
     wide = max(scale, 1.0)
     centres = (np.arange(new) + 0.5) * scale - 0.5
@@ -35,8 +35,8 @@ def _weights(old: int, new: int) -> NDArray[np.float32]:
 
 
 def turn(pixels: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
-    """RGB (height, width, 3) turned about its middle against the clock, of the same size, by bilinear
-    interpolation; what comes from outside is black.
+    """RGB (height, width, 3) rotated anticlockwise about its centre, at the same size, by bilinear
+    interpolation; pixels from outside are black.
     """
     height, width = pixels.shape[:2]
     angle = np.deg2rad(degrees)

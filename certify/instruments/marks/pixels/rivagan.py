@@ -1,6 +1,6 @@
-"""rivaGan, the network mark of invisible-watermark: judged from the words that the library read apart.
+"""rivaGan, the network mark of invisible-watermark: judged from the words that the library decoded.
 
-Its words have 32 bits, so 30 of them must agree, and one picture leaves little room.
+Its words have 32 bits, so 30 of them must agree, which leaves little margin.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def rivagan_bits(payload: str) -> tuple[bool, ...]:
     """Raises PayloadError unless it is balanced and has 32 bits."""
     bits = payload_bits(payload)
     if bits.size != BITS:
-        raise PayloadError(f"a word of rivaGan has {BITS} bits, this one has {bits.size}")
+        raise PayloadError(f"a word of rivaGan has {BITS} bits, not {bits.size}")
     return tuple(bool(bit) for bit in bits)
 
 
 def judge_rivagan(words: Sequence[Sequence[int]], payload: str) -> Layer:
-    """The words of a picture as it is and mirrored, against a payload in hex."""
+    """The words of an image and of its mirror image, against a payload in hex."""
     return judge_bits("rivaGan", words, np.array(rivagan_bits(payload)))

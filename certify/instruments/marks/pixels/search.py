@@ -1,4 +1,4 @@
-"""Each way to look for a word in one view of a picture; what it tried is counted with what it found."""
+"""The ways to search for a word in a view of an image; each match has its number of hypotheses."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ BLOCK = 8
 PATHS: tuple[classic.Path, ...] = ("uint8", "float")
 POLARITIES = 2
 CLEAREST = (1.0, 5 / 6, 2 / 3)
-"""The shares of a word's bits that are counted: all of them, or the clearest."""
+"""The shares of a word's bits that are counted: all bits, or the clearest."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """How a mark lies: the library's path, mirrored or not, resized back or not, the grid's first pixel
-    (down, right), the word's first bit, how far it moves from row to row, how much brighter the picture
-    was made, and by how many degrees it was turned.
+    """The position of a mark: the library's path, mirrored or not, resized back or not, the grid's first
+    pixel (down, right), the word's first bit, its shift from row to row, the brightness gain of the image,
+    and its rotation in degrees.
     """
 
     path: classic.Path = "uint8"
@@ -40,10 +40,10 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Find:
-    """The best of `hypotheses`: `k` of the `n` bits that were counted agree, `inverted` where all were
-    turned round; `p_value` is the chance of that by one hypothesis, `strength` (0 to 1) says how clear the
-    bits were.
+class Match:
+    """The best of `hypotheses`: `k` of the `n` counted bits agree, `inverted` if all bits were
+    inverted; `p_value` is the chance of that for a single hypothesis, `strength` (0 to 1) the clarity of the
+    bits.
     """
 
     k: int
@@ -58,14 +58,14 @@ class Find:
         return binomial_tail(self.k, self.n)
 
 
-def best_of(finds: Iterable[Find]) -> Find:
-    """The likeliest one, the clearer of two; it answers for what all of them tried."""
-    rows = list(finds)
-    best = min(rows, key=lambda find: (find.p_value, -find.strength))
-    return replace(best, hypotheses=sum(find.hypotheses for find in rows))
+def best_of(matches: Iterable[Match]) -> Match:
+    """The likeliest match, the clearer of two equal matches, with the hypotheses of all."""
+    rows = list(matches)
+    best = min(rows, key=lambda match: (match.p_value, -match.strength))
+    return replace(best, hypotheses=sum(match.hypotheses for match in rows))
 
 
-def aligned_classic(pixels: Pixels, word: Bits, method: classic.Method) -> Find:
+def aligned_classic(pixels: Pixels, word: Bits, method: classic.Method) -> Match:
     """In place, by both paths."""
     step = pixels.shape[1] // 4 * 4 // BLOCK
     band = classic.band_of(classic.u_plane(pixels))
@@ -75,9 +75,9 @@ def aligned_classic(pixels: Pixels, word: Bits, method: classic.Method) -> Find:
     return _compare(np.stack(votes), word, False, lambda row, _: Place(path=PATHS[row], row_step=step))
 
 
-def grid_classic(pixels: Pixels, word: Bits, method: classic.Method, row_steps: Sequence[int]) -> Find:
-    """At every place of the grid and every first bit: what a crop leaves. `row_steps`: blocks in a row of the
-    whole picture, where one of them is right.
+def grid_classic(pixels: Pixels, word: Bits, method: classic.Method, row_steps: Sequence[int]) -> Match:
+    """At every place of the grid and every first bit: for crops. `row_steps`: possible numbers of blocks in a
+    row of the whole image.
     """
     steps = sorted({step % word.size: step for step in row_steps}.values())
     votes, tried = [], []
@@ -92,15 +92,15 @@ def grid_classic(pixels: Pixels, word: Bits, method: classic.Method, row_steps: 
     return _compare(np.stack(votes), word, True, lambda row, shift: replace(tried[row], shift=shift))
 
 
-def aligned_luma(pixels: Pixels, word: Bits, gains: Sequence[float]) -> Find:
-    """In place, and made brighter or darker by one of `gains`."""
+def aligned_luma(pixels: Pixels, word: Bits, gains: Sequence[float]) -> Match:
+    """In place, with each brightness of `gains`."""
     grid = luma.samples_everywhere(luma.luma_of(pixels))[::BLOCK, ::BLOCK]
     sums = np.stack([luma.sum_words(luma.phasors(grid, gain), word.size) for gain in gains])
     return _compare(luma.votes(sums), word, False, lambda row, _: Place(gain=gains[row]))
 
 
-def grid_luma(pixels: Pixels, word: Bits) -> Find:
-    """At every place of the grid and every first bit: what a crop leaves, whatever the size was."""
+def grid_luma(pixels: Pixels, word: Bits) -> Match:
+    """At every place of the grid and every first bit: for crops of any original size."""
     points = luma.phasors(luma.samples_everywhere(luma.luma_of(pixels)))
     offsets = list(product(range(BLOCK), range(BLOCK)))
     sums = np.stack([luma.sum_words(points[down::BLOCK, right::BLOCK], word.size) for down, right in offsets])
@@ -108,7 +108,7 @@ def grid_luma(pixels: Pixels, word: Bits) -> Find:
 
 
 def block_bits(view: Pixels, word: Bits, method: str, place: Place) -> tuple[Bits, Bits, Bits]:
-    """What each block of a view says at a place, what it should say, and whether it can carry a bit."""
+    """For each block of a view at a place: its bit, the expected bit, and whether it can carry a bit."""
     if method == luma.METHOD:
         grid = luma.samples_everywhere(luma.luma_of(view))[::BLOCK, ::BLOCK]
         said = luma.block_bits(luma.phasors(grid, place.gain), word.size)
@@ -122,28 +122,29 @@ def block_bits(view: Pixels, word: Bits, method: str, place: Place) -> tuple[Bit
 
 
 def _votes(values: classic.Plane, row_step: int, bits: int) -> NDArray[np.float64]:
-    """What the blocks say of each bit, -1 (all say 0) to 1; an unclear block says little."""
+    """The vote of the blocks for each bit, -1 (all say 0) to 1; an unclear block has little weight."""
     rows, columns = values.shape
     where = ((row_step * np.arange(rows)[:, None] + np.arange(columns)[None]) % bits).ravel()
     said = np.bincount(where, classic.clearness(values).ravel(), bits)
-    found: NDArray[np.float64] = said / np.maximum(np.bincount(where, minlength=bits), 1)
-    return found
+    votes: NDArray[np.float64] = said / np.maximum(np.bincount(where, minlength=bits), 1)
+    return votes
 
 
 def _compare(
     votes: NDArray[np.float64], word: Bits, cyclic: bool, place: Callable[[int, int], Place]
-) -> Find:
-    """The likeliest of the votes (m, n) in either polarity, at every cyclic shift where asked, over all bits
-    or over the clearest alone. Which are clearest the picture says, and not the word: so a coin stays a coin.
+) -> Match:
+    """The likeliest of the votes (m, n) in either polarity, at every shift if `cyclic`, over all bits or only
+    the clearest. The image decides which bits are clearest, not the word, so the null hypothesis stays a fair
+    coin.
     """
     n = word.size
     shifts = np.arange(n) if cyclic else np.zeros(1, int)
-    # A word read from bit s on: its bit j is bit j + s of the whole one.
+    # A word read from bit s on: its bit j is bit j + s of the whole word.
     wanted = word[(np.arange(n)[None] + shifts[:, None]) % n] * 2.0 - 1
     signs = np.where(votes > 0, 1.0, -1.0)
     clearest = np.argsort(np.argsort(-np.abs(votes), axis=1, kind="stable"), axis=1)
     strength = np.abs(votes).mean(axis=1)
-    finds = []
+    matches = []
     for share in CLEAREST:
         counted = round(share * n)
         same = (signs * (clearest < counted)) @ wanted.T
@@ -151,7 +152,7 @@ def _compare(
         rows, columns = np.nonzero(np.abs(same) == most)
         best = int(strength[rows].argmax())
         row, column = int(rows[best]), int(columns[best])
-        find = Find(
+        match = Match(
             k=round((counted + float(most)) / 2),
             n=counted,
             inverted=bool(same[row, column] < 0),
@@ -159,5 +160,5 @@ def _compare(
             hypotheses=POLARITIES * same.size,
             strength=float(strength[row]),
         )
-        finds.append(find)
-    return best_of(finds)
+        matches.append(match)
+    return best_of(matches)

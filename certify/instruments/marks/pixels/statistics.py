@@ -1,7 +1,7 @@
-"""How sure one can be: of one picture, of a plugin, of a short word over many pictures.
+"""Confidence: for a single image, for a plugin, and for a short word over many images.
 
-One picture: k of n bits agree. Where the word is balanced and knows nothing of the picture, P(K >= k) is at
-most the tail of a binomial with fair coins, times every hypothesis that was tried (Bonferroni).
+Single image: k of n bits agree. If the word is balanced and independent of the image, P(K >= k) is at
+most the tail of a binomial with fair coins, times the number of hypotheses (Bonferroni).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from certify.instruments.marks.pixels.payloads import Bits
 
 P_THRESHOLD = 1e-6
-# The bound of a certificate: with this confidence fewer than so many images are unmarked.
+# The confidence of a certificate's bound on the share of unmarked images.
 CONFIDENCE = 0.95
 
 
@@ -53,14 +53,14 @@ def corrected(k: int, n: int, hypotheses: int) -> float:
 
 
 def bits_needed(n: int, hypotheses: int = 1, threshold: float = P_THRESHOLD) -> int:
-    """The fewest of n bits that must agree; n + 1 where even all of them prove nothing."""
+    """The fewest of n bits that must agree; n + 1 if even all of them prove nothing."""
     return next((k for k in range(n + 1) if corrected(k, n, hypotheses) <= threshold), n + 1)
 
 
 def agreement(bits: Bits, payload: Bits) -> Agreement:
     """How well decoded bits fit a payload, in either polarity.
 
-    A marker that hands floats to the library inverts its bits where the picture is warm, so both polarities
+    A marker that hands floats to the library inverts its bits where the image is warm, so both polarities
     are tried; the p-value is the binomial tail P(K >= k) for fair coins times 2 (Bonferroni).
     """
     n = int(payload.size)
@@ -70,11 +70,11 @@ def agreement(bits: Bits, payload: Bits) -> Agreement:
 
 
 def combined(p_values: Iterable[float]) -> float:
-    """One p-value of many pictures, for words too short to prove themselves in one.
+    """The combined p-value of many images, for words that are too short as proof in a single image.
 
     Fisher, Statistical Methods for Research Workers, 21.1: twice the negative logarithms add up to chi-square
-    with two degrees a picture. P-values of pictures are corrected for where the word was looked for, so they
-    may lie in different places and polarities. 1 for none.
+    with two degrees per image. P-values of images are corrected for the places searched, so places and
+    polarities may differ. 1 for no images.
     """
     rows = [max(p_value, 1e-300) for p_value in p_values]
     half = -fsum(map(log, rows))
@@ -83,18 +83,18 @@ def combined(p_values: Iterable[float]) -> float:
     return min(1.0, fsum(exp(i * log(half) - half - lgamma(i + 1)) for i in range(len(rows))))
 
 
-def unmarked_bound(pictures: int, unmarked: int = 0, confidence: float = CONFIDENCE) -> float:
-    """Upper bound on the share of unmarked pictures after `unmarked` of `pictures` were found so.
+def unmarked_bound(images: int, unmarked: int = 0, confidence: float = CONFIDENCE) -> float:
+    """Upper bound on the share of unmarked images after `unmarked` of `images` had no mark.
 
-    Clopper and Pearson, one-sided: the share at which so few would be seen with chance 1 - confidence. For
-    none of N it is 1 - (1 - confidence)^(1/N): 59 pictures bound it to 5 %, 299 to 1 %.
+    Clopper and Pearson, one-sided: the share at which this few have chance 1 - confidence. For
+    none of N it is 1 - (1 - confidence)^(1/N): 59 images bound it to 5 %, 299 to 1 %.
     """
-    if pictures < 1 or unmarked >= pictures:
+    if images < 1 or unmarked >= images:
         return 1.0
-    low, high = unmarked / pictures, 1.0
+    low, high = unmarked / images, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        few = 1 - binomial_tail(unmarked + 1, pictures, middle)
+        few = 1 - binomial_tail(unmarked + 1, images, middle)
         low, high = (middle, high) if few > 1 - confidence else (low, middle)
     return high
 
@@ -102,13 +102,13 @@ def unmarked_bound(pictures: int, unmarked: int = 0, confidence: float = CONFIDE
 def sequential(marked: Sequence[bool], good: float = 0.99, bad: float = 0.9, error: float = 0.01) -> Decision:
     """Wald's sequential test of the share of marked images: `good` or more against `bad` or less.
 
-    Both errors are at most `error`. It stops as soon as it knows; a plugin that marks nothing is known after
-    two images, one that marks all of them after 49.
+    Both errors are at most `error`. It stops as soon as it is decided: after two images for a plugin that
+    marks nothing, after 49 for a plugin that marks all images.
     """
     lower, upper = log(error / (1 - error)), log((1 - error) / error)
     total = 0.0
-    for number, one in enumerate(marked, start=1):
-        total += log(good / bad) if one else log((1 - good) / (1 - bad))
+    for number, is_marked in enumerate(marked, start=1):
+        total += log(good / bad) if is_marked else log((1 - good) / (1 - bad))
         if total <= lower:
             return Decision("bad", number)
         if total >= upper:
@@ -118,7 +118,7 @@ def sequential(marked: Sequence[bool], good: float = 0.99, bad: float = 0.9, err
 
 @dataclass(frozen=True)
 class Decision:
-    """What a sequential test says, and after how many images."""
+    """The outcome of a sequential test, and the number of images it took."""
 
-    found: Literal["good", "bad", "open"]
+    outcome: Literal["good", "bad", "open"]
     after: int

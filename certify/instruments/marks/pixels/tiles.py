@@ -1,4 +1,4 @@
-"""Where in a picture the word is: a statistic of the whole is fooled by a marked patch of a quarter of it."""
+"""Where in an image the word is: a marked patch of a quarter of the image fools a global statistic."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from certify.instruments.marks.pixels.payloads import Bits
 from certify.instruments.marks.pixels.statistics import binomial_tail
 
 TILES = 4
-"""Tiles a side, where the picture has the blocks for it."""
+"""Tiles per side, if the image has enough blocks."""
 SMALLEST = 4
-"""Blocks a side of the smallest tile."""
-# A tile without the mark says the word in half of its blocks, give or take; one with it in nearly all of
-# those in which a faithful marker's would.
+"""Blocks per side of the smallest tile."""
+# A tile without the mark says the word in about half of its blocks; a marked tile in nearly all blocks in
+# which a faithful marker's would.
 NEEDED = 0.8
-# Of 16 tiles two may be lost: to a corner that is black, or to text.
+# Two of 16 tiles may be lost, to a black corner or to text.
 TILES_NEEDED = 0.85
-# With so few blocks that can carry a bit a tile says nothing.
+# A tile with fewer blocks that can carry a bit is not counted.
 FEWEST = 8
 FAITHFUL, P_UNFAITHFUL = 0.95, 1e-6
-"""Where a faithful marker's blocks say the word, at least so many of an honest picture's do (96 % and more in
-photographs from 256 pixels on). Fewer by chance alone are so rare.
+"""Of the blocks in which a faithful marker's say the word, at least this share of an honest image's do (96 %
+and more in photographs from 256 pixels on). `P_UNFAITHFUL` is the chance of fewer.
 """
 
 
 @dataclass(frozen=True)
 class TileMap:
-    """`shares` (rows, columns): the share of each tile's counted blocks that say the word, NaN where they are
-    too few; and of the whole picture `k` of the `n` that count.
+    """`shares` (rows, columns): the share of each tile's counted blocks that say the word, NaN if they are
+    too few; and in the whole image `k` of the `n` that count.
     """
 
     shares: NDArray[np.float64]
@@ -56,15 +56,15 @@ class TileMap:
 
     @property
     def faithful(self) -> bool:
-        """Whether the whole is as a marker leaves it. A mark that was copied from another picture, or pasted
-        in shreds, is not: of the blocks that the marker would have made say the word, many do not.
+        """Whether the image is as a marker leaves it. With a mark that was copied from another image, or
+        pasted in parts, many of the blocks that the marker would set do not say the word.
         """
         return self.n > 0 and binomial_tail(self.n - self.k, self.n, 1 - FAITHFUL) > P_UNFAITHFUL
 
 
 def tile_map(says_word: Bits, counts: Bits) -> TileMap:
-    """From what each block says (rows, columns), and which of them count: those that can carry a bit, and
-    that a faithful marker would make say it.
+    """A map from the blocks that say the word (rows, columns), and the blocks that count: those that can
+    carry a bit, and that a faithful marker would set.
     """
     rows, columns = (np.array_split(np.arange(size), _parts(size)) for size in says_word.shape)
     shares = np.full((len(rows), len(columns)), np.nan)

@@ -1,8 +1,8 @@
-"""TrustMark, a network mark of 100 bits: judged from the raw bits that its maker's package read apart.
+"""TrustMark, a network mark of 100 bits: judged from the raw bits that its maker's package decoded.
 
-Its error-correcting codes take about two words of chance in a hundred for one of their own (the weakest has
+Its error-correcting codes accept about 2 % of random words (the weakest has
 21 check bits for 96, of which three may be wrong), so "a word was decoded" proves nothing at 1e-6: the
-bits are held against the packet of a named word.
+bits are compared with the packet of a named word.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def trustmark_bits(payload: str) -> str:
 
 
 def judge_trustmark(words: Sequence[Sequence[int]], packet: Sequence[int]) -> Layer:
-    """The raw bits of a picture as it is and mirrored, against the 100 bits of the named word's packet.
+    """The raw bits of an image and of its mirror image, against the 100 bits of the named word's packet.
 
     Raises PayloadError for a packet that is lopsided, ValueError for words of another length.
     """
