@@ -100,7 +100,7 @@ class _Rows:
         if self.sources:
             known = self.sources.count("remembered")
             told = f"rows of defects: {len(self.sources) - known} measured, {known} remembered"
-            where = " from earlier runs (tests/remembered.py says how to have none)" if known else ""
+            where = " from earlier runs (tests/proof/row_cache.py says how to have none)" if known else ""
             terminalreporter.write_line(told + where)
 
 

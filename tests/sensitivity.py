@@ -17,9 +17,9 @@ import traceback
 from pathlib import Path
 
 from certify.plan.catalogue import load_catalogue
-from tests.bench import Bench, Row
 from tests.defects.catalogue import OPEN, Defect, all_defects, sound
-from tests.scope import ABOUT_LEAKS, EVERYTHING
+from tests.proof.bench import Bench, Row
+from tests.proof.scope import ABOUT_LEAKS, EVERYTHING
 
 
 def measured_of(defect: Defect) -> frozenset[str]:

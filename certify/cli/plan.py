@@ -47,9 +47,17 @@ def run(arguments: argparse.Namespace) -> int:
             {"id": row.requirement.id, "action": row.action, "counts": row.counts, "reason": row.reason}
             for row in plan.rows
         ]
-        print(json.dumps({"planned": plan.planned, "seconds": plan.seconds, "requirements": rows}, indent=2))
+        table = {
+            "planned": plan.planned,
+            "seconds": plan.seconds,
+            "addition": catalogue.explain_addition(arguments.suite, arguments.requirement),
+            "requirements": rows,
+        }
+        print(json.dumps(table, indent=2))
         return 0
     print(f"{candidate.name} {candidate.version} ({candidate.kind}), profile {profile.name}")
+    if addition := catalogue.explain_addition(arguments.suite, arguments.requirement):
+        print(addition)
     for row in plan.rows:
         print(_line(row))
     print(f"{plan.planned} of {len(plan.rows)} requirements would run, in about {plan.seconds:.0f} s.")

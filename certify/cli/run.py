@@ -73,13 +73,15 @@ def run(arguments: argparse.Namespace) -> int:
     from certify.plan.profiles import profile_named
     from certify.run.request import RunRequest
     from certify.run.restart import run_cleanly
+    from certify.terminal.streams import say
 
     if arguments.resume:
         return _resume(arguments)
     if arguments.plugin is None:
         raise UserError("certify run takes a PLUGIN: a folder, wheel or zip.", "Or --resume DIR.")
     profile_named(arguments.profile)
-    load_catalogue().select(arguments.suite, arguments.requirement)
+    catalogue = load_catalogue()
+    catalogue.select(arguments.suite, arguments.requirement)
     check_engine("run")
     load_policy(arguments.policy)
     _check_seed(arguments.seed)
@@ -90,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out).absolute() if arguments.out else _next_folder(plugin)
     _check_out(out, plugin)
     warn_of_host_program()
+    if addition := catalogue.explain_addition(arguments.suite, arguments.requirement):
+        say(addition)
     return run_cleanly(
         RunRequest(
             plugin=str(plugin),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -140,16 +140,38 @@ class Catalogue:
         return by_id[identifier]
 
     def select(self, suites: Iterable[str], identifiers: Iterable[str]) -> frozenset[str]:
-        """Ids chosen by suite names (or aliases) and requirement ids; everything where neither is given.
-
-        A requirement that judges the whole run also selects all requirements that call the plugin.
+        """Ids chosen by suite names (or aliases) and requirement ids, with those that they need; everything
+        where neither is given. Raises UserError for an unknown name.
         """
+        chosen = self._named(suites, identifiers)
+        return frozenset(chosen | self.needed_by(chosen) or {row.id for row in self.requirements})
+
+    def needed_by(self, chosen: Set[str]) -> frozenset[str]:
+        """Ids that are measured because of others: a judgement over the whole run needs the run, so with one
+        of those everything that calls the plugin is chosen.
+        """
+        if not any(row.when == "end" for row in self.requirements if row.id in chosen):
+            return frozenset()
+        return frozenset(row.id for row in self.requirements if row.when == "run" and row.id not in chosen)
+
+    def explain_addition(self, suites: Iterable[str], identifiers: Iterable[str]) -> str:
+        """A sentence on what is measured besides the named and why; empty where nothing is."""
+        chosen = self._named(suites, identifiers)
+        added = [row.id for row in self.requirements if row.id in self.needed_by(chosen)]
+        if not added:
+            return ""
+        judging = [row.id for row in self.requirements if row.id in chosen and row.when == "end"]
+        verb = "judges" if len(judging) == 1 else "judge"
+        return (
+            f"Also measured, because {', '.join(judging)} {verb} every call of a run: "
+            f"{', '.join(added)} ({len(added)} requirements)."
+        )
+
+    def _named(self, suites: Iterable[str], identifiers: Iterable[str]) -> set[str]:
         chosen = {self.find(identifier).id for identifier in identifiers}
         for name in suites:
             chosen |= {row.id for row in self.suite_named(name).requirement}
-        if any(row.when == "end" for row in self.requirements if row.id in chosen):
-            chosen |= {row.id for row in self.requirements if row.when == "run"}
-        return frozenset(chosen or {row.id for row in self.requirements})
+        return chosen
 
 
 def suites_root() -> Path:

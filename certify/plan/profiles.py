@@ -27,6 +27,8 @@ class Profile:
     instant_calls: int = 3_000
     loads: int = 0
     segments: int = 1
+    # Whether the soak may work beside other requirements: for one that lasts seconds.
+    soak_beside: bool = False
 
     def includes(self, counts_from: str) -> bool:
         """Whether a requirement that counts from profile `counts_from` on counts here."""
@@ -44,7 +46,7 @@ class Profile:
 
 
 PROFILES = {
-    "quick": Profile("quick", isolation="L1", soak_seconds=11, soak_calls=600),
+    "quick": Profile("quick", isolation="L1", soak_seconds=11, soak_calls=600, soak_beside=True),
     "store": Profile(
         "store",
         isolation="L2",

@@ -26,9 +26,11 @@ PREPARE_DEADLINE = 300.0
 
 
 def opening_of(
-    request: RunRequest, candidate: Candidate, profile: Profile, host: Host, scratch: Path
+    request: RunRequest, candidate: Candidate, profile: Profile, host: Host, scratch: Path, model: str
 ) -> Opening:
-    """The opening, with a copy of the candidate that the worker uses at `root`. Raises HostError."""
+    """The opening with the weights in the folder `model`, and with a copy of the candidate that the worker
+    uses at `root`. Raises HostError.
+    """
     worker_root = scratch / "plugin"
     shutil.copytree(candidate.root, worker_root)
     packages = _packages(request, candidate, host, scratch)
@@ -36,7 +38,7 @@ def opening_of(
         root=worker_root,
         kind=candidate.kind,
         entry=candidate.manifest.plugin.entry or "",
-        config=_config(request, candidate, host, scratch),
+        config=_config(request, candidate, model),
         load_deadline=profile.load_deadline,
         call_deadline=profile.call_deadline,
         readable=with_targets(request.models.values()),
@@ -75,14 +77,13 @@ def _packages(request: RunRequest, candidate: Candidate, host: Host, scratch: Pa
     return provide(host, scratch / "packages", named, request.index)
 
 
-def _config(request: RunRequest, candidate: Candidate, host: Host, scratch: Path) -> dict[str, Any]:
+def _config(request: RunRequest, candidate: Candidate, model: str) -> dict[str, Any]:
     """The author's own config with the weights of this run: for its model type, or the manifest's first."""
     model_type = model_type_of(candidate)
-    folder = request.models.get(model_type) or _tiny_model(host, scratch, model_type)
     return {
         **candidate.manifest.config,
         "model_type": model_type,
-        "model": {"path": folder},
+        "model": {"path": model},
         "device": request.device,
     }
 
@@ -95,6 +96,12 @@ def model_type_of(candidate: Candidate) -> str:
         message = f"config.model_type is {model_type}, but plugin.model_types lists {', '.join(known)}."
         raise UserError(f"{candidate.manifest_file}: {message}", "Make the two agree.")
     return model_type
+
+
+def model_folder(request: RunRequest, candidate: Candidate, host: Host, scratch: Path) -> str:
+    """The weights of this run: the user's, or the tiny model. Raises HostError and CandidateFault."""
+    model_type = model_type_of(candidate)
+    return request.models.get(model_type) or _tiny_model(host, scratch, model_type)
 
 
 def _tiny_model(host: Host, scratch: Path, model_type: str) -> str:

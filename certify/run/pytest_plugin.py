@@ -11,6 +11,7 @@ from certify.candidate.candidate import Candidate
 from certify.measure.checks import requirement_of
 from certify.measure.context import Measurement
 from certify.measure.randomness import Draws
+from certify.measure.soak.soak_run import SoakRun
 from certify.plan.policy import LoadedPolicy
 from certify.plan.profiles import Profile
 from certify.record.evidence import EvidenceBox
@@ -46,12 +47,17 @@ class CertifyPlugin:
             raise pytest.UsageError("tests without a requirement id: " + ", ".join(without))
         chosen = [item for item in items if _requirement_of(item) in self._rows]
         order = {identifier: number for number, identifier in enumerate(self._rows)}
-        chosen.sort(key=lambda item: (self._when(item), order[_requirement_of(item)]))
+        chosen.sort(key=lambda item: (self._when(item), self._waits(item), order[_requirement_of(item)]))
+        self.run.soaks = any("soak" in _fixtures_of(item) for item in chosen)
         for item in chosen:
             identifier = _requirement_of(item)
             self._expected[identifier] = self._expected.get(identifier, 0) + 1
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
+
+    def _waits(self, item: pytest.Item) -> bool:
+        """What waits for a soak that works beside the others comes after them."""
+        return self.run.soaks_beside and "soak" in _fixtures_of(item)
 
     def _when(self, item: pytest.Item) -> int:
         return _WHEN.index(self._rows[_requirement_of(item)].requirement.when)
@@ -80,6 +86,7 @@ class CertifyPlugin:
         """Has the plugin ready for a requirement that calls it, or ends the session where it cannot be."""
         try:
             self.run.plugin.ledger.requirement = identifier
+            self.run.begin_soak()
         except (HostError, CandidateFault) as error:
             self.ended_by = error
             pytest.exit(str(error))
@@ -118,6 +125,11 @@ class CertifyPlugin:
     def plugin(self) -> RemotePlugin:
         """The candidate in its worker."""
         return self.run.plugin
+
+    @pytest.fixture
+    def soak(self) -> SoakRun:
+        """The soak of this run; its result is waited for."""
+        return self.run.soak
 
     @pytest.fixture
     def ledger(self) -> Ledger:
@@ -160,3 +172,7 @@ class CertifyPlugin:
 
 def _requirement_of(item: Any) -> str:
     return requirement_of(getattr(item, "function", None))
+
+
+def _fixtures_of(item: pytest.Item) -> list[str]:
+    return list(getattr(item, "fixturenames", ()))

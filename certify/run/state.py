@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,11 +12,12 @@ from pathlib import Path
 from certify.candidate.candidate import Candidate
 from certify.measure.context import Measurement
 from certify.measure.licensing.resolution import Resolver
+from certify.measure.soak.soak_run import SoakRun
 from certify.plan.catalogue import Catalogue
 from certify.plan.plan import Plan
 from certify.plan.policy import LoadedPolicy
 from certify.record.journal import Journal
-from certify.run.opening import opening_of
+from certify.run.opening import device_of, model_folder, opening_of
 from certify.run.request import RunRequest, repeat_command
 from certify.sandbox.host.host import Host
 from certify.sandbox.host.isolation import measure_isolation
@@ -40,6 +43,8 @@ class Run:
     claims: list[str] = field(default_factory=list)
     # What went wrong in the harness itself, outside any requirement.
     trouble: list[str] = field(default_factory=list)
+    # Whether a requirement of this run needs the soak.
+    soaks: bool = False
     _ending: ExitStack = field(default_factory=ExitStack)
 
     def replay(self, requirement: str) -> str:
@@ -66,11 +71,33 @@ class Run:
         Raises HostError where no worker can be had, CandidateFault where the self-test's worker ended.
         """
         host = self.start_host()
-        isolation = measure_isolation(host, self.scratch, self.plan.profile.isolation)
+        # The model is built by a process of its own, while the self-test waits for others.
+        with ThreadPoolExecutor(1, thread_name_prefix="model") as beside:
+            model = beside.submit(model_folder, self.request, self.candidate, host, self.scratch)
+            isolation = measure_isolation(host, self.scratch, self.plan.profile.isolation)
         self.journal.write("isolation", **isolation.model_dump(mode="json"))
         self.measurement.is_filtered = "seccomp" in isolation.walls
-        opening = opening_of(self.request, self.candidate, self.plan.profile, host, self.scratch)
+        opening = opening_of(
+            self.request, self.candidate, self.plan.profile, host, self.scratch, model.result()
+        )
         return RemotePlugin(host, self.scratch / "workers", opening)
+
+    @cached_property
+    def soak(self) -> SoakRun:
+        return SoakRun(self.plugin, self.measurement, self.progress.note)
+
+    @property
+    def soaks_beside(self) -> bool:
+        """Whether the soak may work while other requirements do: it is short, has a core for itself, and its
+        memory is the worker's own.
+        """
+        has_cores = len(os.sched_getaffinity(0)) > 1 if hasattr(os, "sched_getaffinity") else False
+        return self.plan.profile.soak_beside and has_cores and device_of(self.request) == "cpu"
+
+    def begin_soak(self) -> None:
+        """Starts the soak beside the others once the plugin is open; does nothing where there is none."""
+        if self.soaks and self.soaks_beside and self.plugin.is_open:
+            self.soak.start()
 
     def start_host(self) -> Host:
         """The host. It warms up in processes of its own, so the earlier it starts, the less is waited for."""
@@ -79,7 +106,9 @@ class Run:
         return self.host
 
     def close(self) -> None:
-        """Ends the plugin's worker, and the host where it is this run's own."""
+        """Ends the soak and the plugin's worker, and the host where it is this run's own."""
+        if "soak" in vars(self):
+            self.soak.end()
         if "plugin" in vars(self):
             self.plugin.close()
         self._ending.close()

@@ -9,58 +9,21 @@ import pytest
 
 from certify.instruments.leaks.judge import LeakVerdict, Sample, amount, per_day
 from certify.measure.checks import Broken, NotEvidenced, requirement
-from certify.measure.context import Measurement
 from certify.measure.soak.attribution import kind_of_growth
 from certify.measure.soak.sampler import WARM_UP
 from certify.measure.soak.segment import Segment, longest
-from certify.measure.soak.strata import BLIND_SPOTS, NO_LOADS, Strata, soak_all
+from certify.measure.soak.soak_run import SoakRun
+from certify.measure.soak.strata import BLIND_SPOTS, NO_LOADS, Strata
 from certify.record.evidence import EvidenceBox
-from certify.sandbox.host.faults import CandidateFault
-from certify.sandbox.host.plugin import RemotePlugin
 from certify.text import safe
 
 DAY = 86_400.0
 MIB = 1 << 20
 
 
-class Once:
-    """The soak of this run, or the fault that ended it; measured on first use."""
-
-    def __init__(self) -> None:
-        self.measured: Strata | None = None
-        self.fault: CandidateFault | None = None
-
-    def get(self, measurement: Measurement, plugin: RemotePlugin, note: Callable[[str], None]) -> Strata:
-        if self.fault is not None:
-            raise self.fault
-        if self.measured is None:
-            try:
-                self.measured = soak_all(
-                    plugin,
-                    measurement.seed,
-                    measurement.profile,
-                    note,
-                    measurement.out,
-                    _declared(measurement),
-                )
-            except CandidateFault as fault:
-                self.fault = fault
-                raise
-        return self.measured
-
-
-def _declared(measurement: Measurement) -> int:
-    return measurement.candidate.manifest.plugin.cache_entries or 0
-
-
-@pytest.fixture(scope="module")
-def once() -> Once:
-    return Once()
-
-
 @pytest.fixture
-def soaked(once: Once, measurement: Measurement, plugin: RemotePlugin, note: Callable[[str], None]) -> Strata:
-    return once.get(measurement, plugin, note)
+def soaked(soak: SoakRun) -> Strata:
+    return soak.result()
 
 
 @requirement("leak.memory")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bench import Bench
+from tests.proof.bench import Bench
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.end_to_end.commands import EXAMPLES, certify
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("soaks")]
+pytestmark = [pytest.mark.slow, pytest.mark.proof, pytest.mark.xdist_group("soaks")]
 
 # What the pipeline of diffusers lacks before it can be sold; no more and no less.
 LACKING = {

@@ -19,7 +19,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("soaks")]
 SOUND = ROOT / "tests" / "defects" / "sound"
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.proof),
+        pytest.param(signal.SIGINT, marks=pytest.mark.proof),
+    ],
+)
 def test_a_run_that_is_ended_leaves_a_record_and_no_process(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "run"
     command = [CERTIFY, "run", str(SOUND), "--out", str(out)]
@@ -68,6 +75,7 @@ def _wait_until_started(journal: Path, identifier: str) -> None:
     raise AssertionError("the soak did not begin")
 
 
+@pytest.mark.proof
 def test_a_run_that_was_killed_is_resumed_and_a_soak_begins_anew(tmp_path: Path) -> None:
     out = tmp_path / "run"
     run = subprocess.Popen([CERTIFY, "run", str(SOUND), "--suite", "soak", "--out", str(out)], cwd=ROOT)

@@ -11,7 +11,7 @@ import pytest
 from tests.defects.catalogue import SOUND, all_defects
 from tests.end_to_end.commands import certify
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.proof]
 
 
 def test_folder_zip_and_wheel_have_one_digest(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from certify.run.run import execute
 from certify.sandbox.host.host import Host
 from certify.terminal.progress import Silent
 from certify.terms.outcomes import Outcome
-from tests.bench import SHORT, Bench
 from tests.defects.catalogue import sound
+from tests.proof.bench import SHORT, Bench
 
 pytestmark = pytest.mark.slow
 

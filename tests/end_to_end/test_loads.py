@@ -13,10 +13,10 @@ from certify.run.request import RunRequest
 from certify.run.run import execute
 from certify.terminal.progress import Silent
 from certify.terms.outcomes import Outcome
-from tests.bench import SHORT, Bench
 from tests.defects.catalogue import sound
+from tests.proof.bench import SHORT, Bench
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("soaks")]
+pytestmark = [pytest.mark.slow, pytest.mark.proof, pytest.mark.xdist_group("soaks")]
 LOADS = replace(
     SHORT, call_deadline=60, soak_seconds=3, soak_calls=120, instant_calls=120, loads=PROFILES["store"].loads
 )

@@ -20,6 +20,7 @@ USER = FRESH_USERS[-1]
 ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.proof,
     pytest.mark.skipif(
         sys.platform != "linux" or os.geteuid() != 0 or shutil.which("setpriv") is None,
         reason="only root on Linux (with setpriv) can become another user; as one, the other tests tell it",

@@ -138,6 +138,20 @@ def test_a_selection_joins_suites_and_ids_and_none_is_everything() -> None:
     assert CATALOGUE.select([], []) == {row.id for row in ROWS}
 
 
+def test_what_a_judgement_over_the_run_needs_is_measured_and_said() -> None:
+    asking = {row.id for row in ROWS if row.when == "run"}
+    assert CATALOGUE.select([], ["sdk.stays-alive"]) == asking | {"sdk.stays-alive"}
+    said = CATALOGUE.explain_addition([], ["sdk.stays-alive"])
+    assert said.startswith("Also measured, because sdk.stays-alive judges every call of a run: ")
+    assert said.endswith(f"({len(asking)} requirements).")
+    assert all(identifier in said for identifier in asking)
+
+
+@pytest.mark.parametrize("identifiers", [[], ["sdk.same-seed"], ["licence.files"]])
+def test_where_nothing_is_added_nothing_is_said(identifiers: list[str]) -> None:
+    assert CATALOGUE.explain_addition([], identifiers) == ""
+
+
 OLD_NAMES = {
     "sdk.same-seed": "sdk_contract",
     "mark.declared": "watermark",

@@ -11,14 +11,11 @@ from pathlib import Path
 import pytest
 
 from certify.cli.main import main
-from certify.plan.catalogue import load_catalogue
 from certify.run.check import CheckReport, CheckRequest, check
 from certify.terms.outcomes import Outcome
 from tests.defects.catalogue import Defect, all_defects, sound
+from tests.proof.scope import CHECKED
 
-ROWS = load_catalogue().requirements
-# What asks an index or a service is not evidenced where none is named; a whole run in the proof names one.
-STATIC = {row.id for row in ROWS if row.when == "static" and not {"uv", "pip-audit"} & set(row.needs)}
 Captured = pytest.CaptureFixture[str]
 
 
@@ -32,13 +29,13 @@ def test_every_static_finding_is_that_of_a_whole_run(defect: Defect, tmp_path: P
     differing = {
         row.id: row.outcome
         for row in report.results
-        if row.id in STATIC and row.outcome is not Outcome.PASSED
+        if row.id in CHECKED and row.outcome is not Outcome.PASSED
     }
     # What does not apply is in no plan.
     assert differing == {
         name: outcome
         for name, outcome in defect.expected.items()
-        if name in STATIC and outcome is not Outcome.NOT_APPLICABLE
+        if name in CHECKED and outcome is not Outcome.NOT_APPLICABLE
     }
 
 

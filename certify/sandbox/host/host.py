@@ -6,6 +6,7 @@ import itertools
 import os
 import secrets
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,8 @@ class Host:
         # The folders of the tiny models built for this host, by model type; no candidate can write to them.
         self.models: dict[str, str] = {}
         self._cache = scratch / "cache"
+        # Workers may be used from several threads; what is said to the system is said by one at a time.
+        self._lock = threading.RLock()
         self.lost = ""
         self._walled = walls
         self._step = 0
@@ -98,6 +101,12 @@ class Host:
         It is confined by the strongest walls that this system supports, and may read `readable` besides what
         every worker needs. A `trusted` worker never loads a candidate and has no walls.
         """
+        with self._lock:
+            return self._start_worker(folder, readable, limits, trusted)
+
+    def _start_worker(
+        self, folder: Path, readable: Iterable[str], limits: dict[str, int] | None, trusted: bool
+    ) -> Process:
         folder.mkdir(parents=True, exist_ok=True)
         strongest = jail_of(
             folder.resolve(), [*readable, library.library_folder(self.scratch), str(self._cache)]
@@ -142,15 +151,22 @@ class Host:
         with self._remembering_loss():
             return self._system.start(spec)
 
-    def note_events(self) -> None:
-        """Takes the events that have arrived, without waiting."""
-        with self._remembering_loss():
-            self._system.note()
+    def note_events(self, *, wait: bool = True) -> None:
+        """Takes the events that have arrived, without waiting for more. Where another thread uses the host,
+        this waits for it, or with `wait` False leaves them to that thread.
+        """
+        if not self._lock.acquire(blocking=wait):
+            return
+        try:
+            with self._remembering_loss():
+                self._system.note()
+        finally:
+            self._lock.release()
 
     def kill(self, pid: int) -> None:
         """Ends a worker and its process tree; returns when all processes are gone."""
         if not self.lost:
-            with self._remembering_loss():
+            with self._lock, self._remembering_loss():
                 self._system.kill(pid)
 
     @contextmanager

@@ -47,5 +47,13 @@ class Ledger:
             self.faults.append((self.requirement, fault))
             raise
 
+    def absorb(self, other: Ledger) -> None:
+        """Adds what another ledger holds, which is not used any more."""
+        self.calls += other.calls
+        self.generations += other.generations
+        self.faults += other.faults
+        self.handed |= other.handed
+        self.events += other.events
+
     def faults_of(self, *kinds: type[CandidateFault]) -> list[tuple[str, CandidateFault]]:
         return [(requirement, fault) for requirement, fault in self.faults if isinstance(fault, kinds)]

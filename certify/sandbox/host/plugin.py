@@ -81,17 +81,32 @@ class RemotePlugin:
             self._broken = Unreachable(message, "load-failed")
         return self._session, self._signature
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was loaded and can be called."""
+        return self._signature is not None and self._broken is None
+
+    def twin(self, requirement: str) -> RemotePlugin:
+        """The same plugin in workers of its own, with a ledger that is used for `requirement` alone."""
+        ledger = Ledger(requirement=requirement)
+        twin = RemotePlugin(self._host, self.scratch / f"twin-{next(self._numbers)}", self.opening, ledger)
+        twin._signature = self._signature
+        return twin
+
     def _ready(self) -> Calls:
         """Calls to the open plugin. Raises as `load`, and Unreachable after repeated timeouts: otherwise each
         requirement would wait for a full timeout.
         """
-        timeouts = self.ledger.faults_of(TimedOut)
-        if len(timeouts) >= GIVE_UP_AFTER:
-            raise Unreachable(f"Not tried: {len(timeouts)} calls had no answer in time.", "timed-out")
+        self._check_patience()
         session, _ = self._opened()
         if self._broken:
             raise self._broken
         return self._calls(session)
+
+    def _check_patience(self) -> None:
+        timeouts = self.ledger.faults_of(TimedOut)
+        if len(timeouts) >= GIVE_UP_AFTER:
+            raise Unreachable(f"Not tried: {len(timeouts)} calls had no answer in time.", "timed-out")
 
     def _calls(self, session: Session) -> Calls:
         return Calls(session, self.ledger, self.opening.call_deadline)
@@ -120,7 +135,11 @@ class RemotePlugin:
 
     @contextmanager
     def _separate_worker(self, config: Mapping[str, Any], instant: bool = False) -> Iterator[Calls]:
-        self._ready()
+        if self.is_open:
+            # Its own worker need not be alive for this.
+            self._check_patience()
+        else:
+            self._ready()
         with self.ledger.entering_faults():
             session, _ = self._open(config, instant)
         try:

@@ -217,7 +217,7 @@ class Session:
             if left <= 0:
                 raise TimedOut("no answer within the deadline", shown)
             pieces = self.process.pipes.wait(min(left, 1.0))
-            self.host.note_events()
+            self.host.note_events(wait=False)
             for name, piece in pieces:
                 self._read(name, piece, shown)
             self._check_output(shown)

@@ -1,6 +1,6 @@
 """What `pytest` and `pytest -m proof` collect together, against a list from elsewhere.
 
-`python -m tests.collected` prints each test and its run; `python -m tests.collected LIST`
+`python -m tests.proof.collected` prints each test and its run; `python -m tests.proof.collected LIST`
 prints how that differs from LIST, the output of `pytest --collect-only -q` of another commit, and ends with 1
 where a test of LIST is gone. What differs in its folder alone is the same test.
 """
@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RUNS = {"pytest": "not proof", "proof": "proof"}
 
 

@@ -13,12 +13,13 @@ from certify.candidate.candidate import read_candidate
 from certify.instruments.packages.dependencies import read_dependencies
 from certify.sandbox.host.packages import is_satisfied
 from certify.submission.submission import open_submission
-from tests import remembered
-from tests.bench import Row, expected_of
 from tests.defects.catalogue import all_defects, hostile_acts, sound
 from tests.end_to_end import test_hostile, test_sensitivity
-from tests.scope import (
+from tests.proof import row_cache
+from tests.proof.bench import Row, expected_of
+from tests.proof.scope import (
     ABOUT_LEAKS,
+    CHECKED,
     EVERYTHING,
     ONE_IN,
     ROWS,
@@ -31,6 +32,7 @@ from tests.scope import (
     whole,
     works_like_sound,
 )
+from tests.run import test_check
 
 DEFECTS = {defect.name: defect for defect in all_defects()}
 LIKE_SOUND = (
@@ -76,7 +78,12 @@ def test_each_requirement_that_has_a_defect_has_one_in_every_pytest() -> None:
     rows = test_sensitivity.test_one_defect_of_each_requirement_is_found
     assert not _is_proof(rows)
     there = {name for defect in DEFECTS.values() if defect.name in _params(rows) for name in defect.breaks}
-    assert there == {name for defect in DEFECTS.values() for name in defect.breaks}
+    checks = test_check.test_every_static_finding_is_that_of_a_whole_run
+    assert not _is_proof(checks)
+    (mark,) = [row for row in checks.pytestmark if row.name == "parametrize"]  # type: ignore[attr-defined]
+    assert {defect.name for defect in mark.args[1]} == {"sound", *DEFECTS}
+    broken = {name for defect in DEFECTS.values() for name in defect.breaks}
+    assert there | (broken & CHECKED) == broken
 
 
 def test_the_choice_is_the_same_each_time_and_takes_the_cheapest() -> None:
@@ -151,54 +158,54 @@ ROW = Row("a", "security", {"x.y": "failed"}, {"x.y": "failed"}, "REJECTED", 1.0
 
 
 def test_a_row_as_expected_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(remembered.VARIABLE, str(tmp_path / "cache"))
-    assert remembered.recall("key") is None
-    remembered.remember("key", ROW)
-    assert remembered.recall("key") == ROW
-    assert remembered.recall("other") is None
+    monkeypatch.setenv(row_cache.VARIABLE, str(tmp_path / "cache"))
+    assert row_cache.recall("key") is None
+    row_cache.remember("key", ROW)
+    assert row_cache.recall("key") == ROW
+    assert row_cache.recall("other") is None
 
 
 def test_a_row_that_came_out_otherwise_is_not_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(remembered.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(row_cache.VARIABLE, str(tmp_path))
     for found in ({}, {"x.y": "warned"}, {"x.y": "failed", "x.z": "failed"}):
-        remembered.remember("key", replace(ROW, found=found))
+        row_cache.remember("key", replace(ROW, found=found))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_broken_in_the_cache_counts_as_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(remembered.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(row_cache.VARIABLE, str(tmp_path))
     for text in ("", "{", "[]", '{"name": "a"}'):
         (tmp_path / "key.json").write_text(text, "utf-8")
-        assert remembered.recall("key") is None
+        assert row_cache.recall("key") is None
 
 
 def test_an_empty_variable_turns_the_memory_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(remembered.VARIABLE, "")
-    remembered.remember("key", ROW)
-    assert remembered.folder() is None
-    assert remembered.recall("key") is None
+    monkeypatch.setenv(row_cache.VARIABLE, "")
+    row_cache.remember("key", ROW)
+    assert row_cache.folder() is None
+    assert row_cache.recall("key") is None
 
 
 def test_a_key_changes_with_everything_that_a_row_rests_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = sound().build(tmp_path / "plugin")
-    first = remembered.key(built, {}, STATIC, "1")
-    assert remembered.key(built, {}, STATIC, "1") == first
+    first = row_cache.key(built, {}, STATIC, "1")
+    assert row_cache.key(built, {}, STATIC, "1") == first
     keys = {
         first,
-        remembered.key(built, {"x.y": "failed"}, STATIC, "1"),
-        remembered.key(built, {}, EVERYTHING, "1"),
-        remembered.key(built, {}, STATIC, "2"),
+        row_cache.key(built, {"x.y": "failed"}, STATIC, "1"),
+        row_cache.key(built, {}, EVERYTHING, "1"),
+        row_cache.key(built, {}, STATIC, "2"),
     }
-    monkeypatch.setattr(remembered, "digest_of_judges", lambda: "another judge")
-    keys.add(remembered.key(built, {}, STATIC, "1"))
-    monkeypatch.setattr(remembered, "_machine", lambda: ["another torch"])
-    keys.add(remembered.key(built, {}, STATIC, "1"))
+    monkeypatch.setattr(row_cache, "digest_of_judges", lambda: "another judge")
+    keys.add(row_cache.key(built, {}, STATIC, "1"))
+    monkeypatch.setattr(row_cache, "_machine", lambda: ["another torch"])
+    keys.add(row_cache.key(built, {}, STATIC, "1"))
     (built / "NOTICE").write_text("other", "utf-8")
-    keys.add(remembered.key(built, {}, STATIC, "1"))
+    keys.add(row_cache.key(built, {}, STATIC, "1"))
     assert len(keys) == 7

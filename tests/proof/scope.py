@@ -34,6 +34,8 @@ from tests.defects.catalogue import Defect, all_defects, sound
 ROWS = load_catalogue().requirements
 EVERYTHING = frozenset(row.id for row in ROWS)
 STATIC = frozenset(row.id for row in ROWS if row.when == "static")
+# Static ones that need no index and no service; tests/run/test_check.py measures these of every defect.
+CHECKED = frozenset(row.id for row in ROWS if row.id in STATIC and not {"uv", "pip-audit"} & set(row.needs))
 ABOUT_LEAKS = frozenset(row.id for row in ROWS if row.suite == "soak")
 # Of a suite that only judges over what others had the plugin do.
 _ERRANDS = frozenset(row.id for row in ROWS if row.suite == "contract" and row.when == "run")

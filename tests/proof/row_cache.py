@@ -19,14 +19,14 @@ from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
-from tests.bench import SHORT, Row
+from tests.proof.bench import SHORT, Row
 
 VARIABLE = "SD_CERTIFY_PROOF_CACHE"
 KEPT_DAYS = 30
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # Who judges, and what the tests themselves add to that. Reports show what was judged, and change nothing.
 _JUDGES = ("certify", "suites", "reference_engine")
-_BESIDE = ("tests/bench.py", "tests/scope.py", "tests/defects")
+_BESIDE = ("tests/proof/bench.py", "tests/proof/scope.py", "tests/defects")
 # Each defect is a part of its own key alone.
 _DEFECTS = ROOT / "tests" / "defects"
 
