@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from certify.candidate.candidate import TRAITS
 from certify.plan.catalogue import load_catalogue
 from certify.plan.plan import Plan, make_plan, plan_event
 from certify.plan.profiles import PROFILES
 from certify.record.journal import Journal
 from certify.record.results import Isolation, RequirementResult
 from certify.terms.outcomes import Outcome
+from certify.terms.traits import TRAITS, Capability
 
 EVERY_TRAIT = TRAITS - {"diffusers-pipeline", "declares-marks"}
-EVERY_CAPABILITY = frozenset({"linux", "worker", "uv", "pip-audit"})
+EVERY_CAPABILITY: frozenset[Capability] = frozenset({"linux", "worker", "uv", "pip-audit"})
 # A plugin that does what its prompt names.
 PUPPET, ENTRY = Path(__file__).parent / "sandbox" / "puppet", "puppet:Puppet"
 ISOLATED = Isolation(level="L2", demanded="L2")

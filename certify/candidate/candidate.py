@@ -13,31 +13,12 @@ from certify.candidate.toml_lines import NotToml, parse
 from certify.errors import did_you_mean
 from certify.instruments.packages.dependencies import read_dependencies
 from certify.submission.submission import Submission, SubmissionError
+from certify.terms.traits import Trait
 
 MANIFEST = "plugin.toml"
 PYPROJECT = "pyproject.toml"
 PYPROJECT_TABLE = ("tool", "certify", "plugin")
 
-# Everything that `Candidate.traits` may hold.
-TRAITS = frozenset(
-    {
-        "native",
-        "diffusers-pipeline",
-        "uses-lora",
-        "generates-faces",
-        "commercial",
-        "above-50k",
-        "declares-marks",
-        "has-samplers",
-        "has-a-sampler-by-name",
-        "has-a-deterministic-sampler",
-        "has-a-stochastic-sampler",
-        "has-a-sampler-of-several-predictions",
-        "ships-derivatives",
-        "has-dependencies",
-        "marks-by-sdk",
-    }
-)
 
 _LEAST = (
     "schema = 1; [plugin] name, version, sdk, entry, model_types, generates_faces; [platforms] os, python; "
@@ -59,7 +40,7 @@ class Candidate:
     submission: Submission
     manifest: Manifest
     manifest_file: str
-    traits: frozenset[str]
+    traits: frozenset[Trait]
 
     @property
     def name(self) -> str:
@@ -169,13 +150,13 @@ def _may_hold_table(text: str) -> bool:
     return content is not None
 
 
-def _traits(submission: Submission, manifest: Manifest) -> frozenset[str]:
+def _traits(submission: Submission, manifest: Manifest) -> frozenset[Trait]:
     plugin, commercial, marks = manifest.plugin, manifest.commercial, manifest.marks
     samplers = manifest.samplers
     above = commercial.revenue_tier == "above-50k"
     loras = [file for file in _safetensors(submission) if _is_lora(file)]
     dependencies = read_dependencies(submission.root, [file.path for file in submission.files])
-    traits = {
+    traits: dict[Trait, bool] = {
         plugin.kind: True,
         "uses-lora": bool(manifest.loras or loras),
         "generates-faces": plugin.generates_faces,

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import certify
 from certify.errors import UserError, did_you_mean
 from certify.terms.faults import FaultKind
+from certify.terms.traits import Capability, Trait
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,7 +27,7 @@ else:
 
 
 # What a trait says of a plugin, for readers. The traits are those of `certify.candidate`.
-TRAIT_PHRASES = {
+TRAIT_PHRASES: dict[Trait, str] = {
     "native": "are native",
     "diffusers-pipeline": "are diffusers pipelines",
     "uses-lora": "use LoRAs",
@@ -45,11 +46,9 @@ TRAIT_PHRASES = {
 }
 
 
-def plugins_with(traits: Iterable[str]) -> str:
+def plugins_with(traits: Iterable[Trait]) -> str:
     """`plugins that use LoRAs and are commercial`."""
-    return "plugins that " + " and ".join(
-        TRAIT_PHRASES.get(trait, f"have the trait {trait}") for trait in traits
-    )
+    return "plugins that " + " and ".join(TRAIT_PHRASES[trait] for trait in traits)
 
 
 class CatalogueError(Exception):
@@ -80,9 +79,9 @@ class Requirement(BaseModel):
     # days: a search for the cause, another model or package, a permission, or a run of a day.
     effort: Literal["minutes", "hours", "days"]
     # Capabilities of this machine. Where one is missing, the requirement is not-evidenced.
-    needs: tuple[str, ...] = ()
+    needs: tuple[Capability, ...] = ()
     # Traits that a plugin must all have for the requirement to apply; empty: every plugin.
-    applies: tuple[str, ...] = ()
+    applies: tuple[Trait, ...] = ()
     # The first profile at which the outcome enters the verdict.
     counts_from: Literal["quick", "store", "certified"] = "quick"
     # static: reads files and executes nothing; run: calls the plugin; end: judges the whole run.

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from certify.errors import UserError
+from certify.terms.traits import Capability
 
-SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+SYSTEMS: dict[str, Capability] = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 # What runs a candidate: its module -> its distribution. OpenCV, which the extra brings too, a run can do
 # without; `certify doctor` says where it does not load.
 ENGINE = {
@@ -34,11 +35,14 @@ def this_system() -> str:
     return SYSTEMS.get(sys.platform, sys.platform)
 
 
-def capabilities() -> frozenset[str]:
+def capabilities() -> frozenset[Capability]:
     """What requirements may need: the system's name, `worker` (a worker can be started), `cuda`, and the
     programs `uv` and `pip-audit`.
     """
-    available = {this_system(), *filter(find_tool, ("uv", "pip-audit"))}
+    programs: tuple[Capability, ...] = ("uv", "pip-audit")
+    available: set[Capability] = {name for name in programs if find_tool(name)}
+    if sys.platform in SYSTEMS:
+        available.add(SYSTEMS[sys.platform])
     if sys.platform in SYSTEMS and (sys.platform != "linux" or Path("/proc").is_dir()):
         available.add("worker")
     if gpu_names():

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from certify.plan.catalogue import Catalogue, Requirement, plugins_with
 from certify.plan.profiles import Profile
 from certify.terms.faults import FaultKind
+from certify.terms.traits import Capability, Trait
 
 Action = Literal["run", "not-applicable", "not-evidenced"]
 
@@ -60,9 +61,9 @@ class Plan:
 
 def make_plan(
     catalogue: Catalogue,
-    traits: Set[str],
+    traits: Set[Trait],
     profile: Profile,
-    capabilities: Set[str],
+    capabilities: Set[Capability],
     selected: Set[str],
 ) -> Plan:
     """Rows in the order of the suites; every requirement of the catalogue has one."""
@@ -76,9 +77,9 @@ def make_plan(
 
 def _plan_row(
     requirement: Requirement,
-    traits: Set[str],
+    traits: Set[Trait],
     profile: Profile,
-    capabilities: Set[str],
+    capabilities: Set[Capability],
     selected: Set[str],
 ) -> PlanRow:
     counts = profile.includes(requirement.counts_from)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from certify.candidate.candidate import TRAITS, Candidate, read_candidate
+from certify.candidate.candidate import Candidate, read_candidate
 from certify.candidate.manifest import ManifestErrors
 from certify.submission.submission import SubmissionError, open_submission
+from certify.terms.traits import TRAITS
 
 MANIFEST = """\
 schema = 1

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from certify.candidate.candidate import TRAITS
 from certify.errors import UserError
 from certify.plan.catalogue import (
     TRAIT_PHRASES,
@@ -20,6 +19,7 @@ from certify.plan.catalogue import (
     suite_digest,
     suites_root,
 )
+from certify.terms.traits import TRAITS
 from tests.defects.catalogue import all_defects
 
 CATALOGUE = load_catalogue()

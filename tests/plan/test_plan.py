@@ -7,10 +7,10 @@ from collections.abc import Set
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certify.candidate.candidate import TRAITS
 from certify.plan.catalogue import Catalogue, load_catalogue
 from certify.plan.plan import Plan, PlanRow, make_plan
 from certify.plan.profiles import ORDER, PROFILES
+from certify.terms.traits import TRAITS, Capability, Trait
 from tests.made_up import EVERY_CAPABILITY, EVERY_TRAIT, whole_plan
 
 CATALOGUE = load_catalogue()
@@ -19,8 +19,8 @@ EVERYTHING = CATALOGUE.select([], [])
 
 def plan_of(
     profile: str = "quick",
-    traits: Set[str] = EVERY_TRAIT,
-    capabilities: Set[str] = EVERY_CAPABILITY,
+    traits: Set[Trait] = EVERY_TRAIT,
+    capabilities: Set[Capability] = EVERY_CAPABILITY,
     selected: Set[str] = EVERYTHING,
 ) -> Plan:
     return make_plan(CATALOGUE, traits, PROFILES[profile], capabilities, selected)
@@ -97,7 +97,7 @@ def test_the_estimate_holds_the_soak_only_where_one_runs() -> None:
     st.sets(st.sampled_from(sorted(EVERYTHING))),
 )
 def test_every_requirement_has_one_row_and_what_does_not_run_says_why(
-    profile: str, traits: set[str], capabilities: set[str], selected: set[str]
+    profile: str, traits: set[Trait], capabilities: set[Capability], selected: set[str]
 ) -> None:
     plan = plan_of(profile, traits, capabilities, selected)
     assert [row.requirement.id for row in plan.rows] == [row.id for row in CATALOGUE.requirements]

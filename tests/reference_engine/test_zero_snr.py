@@ -44,12 +44,12 @@ def test_every_sampler_begins_in_pure_noise_as_its_reference_does(
 # What each does where the rescaling is overlooked: another first level, fewer noise, a call too many.
 OVERLOOKED = {
     "DDIM": "Its latents differ from DDIM by 0.061 on the Gaussian law at 28 steps",
-    "PNDM": "It tells the network a timestep that is off by 35 on the Gaussian law at 28 steps",
-    "Euler": "first at call 0: see how the first latents are scaled",
-    "Euler a": "Its first latents are off by 0.0085; see how the noise is scaled",
-    "DPM++ 2M Karras": "It tells the network a timestep that is off by 276 on the Gaussian law at 28 steps",
-    "UniPC Karras": "It tells the network a timestep that is off by 276 on the Gaussian law at 28 steps",
-    "LMS": "first at call 0: see how the first latents are scaled",
+    "PNDM": "Its timestep for the network is off by 35 on the Gaussian law at 28 steps",
+    "Euler": "first at call 0: check how the first latents are scaled",
+    "Euler a": "Its first latents are off by 0.0085; check how the noise is scaled",
+    "DPM++ 2M Karras": "Its timestep for the network is off by 276 on the Gaussian law at 28 steps",
+    "UniPC Karras": "Its timestep for the network is off by 276 on the Gaussian law at 28 steps",
+    "LMS": "first at call 0: check how the first latents are scaled",
     "Heun": "It calls the network 55 times on the Gaussian law at 28 steps; Heun 54 times.",
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from certify.measure.soak.segment import Segment
 from certify.measure.soak.strata import Strata
 from certify.plan.catalogue import suites_root
 from certify.record.evidence import EvidenceBox
-from certify.sandbox.host.faults import LoadFailed, PluginError, TimedOut, WorkerEnded
+from certify.sandbox.host.faults import LoadFailed, PluginError, TimedOut
 from certify.sandbox.host.generation import Generation
 from certify.sandbox.host.ledger import Ledger
 from certify.sandbox.host.session import Event
@@ -146,22 +146,6 @@ def test_a_leaking_soak_shows_the_curve_of_what_leaks(tmp_path: Path) -> None:
     with pytest.raises(Broken, match="fds: grows"):
         soak_suite.test_files_threads_and_processes_do_not_accumulate(a_soak(fds=0.01), box)
     assert (tmp_path / "evidence" / "leak.handles-fds-real-engine.csv").is_file()
-
-
-def test_one_soak_serves_all_and_its_fault_is_told_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def ended(*_: object) -> Strata:
-        asked.append(1)
-        raise WorkerEnded("killed by SIGKILL")
-
-    monkeypatch.setattr(soak_suite, "soak_all", ended)
-    once = soak_suite.Once()
-    run = cast(Any, SimpleNamespace(seed="1", profile=None, out=None, candidate=MANIFEST))
-    for _ in range(3):
-        with pytest.raises(WorkerEnded):
-            once.get(run, None, print)
-    assert len(asked) == 1
 
 
 def test_the_remedies_must_stand_in_their_order() -> None:

@@ -55,7 +55,7 @@ class RawWorker:
         self.events: list[Event] = []
         host = SimpleNamespace(
             start_worker=lambda *_: Process(PID, pipes),
-            note_events=lambda: None,
+            note_events=lambda **_: None,
             kill=lambda _: None,
             exits={},
             passed_limits={},
