@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+import certify
 from certify.errors import UserError
+from certify.plan import catalogue
 from certify.plan.catalogue import (
     TRAIT_PHRASES,
     CatalogueError,
     Requirement,
+    harness_digest,
     load_catalogue,
     suite_digest,
     suites_root,
@@ -25,7 +28,8 @@ from tests.defects.catalogue import all_defects
 CATALOGUE = load_catalogue()
 ROWS = CATALOGUE.requirements
 CAPABILITIES = {"linux", "macos", "windows", "worker", "cuda", "uv", "pip-audit"}
-SPEC = Path(__file__).parents[2] / "docs" / "spec.md"
+ROOT = Path(__file__).parents[2]
+SPEC = ROOT / "docs" / "spec.md"
 # Only a day of soaking can break it; its rule is tested by itself, with a made-up day.
 WITHOUT_A_DEFECT = {"leak.full-day"}
 
@@ -305,3 +309,45 @@ def test_a_judgement_over_the_whole_run_chooses_all_that_asks_the_plugin() -> No
 
 def test_every_trait_has_a_phrase_for_readers() -> None:
     assert set(TRAIT_PHRASES) == TRAITS
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "certify/instruments/leaks/judge.py",
+        "certify/plan/policies/store-default.toml",
+        "reference_engine/oracle/__init__.py",
+        "reports/html.py",
+    ],
+)
+def test_the_digest_of_the_harness_changes_with_what_judges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """B2: a run must not go on, and a certificate not hold, after the judge was changed."""
+    for folder in ("certify", "reports", "reference_engine"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(certify, "__path__", [str(tmp_path / "certify")])
+    monkeypatch.setattr(catalogue, "_folder_of", lambda package: tmp_path / package.rpartition(".")[2])
+    before = harness_digest()
+    with (tmp_path / name).open("a", encoding="utf-8") as file:
+        file.write("\n# MEMORY_BUDGET = 1e12\n")
+    assert harness_digest() != before
+
+
+def test_the_digest_of_the_harness_is_of_files_and_not_of_where_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an installation suites and reports lie within certify."""
+    here = harness_digest()
+    ignore = shutil.ignore_patterns("__pycache__")
+    for folder in ("certify", "reference_engine"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
+    for folder in ("suites", "reports"):
+        shutil.copytree(ROOT / folder, tmp_path / "certify" / folder, ignore=ignore)
+    places = {
+        "certify.reports": tmp_path / "certify" / "reports",
+        "reference_engine": tmp_path / "reference_engine",
+    }
+    monkeypatch.setattr(certify, "__path__", [str(tmp_path / "certify")])
+    monkeypatch.setattr(catalogue, "_folder_of", places.__getitem__)
+    assert harness_digest() == here
