@@ -278,3 +278,11 @@ def test_forty_requirements_stay_small_and_quick(tmp_path: Path) -> None:
     text = render_report(results, tmp_path)
     assert time.process_time() - start < 0.5
     assert len(text.encode()) < 200_000
+
+
+def test_a_run_that_executed_nothing_needed_no_isolation(tmp_path: Path) -> None:
+    isolation = Isolation(level="L0", demanded="L1", needed=False)
+    text = render_report(sample().model_copy(update={"isolation": isolation}), tmp_path)
+    assert "not needed" in text
+    assert "nothing of the plugin was executed" in text
+    assert "below L1" not in text
