@@ -12,6 +12,7 @@ from certify.instruments.findings import Finding
 from certify.instruments.packages import imports as loading
 from certify.instruments.portability import source as portability
 from certify.measure.checks import reject_findings, requirement
+from certify.measure.context import Measurement
 from certify.record.evidence import EvidenceBox
 
 SYSTEMS = ("linux", "macos", "windows")
@@ -29,22 +30,27 @@ def test_every_file_name_can_be_stored_everywhere(candidate: Candidate, evidence
 
 
 @requirement("platform.imports")
-def test_no_module_of_one_system_is_imported_unguarded(candidate: Candidate, evidence: EvidenceBox) -> None:
-    sources, unread = _sources(candidate)
+def test_no_module_of_one_system_is_imported_unguarded(
+    candidate: Candidate, measurement: Measurement, evidence: EvidenceBox
+) -> None:
+    sources, unread = _sources(measurement)
     rows = [candidate.manifest.plugin.entry, *(row.entry for row in candidate.manifest.samplers)]
     entries = [entry.partition(":")[0] for entry in rows if entry]
     loaded = loading.loaded(sources, entries)
-    everywhere = [source for source in sources if source.file in loaded]
-    evidence.value("modules that the entry loads", f"{len(everywhere)} of {len(sources)}")
-    findings = [row for source in everywhere for row in portability.check_source(source)]
+    evidence.value(
+        "modules that the entry loads",
+        f"{sum(source.file in loaded for source in sources)} of {len(sources)}",
+    )
+    findings = [
+        row for row in _findings(measurement) if row.rule == "one-platform-import" and row.file in loaded
+    ]
     # A file that cannot be read may still be loaded.
-    reject_findings([*unread, *(row for row in findings if row.rule == "one-platform-import")], evidence)
+    reject_findings([*unread, *findings], evidence)
 
 
 @requirement("platform.text-encoding")
-def test_text_files_are_opened_with_an_encoding(candidate: Candidate, evidence: EvidenceBox) -> None:
-    findings = [row for source in _sources(candidate)[0] for row in portability.check_source(source)]
-    reject_findings([row for row in findings if row.rule == "no-encoding"], evidence)
+def test_text_files_are_opened_with_an_encoding(measurement: Measurement, evidence: EvidenceBox) -> None:
+    reject_findings([row for row in _findings(measurement) if row.rule == "no-encoding"], evidence)
 
 
 @requirement("platform.python-range")
@@ -56,5 +62,15 @@ def test_this_python_is_declared(candidate: Candidate, evidence: EvidenceBox) ->
     )
 
 
-def _sources(candidate: Candidate) -> tuple[list[Source], list[Finding]]:
-    return read_sources(candidate.root, [entry.path for entry in candidate.submission.files])
+def _sources(measurement: Measurement) -> tuple[list[Source], list[Finding]]:
+    candidate = measurement.candidate
+    files = [entry.path for entry in candidate.submission.files]
+    return measurement.once("sources", lambda: read_sources(candidate.root, files))
+
+
+def _findings(measurement: Measurement) -> list[Finding]:
+    """What keeps a module from working on another system, of every module in the package."""
+    sources, _ = _sources(measurement)
+    return measurement.once(
+        "portability", lambda: [row for source in sources for row in portability.check_source(source)]
+    )

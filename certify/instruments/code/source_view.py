@@ -14,7 +14,7 @@ from certify.instruments.findings import Finding
 
 from .constant_folding import Folder
 from .rules import RULES
-from .source import Source
+from .source import Source, children
 
 ANY = "*"  # a part of a path that isn't known
 MAX_LOOKUPS = 12
@@ -295,10 +295,10 @@ class View:
             )
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
                 inner.bound.update(_arguments(node.args))
-            children = list(ast.iter_child_nodes(node))
-            for child in children:
+            below = children(node)
+            for child in below:
                 self.parents[id(child)] = node
-            waiting.extend((child, inner) for child in reversed(children))
+            waiting.extend((child, inner) for child in reversed(below))
 
     @staticmethod
     def _bind(node: ast.AST, scope: Scope) -> None:

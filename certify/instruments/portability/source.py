@@ -83,7 +83,7 @@ def _name_faults(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _unencoded(source: Source) -> Iterator[Finding]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call) and _lacks_encoding(source, node):
             message = 'text without an encoding is in the system code page; pass encoding="utf-8"'
             yield source.finding(node, "no-encoding", message)
