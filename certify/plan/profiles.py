@@ -46,7 +46,7 @@ class Profile:
 
 
 PROFILES = {
-    "quick": Profile("quick", isolation="L1", soak_seconds=11, soak_calls=600, soak_beside=True),
+    "quick": Profile("quick", isolation="L1", soak_seconds=13, soak_calls=600, soak_beside=True),
     "store": Profile(
         "store",
         isolation="L2",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,15 +70,11 @@ class Run:
         Raises HostError where no worker can be had, CandidateFault where the self-test's worker ended.
         """
         host = self.start_host()
-        # The model is built by a process of its own, while the self-test waits for others.
-        with ThreadPoolExecutor(1, thread_name_prefix="model") as beside:
-            model = beside.submit(model_folder, self.request, self.candidate, host, self.scratch)
-            isolation = measure_isolation(host, self.scratch, self.plan.profile.isolation)
+        isolation = measure_isolation(host, self.scratch, self.plan.profile.isolation)
         self.journal.write("isolation", **isolation.model_dump(mode="json"))
         self.measurement.is_filtered = "seccomp" in isolation.walls
-        opening = opening_of(
-            self.request, self.candidate, self.plan.profile, host, self.scratch, model.result()
-        )
+        model = model_folder(self.request, self.candidate, host, self.scratch)
+        opening = opening_of(self.request, self.candidate, self.plan.profile, host, self.scratch, model)
         return RemotePlugin(host, self.scratch / "workers", opening)
 
     @cached_property

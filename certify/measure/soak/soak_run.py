@@ -33,8 +33,8 @@ class SoakRun:
     _failure: BaseException | None = None
 
     def start(self) -> None:
-        """Begins beside what follows. The host's other workers may come and go meanwhile."""
-        if self._thread is None:
+        """Begins beside what follows, once. The host's other workers may come and go meanwhile."""
+        if self._thread is None and not self._is_done:
             self._twin = self.plugin.twin("leak.memory")
             self._thread = threading.Thread(target=self._work, args=(self._twin,), name="soak", daemon=True)
             self._thread.start()
@@ -46,12 +46,16 @@ class SoakRun:
             self._thread = None
             self.plugin.ledger.absorb(self._twin.ledger)
             self._twin.close()
-        elif self._strata is None and self._failure is None:
+        elif not self._is_done:
             self._work(self.plugin)
         if self._failure is not None:
             raise self._failure
         assert self._strata is not None
         return self._strata
+
+    @property
+    def _is_done(self) -> bool:
+        return self._strata is not None or self._failure is not None
 
     def end(self) -> None:
         """Ends the thread of a run that is over; may be called twice."""
