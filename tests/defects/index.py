@@ -14,6 +14,7 @@ from pathlib import Path
 WHEELS = (
     ("numpy", "2.1.0", "License-Expression: BSD-3-Clause"),
     ("pillow", "11.0.0", "License: HPND"),
+    ("pytest", "9.0.0", "License-Expression: MIT"),
     ("reqeusts", "2.0.0", "Classifier: License :: OSI Approved :: Apache Software License"),
     ("torchtriton", "3.0.0", "License-Expression: MIT"),
     ("brings-a-thief", "1.0.0", "License-Expression: MIT\nRequires-Dist: torchtriton"),

@@ -94,7 +94,7 @@ def test_a_run_that_was_killed_is_resumed_and_a_soak_begins_anew(tmp_path: Path)
     assert lines[: len(kept)] == kept
     assert [line["kind"] for line in lines].count("begin") == 2
     results = (out / "results.json").read_text("utf-8")
-    assert "the run was cut short" in results
+    assert "the run was interrupted after" in results
     assert "of 2 segments" in results
 
     once_more = certify("run", "--resume", out)

@@ -14,4 +14,4 @@ class BlursAfterMarking(Sound):
         # breaks: mark.fresh-payload
         # breaks: mark.policy
         # leaves unmeasured: mark.whole-image, mark.survives
-        return replace(result, image=result.image.filter(ImageFilter.GaussianBlur(4)))
+        return replace(result, image=result.image.filter(ImageFilter.GaussianBlur(16)))

@@ -1,4 +1,4 @@
-"""Marks images that are as high as they are wide."""
+"""Marks images that are as high as they are wide, and large ones; no others."""
 
 from dataclasses import replace
 
@@ -11,4 +11,5 @@ class MarksSquaresAlone(Sound):
         # breaks: mark.every-way
         # breaks: mark.every-image
         # breaks: mark.policy
-        return result if image.width == image.height else replace(result, image=image)
+        marked = image.width == image.height or min(image.size) >= 256
+        return result if marked else replace(result, image=image)
